@@ -1,0 +1,1 @@
+"""From an orthomosaic to water, mud, debris, depth, graded buildings and cut roads."""

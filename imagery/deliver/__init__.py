@@ -1,0 +1,1 @@
+"""What leaves the program: rasters, vectors, tiles, tables and the map sheet."""
