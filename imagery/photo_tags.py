@@ -21,14 +21,14 @@ from defusedxml import DefusedXmlException, ElementTree
 from PIL import ExifTags, Image, UnidentifiedImageError
 from PIL.TiffImagePlugin import IFDRational
 
-from plans.errors import MissionError
+from imagery.errors import PhotoError
 
 _EXIF_HEADER = b"Exif\x00\x00"
 _XMP_HEADER = b"http://ns.adobe.com/xap/1.0/\x00"
 _DJI_NAMESPACE = "http://www.dji.com/drone-dji/1.0/"
 
 
-class PhotoTagError(MissionError):
+class PhotoTagError(PhotoError):
     """A file that is no whole JPEG, or whose tags cannot be read or written."""
 
 
