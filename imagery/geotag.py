@@ -15,6 +15,7 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+from scipy.ndimage import gaussian_filter1d
 
 from imagery.photo_tags import PhotoTags, read_tags, write_tags
 from plans.frames import GeoPoint, LocalFrame
@@ -23,7 +24,7 @@ from plans.mission import CameraEvent
 MatchedBy = Literal["time", "position", "order"]
 FloatArray = npt.NDArray[np.float64]
 
-_VOTE_BIN_S = 1.0
+_VOTE_BIN_S = 0.05
 _TIME_SCALE_S = 0.5
 _POSITION_SCALE_M = 5.0
 _GAP_COST = 1.5  # so a pair further apart than three scales is left unmatched on both sides
@@ -122,20 +123,24 @@ def _signed_s(photo: PhotoStamp, event: CameraEvent) -> float:
 
 
 def _clock_offset_s(photos: Sequence[PhotoStamp], events: Sequence[CameraEvent]) -> float | None:
-    """Event time less photo time, by the fullest bin of all pairwise differences; None without clocks or
+    """Event time less photo time, where all pairwise differences heap up most; None without clocks or
     when fewer than six in ten of the shorter list agree."""
     if any(p.clock is None for p in photos):
         return None
     base = events[0].time_utc
     photo_s = np.array([(p.clock - base).total_seconds() for p in photos if p.clock is not None])
     event_s = np.array([(e.time_utc - base).total_seconds() for e in events])
-    differences = np.sort((event_s[None, :] - photo_s[:, None]).ravel())
-    ends = np.searchsorted(differences, differences + _VOTE_BIN_S, side="right")
-    votes = ends - np.arange(len(differences))
-    best = int(np.argmax(votes))
-    if votes[best] < 0.6 * min(len(photos), len(events)):
+    differences = (event_s[None, :] - photo_s[:, None]).ravel()
+    # A kernel narrower than the time between photos: neighbours' differences spread by the changing
+    # intervals, those of true pairs heap up.
+    low = float(differences.min()) - 3 * _TIME_SCALE_S
+    bins = np.bincount(((differences - low) / _VOTE_BIN_S).astype(np.int64))
+    heaps = gaussian_filter1d(bins.astype(float), _TIME_SCALE_S / 2 / _VOTE_BIN_S, mode="constant")
+    best_s = low + (int(np.argmax(heaps)) + 0.5) * _VOTE_BIN_S
+    voters = differences[np.abs(differences - best_s) <= 2 * _TIME_SCALE_S]
+    if len(voters) < 0.6 * min(len(photos), len(events)):
         return None
-    return float(np.median(differences[best : ends[best]]))
+    return float(np.median(voters))
 
 
 def _time_residuals(
