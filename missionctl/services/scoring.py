@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -114,7 +115,7 @@ def _peak_offset(before: float, peak: float, after: float) -> float:
     return 0.0 if bend == 0 else float(np.clip(0.5 * (before - after) / bend, -0.5, 0.5))
 
 
-def _steady_mask(classes: Path, like: rasterio.DatasetReader):  # type: ignore[no-untyped-def]
+def _steady_mask(classes: Path, like: rasterio.DatasetReader) -> Callable[[int, int], bool]:
     """A test whether a patch at (row, col) of `like` lies on ground that does not move or stand up."""
     with (
         rasterio.open(classes) as src,
