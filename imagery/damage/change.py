@@ -1,0 +1,108 @@
+"""What changed since the before-ortho: magnitude against the no-change spread, then the kind of change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from imagery.damage.features import Float, Mask, View, to_lab
+from imagery.damage.legend import (
+    BARE,
+    BUILDING,
+    BUILDING_LOST,
+    DEBRIS,
+    FLOODED,
+    MUD,
+    MUD_OR_DEBRIS_LAID,
+    OTHER_CHANGE,
+    ROAD,
+    ROAD_LOST,
+    UNCHANGED,
+    WATER,
+)
+from imagery.damage.register import ColourMatch
+
+OBJECT_M = 0.9
+"""Side of the window over which colours are compared: smaller things are taken for noise or shadow edges."""
+
+CHANGED_SIGMA = 3.0
+STRONG_SIGMA = 6.0
+
+
+@dataclass(frozen=True)
+class Known:
+    """What stood where before the event, from the given vectors: (rows, cols) masks."""
+
+    building: Mask
+    road: Mask
+
+
+def magnitude(after: View, before: View, match: ColourMatch, pixel_m: float) -> Float:
+    """(rows, cols) colour difference in sigmas of unchanged ground; 0 where either shows nothing.
+
+    `before` is already in the mosaic's colours (`ColourMatch.apply`).
+    """
+    size = (2 * max(1, round(OBJECT_M / 2 / pixel_m)) + 1,) * 2
+    both = after.valid & before.valid
+    weight = both.astype(np.float32)
+    norm = np.maximum(cv2.blur(weight, size), 1e-6)
+    total = np.zeros(both.shape, np.float32)
+    for plane, sigma in zip(to_lab(after.rgb) - to_lab(before.rgb), match.sigma_lab, strict=True):
+        total += (cv2.blur(plane * weight, size) / norm / np.float32(sigma)) ** 2
+    return np.asarray(np.sqrt(total / 3.0) * weight, np.float32)
+
+
+def kind(
+    classes: npt.NDArray[np.uint8],
+    classes_before: npt.NDArray[np.uint8],
+    size: Float,
+    compared: Mask,
+    known: Known,
+) -> npt.NDArray[np.uint8]:
+    """(rows, cols) change codes.
+
+    Args:
+        classes: ground classes now, 0 = not analysed.
+        classes_before: what the same classifier says of the before-ortho (0 where it was not asked).
+        size: change magnitude in sigmas.
+        compared: where both pictures show the ground.
+        known: buildings and roads before the event.
+    """
+    changed = size > CHANGED_SIGMA
+    laid = np.isin(classes, (MUD, DEBRIS))
+    open_ground = np.isin(classes, (MUD, DEBRIS, BARE))
+    result = np.full(classes.shape, UNCHANGED, np.uint8)
+    result[size > STRONG_SIGMA] = OTHER_CHANGE
+    result[(classes == WATER) & (classes_before == WATER)] = UNCHANGED
+    result[laid & changed & ~np.isin(classes_before, (MUD, DEBRIS))] = MUD_OR_DEBRIS_LAID
+    result[(classes == WATER) & (classes_before != WATER)] = FLOODED
+    result[known.road & changed & open_ground & (classes != MUD)] = ROAD_LOST
+    result[known.building & changed & (open_ground | (classes == ROAD))] = BUILDING_LOST
+    result[known.building & (classes == BUILDING) & (size < STRONG_SIGMA)] = UNCHANGED
+    result[~compared | (classes == 0)] = 0
+    return result
+
+
+def magnitude_only(size: Float, compared: Mask) -> npt.NDArray[np.uint8]:
+    """(rows, cols) change codes when nothing is known of the ground: unchanged or changed."""
+    codes = np.where(size > STRONG_SIGMA, OTHER_CHANGE, UNCHANGED).astype(np.uint8)
+    codes[~compared] = 0
+    return codes
+
+
+def despeckle(codes: npt.NDArray[np.uint8], pixel_m: float, smallest_m: float = 0.6) -> npt.NDArray[Any]:
+    """Median of the codes' masks over a small window: single odd cells follow their neighbours."""
+    size = 2 * max(1, round(smallest_m / 2 / pixel_m)) + 1
+    best = np.zeros(codes.shape, np.float32)
+    result = codes.copy()
+    for code in np.unique(codes[codes > 0]):
+        share = cv2.boxFilter((codes == code).astype(np.float32), -1, (size, size))
+        win = share > best
+        result[win] = code
+        best[win] = share[win]
+    result[codes == 0] = 0
+    return result

@@ -1,0 +1,229 @@
+"""A forest that learns from painted strokes and says, block by block, what each cell is.
+
+Accuracy is estimated by spatially blocked cross-validation: strokes that lie near each other are held out
+together, because neighbouring cells are no independent witnesses (Roberts et al. 2017, Ecography 40:913).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from rasterio.windows import Window
+from sklearn.ensemble import ExtraTreesClassifier
+from sklearn.model_selection import StratifiedGroupKFold
+
+from imagery.damage import features
+from imagery.damage.features import Float, Mask, View
+from imagery.damage.legend import CLASSES
+from imagery.damage.samples import Samples
+from imagery.damage.scene import GeoGrid, grown
+from imagery.errors import DamageError
+
+Views = Callable[[Window], tuple[View, View | None]]
+"""Reads the mosaic and, where there is one, the matched before-ortho of a window."""
+
+TREES = 80
+CELLS_PER_STROKE = 300
+_FOLDS = 5
+_SMOOTH_M = 0.25
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Cells under strokes: features (n, features), class codes (n,), stroke numbers (n,), and for each
+    stroke its middle (strokes, 2) in CRS metres."""
+
+    features: Float
+    codes: npt.NDArray[np.int64]
+    strokes: npt.NDArray[np.int64]
+    middles: npt.NDArray[np.float64]
+
+    def weights(self) -> npt.NDArray[np.float64]:
+        """Each class weighs the same, and within it each stroke, however large it was painted."""
+        weights = np.zeros(len(self.codes))
+        for code in np.unique(self.codes):
+            of_class = self.codes == code
+            strokes, counts = np.unique(self.strokes[of_class], return_counts=True)
+            per_cell = dict(zip(strokes.tolist(), (1.0 / (counts * len(strokes))).tolist(), strict=True))
+            weights[of_class] = [per_cell[s] for s in self.strokes[of_class].tolist()]
+        return weights * (len(weights) / weights.sum())
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """How well one class was recognised in strokes that the forest had not seen."""
+
+    precision: float
+    recall: float
+    iou: float
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """The outcome of the blocked cross-validation: cells weighted so that each class counts the same."""
+
+    overall: float
+    classes: dict[str, ClassScore]
+    blocks: int
+    folds: int
+
+
+@dataclass(frozen=True)
+class Forest:
+    """A trained classifier: which class each of its outputs is, and which features it looks at."""
+
+    estimator: Any
+    codes: npt.NDArray[np.int64]
+    with_before: bool
+    pixel_m: float
+
+    @property
+    def halo_px(self) -> int:
+        """Cells it looks at around a block."""
+        return features.halo_px(self.pixel_m)
+
+    def probabilities(self, after: View, before: View | None, where: Mask | None = None) -> Float:
+        """(classes, rows, cols) of a block, 0 where the mosaic shows nothing or outside `where`."""
+        asked = after.valid if where is None else after.valid & where
+        result = np.zeros((len(self.codes), *asked.shape), np.float32)
+        if asked.any():
+            stack = features.stack(after, self.pixel_m, before if self.with_before else None)
+            cells = np.ascontiguousarray(stack[:, asked].T)
+            result[:, asked] = self.estimator.predict_proba(cells).T.astype(np.float32)
+        return _smooth(result, asked, self.pixel_m)
+
+
+def collect(samples: Samples, grid: GeoGrid, views: Views, with_before: bool, seed: int) -> TrainingSet:
+    """Read the cells under the strokes.
+
+    Raises DamageError when fewer than two classes have a cell where the mosaic shows something.
+    """
+    rng = np.random.default_rng(seed)
+    halo = features.halo_px(grid.pixel_m)
+    rows: list[Float] = []
+    strokes: list[npt.NDArray[np.int64]] = []
+    for block in grid.blocks(512):
+        window = _tight(samples, grid, block)
+        if window is None:
+            continue
+        after, before = views(grown(window, halo))
+        core = np.s_[halo : halo + int(window.height), halo : halo + int(window.width)]
+        painted = samples.burn(grid, window)
+        painted[~after.valid[core]] = 0
+        if not painted.any():
+            continue
+        stack = features.stack(after, grid.pixel_m, before if with_before else None)[(slice(None), *core)]
+        for number in np.unique(painted[painted > 0]):
+            where = np.flatnonzero(painted == number)
+            if len(where) > CELLS_PER_STROKE:
+                where = np.sort(rng.choice(where, CELLS_PER_STROKE, replace=False))
+            rows.append(stack.reshape(len(stack), -1)[:, where].T)
+            strokes.append(np.full(len(where), number - 1, np.int64))
+    codes = np.array([stroke.code for stroke in samples.strokes], np.int64)
+    numbers = np.concatenate(strokes) if strokes else np.zeros(0, np.int64)
+    if len(np.unique(codes[numbers])) < 2:
+        raise DamageError(
+            f"{samples.source}: samples of fewer than two classes lie where the mosaic shows something; "
+            "paint on the picture"
+        )
+    middles = np.array([stroke.area.representative_point().coords[0] for stroke in samples.strokes])
+    return TrainingSet(np.concatenate(rows).astype(np.float32), codes[numbers], numbers, middles)
+
+
+def _tight(samples: Samples, grid: GeoGrid, block: Window) -> Window | None:
+    """The part of a block that holds strokes."""
+    painted = samples.burn(grid, block) > 0
+    if not painted.any():
+        return None
+    rows, cols = np.flatnonzero(painted.any(axis=1)), np.flatnonzero(painted.any(axis=0))
+    return Window(
+        int(block.col_off + cols[0]),
+        int(block.row_off + rows[0]),
+        int(cols[-1] - cols[0] + 1),
+        int(rows[-1] - rows[0] + 1),
+    )
+
+
+def train(cells: TrainingSet, with_before: bool, pixel_m: float, seed: int) -> Forest:
+    """Grow the forest (Geurts et al. 2006: extremely randomised trees; probabilities are leaf means)."""
+    estimator = _forest(seed).fit(cells.features, cells.codes, sample_weight=cells.weights())
+    return Forest(estimator, np.asarray(estimator.classes_, np.int64), with_before, pixel_m)
+
+
+def without_before(cells: TrainingSet, pixel_m: float, seed: int) -> Forest:
+    """The same forest without the differences to the before-ortho, to judge that picture by itself."""
+    own = cells.features[:, : len(features.feature_names(False))]
+    return train(replace(cells, features=own), False, pixel_m, seed)
+
+
+def _forest(seed: int, trees: int = TREES) -> ExtraTreesClassifier:
+    return ExtraTreesClassifier(
+        n_estimators=trees, min_samples_leaf=3, max_features="sqrt", n_jobs=2, random_state=seed
+    )
+
+
+def cross_validate(cells: TrainingSet, seed: int) -> Accuracy | None:
+    """Blocked cross-validation; None when the strokes lie so close together that nothing can be held out."""
+    blocks = _spatial_blocks(cells.middles)[cells.strokes]
+    present = np.unique(blocks)
+    per_class = [len(np.unique(blocks[cells.codes == code])) for code in np.unique(cells.codes)]
+    folds = min(_FOLDS, len(present), min(per_class))
+    if folds < 2:
+        return None
+    weights = cells.weights()
+    predicted = np.zeros_like(cells.codes)
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    for learn, test in splitter.split(cells.features, cells.codes, blocks):
+        forest = _forest(seed, TREES // 2)
+        forest.fit(cells.features[learn], cells.codes[learn], sample_weight=weights[learn])
+        predicted[test] = forest.predict(cells.features[test])
+    scores = {}
+    for code in np.unique(cells.codes):
+        true, said = cells.codes == code, predicted == code
+        hit = weights[true & said].sum()
+        scores[CLASSES[code].key] = ClassScore(
+            precision=_ratio(hit, weights[said].sum()),
+            recall=_ratio(hit, weights[true].sum()),
+            iou=_ratio(hit, weights[true | said].sum()),
+        )
+    overall = _ratio(weights[predicted == cells.codes].sum(), weights.sum())
+    return Accuracy(overall, scores, len(present), folds)
+
+
+def _ratio(part: float, whole: float) -> float:
+    return float(part / whole) if whole > 0 else 0.0
+
+
+def _spatial_blocks(middles: npt.NDArray[np.float64], per_side: int = 6) -> npt.NDArray[np.int64]:
+    """A block number per stroke: squares of a sixth of the strokes' extent."""
+    low, high = middles.min(axis=0), middles.max(axis=0)
+    side = max(float((high - low).max()) / per_side, 1e-6)
+    cell = np.minimum(((middles - low) / side).astype(np.int64), per_side - 1)
+    return cell[:, 1] * per_side + cell[:, 0]
+
+
+def _smooth(probabilities: Float, valid: Mask, pixel_m: float) -> Float:
+    """A little spatial agreement: single odd cells follow their neighbours."""
+    sigma = _SMOOTH_M / pixel_m
+    weight = valid.astype(np.float32)
+    norm = np.maximum(cv2.GaussianBlur(weight, (0, 0), sigma), 1e-6)
+    blurred = [cv2.GaussianBlur(plane, (0, 0), sigma) / norm * weight for plane in probabilities]
+    return np.stack(blurred).astype(np.float32)
+
+
+def decide(probabilities: Float, codes: npt.NDArray[np.int64], valid: Mask) -> tuple[Any, Any]:
+    """(class codes, confidence 0..100), both (rows, cols) uint8; 0 where the mosaic shows nothing.
+
+    Confidence is the winner's probability stretched so that a guess among the classes is 0.
+    """
+    best = probabilities.argmax(axis=0)
+    top = probabilities.max(axis=0)
+    guess = 1.0 / max(len(codes), 2)
+    sure = np.clip((top - guess) / (1.0 - guess), 0.0, 1.0) * 100.0
+    classes = np.where(valid & (top > 0), codes[best], 0).astype(np.uint8)
+    return classes, np.where(classes > 0, np.rint(sure), 0).astype(np.uint8)

@@ -1,0 +1,229 @@
+"""One pass over the mosaic, block by block: classes, confidence, change, what was not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+from rasterio.enums import Resampling
+from rasterio.features import rasterize
+from rasterio.windows import Window
+from shapely import Geometry, STRtree, box
+
+from imagery.damage import change, features
+from imagery.damage.classify import decide
+from imagery.damage.features import Float, Mask, View
+from imagery.damage.legend import BARE, CHANGES, CLASSES, DEBRIS, MUD, WATER, Entry
+from imagery.damage.rasters import RasterKind, raster_sink
+from imagery.damage.register import ColourMatch, Registration
+from imagery.damage.scene import GeoGrid, Picture, RasterOnGrid, grown
+
+Progress = Callable[[str, float], None]
+
+SEEN, NO_IMAGERY, TOO_FEW_PHOTOS = 0, 1, 2
+
+ANALYSIS: tuple[Entry, ...] = (
+    Entry(SEEN, "analysed", (255, 255, 255), "Analysed", "已判读"),
+    Entry(NO_IMAGERY, "no_imagery", (160, 160, 160), "Not analysed: no imagery", "未判读：无影像"),
+    Entry(
+        TOO_FEW_PHOTOS, "too_few_photos", (120, 120, 120), "Not analysed: too few photos", "未判读：影像不足"
+    ),
+)
+
+CLASSES_KIND = RasterKind("classes", "uint8", 0, CLASSES)
+CONFIDENCE_KIND = RasterKind("confidence", "uint8", 0, bands=("confidence_percent",))
+CHANGE_KIND = RasterKind("change", "uint8", 0, CHANGES)
+NOT_ANALYSED_KIND = RasterKind("not_analysed", "uint8", 255, ANALYSIS)
+DEPTH_KIND = RasterKind("depth", "float32", -9999.0, bands=("depth_m", "half_width_80_percent_m"))
+
+_FEWEST_PHOTOS = 1
+
+
+class Classifier(Protocol):
+    """Anything that says how likely each class is, block by block."""
+
+    @property
+    def codes(self) -> npt.NDArray[np.int64]:
+        """Class code of each output; 0 for outputs the legend has no class for."""
+
+    @property
+    def halo_px(self) -> int:
+        """Cells it looks at around a block."""
+
+    def probabilities(self, after: View, before: View | None, where: Mask | None = None) -> Float:
+        """(outputs, rows, cols), 0 where the mosaic shows nothing or outside `where`."""
+
+
+@dataclass(frozen=True)
+class Before:
+    """The before-ortho, ready to be compared."""
+
+    path: Path
+    registration: Registration
+    colours: ColourMatch
+    classifier: Classifier | None
+    """Judges the before picture by itself (no differences); None when there are no classes."""
+
+    @property
+    def source(self) -> tuple[Path, Registration, ColourMatch]:
+        """What `Pictures` needs to show it."""
+        return self.path, self.registration, self.colours
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the pass reads."""
+
+    mosaic: Path
+    views: Path | None
+    grid: GeoGrid
+    classifier: Classifier | None
+    before: Before | None
+    buildings: tuple[Geometry, ...] = ()
+    roads: tuple[Geometry, ...] = ()
+
+
+@dataclass
+class Counts:
+    """Cells per code, added up over the blocks."""
+
+    classes: dict[int, int] = field(default_factory=dict)
+    changes: dict[int, int] = field(default_factory=dict)
+    analysis: dict[int, int] = field(default_factory=dict)
+    confidence_sum: float = 0.0
+
+    def add(self, into: dict[int, int], codes: npt.NDArray[np.uint8]) -> None:
+        """Count the codes of a block."""
+        for code, n in enumerate(np.bincount(codes.ravel()).tolist()):
+            if n:
+                into[code] = into.get(code, 0) + n
+
+
+class Pictures:
+    """The mosaic and the matched before-ortho, in windows of the grid."""
+
+    def __init__(self, mosaic: Path, grid: GeoGrid, before: tuple[Path, Registration, ColourMatch] | None):
+        self._stack = ExitStack()
+        self._after = self._stack.enter_context(Picture(mosaic, grid, "mosaic"))
+        self._before: Picture | None = None
+        if before is not None:
+            path, registration, self._colours = before
+            self._before = self._stack.enter_context(
+                Picture(path, grid, "before-ortho", correction=registration.correction)
+            )
+
+    def __enter__(self) -> Pictures:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def __call__(self, window: Window) -> tuple[View, View | None]:
+        """The two views of a window; no before view when there is no before-ortho."""
+        after = View(*self._after.rgb(window))
+        if self._before is None:
+            return after, None
+        rgb, valid = self._before.rgb(window)
+        return after, View(self._colours.apply(rgb), valid)
+
+
+def run(inputs: Inputs, folder: Path, tags: dict[str, str], on_progress: Progress) -> Counts:
+    """Write classes.tif, confidence.tif, change.tif (those the inputs allow) and not_analysed.tif."""
+    grid, counts = inputs.grid, Counts()
+    halo = max(features.halo_px(grid.pixel_m), inputs.classifier.halo_px if inputs.classifier else 0)
+    before = inputs.before
+    vectors = _Vectors(inputs.buildings), _Vectors(inputs.roads)
+    with ExitStack() as stack:
+        pictures = stack.enter_context(
+            Pictures(inputs.mosaic, grid, before.source if before else None)
+        )
+        views = (
+            stack.enter_context(
+                RasterOnGrid(inputs.views, grid, "photo count", resampling=Resampling.nearest)
+            )
+            if inputs.views
+            else None
+        )
+        kinds = [NOT_ANALYSED_KIND]
+        kinds += [CLASSES_KIND, CONFIDENCE_KIND] if inputs.classifier else []
+        kinds += [CHANGE_KIND] if before else []
+        sinks = {kind.name: stack.enter_context(raster_sink(folder, kind, grid, tags)) for kind in kinds}
+        windows = list(grid.blocks())
+        for done, window in enumerate(windows):
+            on_progress("classify", done / len(windows))
+            after, old = pictures(grown(window, halo))
+            analysis = np.where(after.valid, SEEN, NO_IMAGERY).astype(np.uint8)
+            if views is not None:
+                photos, known = views.read(grown(window, halo), (1,))
+                analysis[after.valid & known & (photos[0] < _FEWEST_PHOTOS)] = TOO_FEW_PHOTOS
+            after = View(after.rgb, analysis == SEEN)
+            block = _block(inputs, after, old, vectors, grid, grown(window, halo))
+            block["not_analysed"] = analysis
+            core = np.s_[halo : halo + int(window.height), halo : halo + int(window.width)]
+            for name, sink in sinks.items():
+                sink.write(block[name][core], 1, window=window)
+            counts.add(counts.analysis, analysis[core])
+            if inputs.classifier:
+                counts.add(counts.classes, block["classes"][core])
+                counts.confidence_sum += float(block["confidence"][core].sum(dtype=np.float64))
+            if before:
+                counts.add(counts.changes, block["change"][core])
+    on_progress("classify", 1.0)
+    return counts
+
+
+def _block(
+    inputs: Inputs,
+    after: View,
+    old: View | None,
+    vectors: tuple[_Vectors, _Vectors],
+    grid: GeoGrid,
+    window: Window,
+) -> dict[str, npt.NDArray[np.uint8]]:
+    """All products of a block with its halo, by name."""
+    result: dict[str, npt.NDArray[np.uint8]] = {}
+    nothing = np.zeros(after.valid.shape, np.uint8)
+    classes = nothing
+    if inputs.classifier is not None:
+        likely = inputs.classifier.probabilities(after, old)
+        classes, confidence = decide(likely, inputs.classifier.codes, after.valid)
+        result |= {"classes": classes, "confidence": confidence}
+    if inputs.before is None or old is None:
+        return result
+    compared = after.valid & old.valid
+    size = change.magnitude(after, old, inputs.before.colours, grid.pixel_m)
+    if inputs.classifier is None:
+        codes = change.magnitude_only(size, compared)
+    else:
+        asked = np.isin(classes, (WATER, MUD, DEBRIS, BARE)) & compared
+        was = nothing
+        if inputs.before.classifier is not None and asked.any():
+            judged = inputs.before.classifier.probabilities(old, None, asked)
+            was, _ = decide(judged, inputs.before.classifier.codes, asked)
+        known = change.Known(*(v.mask(grid, window) for v in vectors))
+        codes = change.kind(classes, was, size, compared, known)
+    result["change"] = change.despeckle(codes, grid.pixel_m)
+    return result
+
+
+class _Vectors:
+    """Geometries that can be burnt into any window."""
+
+    def __init__(self, geometries: tuple[Geometry, ...]) -> None:
+        self._geometries = geometries
+        self._tree = STRtree(geometries)
+
+    def mask(self, grid: GeoGrid, window: Window) -> Mask:
+        transform = grid.window_transform(window)
+        shape = (int(window.height), int(window.width))
+        west, north = transform.c, transform.f
+        extent = box(west, north + transform.e * shape[0], west + transform.a * shape[1], north)
+        near = [self._geometries[i] for i in self._tree.query(extent, predicate="intersects")]
+        if not near:
+            return np.zeros(shape, bool)
+        return np.asarray(rasterize(near, out_shape=shape, transform=transform, dtype="uint8") > 0)

@@ -1,0 +1,535 @@
+"""From a mosaic to a damage folder: the list of stages."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from imagery.damage import classify, coarse, ground_pass, register, statistics
+from imagery.damage.buildings import GradedBuilding, grade_buildings
+from imagery.damage.depth import DepthMap, depth_grid, map_depth, read_dem
+from imagery.damage.ground_pass import DEPTH_KIND, SEEN, Before, Classifier, Counts, Inputs, Pictures
+from imagery.damage.legend import CHANGES, GRADES, ROAD_STATES, WATER
+from imagery.damage.onnx_model import load_model
+from imagery.damage.rasters import Layers, raster_sink
+from imagery.damage.roads import RoadStretch, cut_length_m, grade_roads
+from imagery.damage.samples import Samples, read_samples
+from imagery.damage.scene import GeoGrid, grid_of
+from imagery.damage.statistics import People, Township
+from imagery.damage.vector_in import VectorLayer, read_layer
+from imagery.damage.vector_out import OutLayer, write_vectors
+from imagery.errors import DamageError
+
+Progress = Callable[[str, float], None]
+
+VERSION = 1
+PRODUCTS = (
+    "classes.tif", "confidence.tif", "not_analysed.tif", "depth.tif", "change.tif",
+    "damage.gpkg", "report.json",
+)  # fmt: skip
+_SMALLEST_WATER_M2 = 4.0
+_WATER_GRID_M = 0.5
+_IDS = ("id", "osm_id", "building_id", "road_id", "objectid", "gml_id", "name")
+
+
+@dataclass(frozen=True)
+class DamageOptions:
+    """What there is to work with; every input is optional and gives the products it allows."""
+
+    before: Path | None = None
+    dem: Path | None = None
+    footprints: Path | None = None
+    roads: Path | None = None
+    townships: Path | None = None
+    population: Path | None = None
+    samples: Path | None = None
+    model: Path | None = None
+    analyst: str = ""
+    event: str = ""
+    acquired_utc: dt.datetime | None = None
+    work_pixel_m: float | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class DamageReport:
+    """What was found, and the folder it was written to."""
+
+    folder: Path
+    figures: dict[str, Any] = field(repr=False)
+
+    def report(self) -> dict[str, Any]:
+        """The content of report.json."""
+        return self.figures
+
+
+def map_damage(
+    mosaic: Path, out_dir: Path, options: DamageOptions, on_progress: Progress | None = None
+) -> DamageReport:
+    """Map damage on a mosaic; writes the products its inputs allow into `out_dir`.
+
+    Everything appears under its final name only when all of it is done; products of an earlier run that this
+    one does not make are removed, so that the folder always tells one story.
+
+    Raises DamageError (an input that is missing or does not fit) or RasterError (a folder that cannot be
+    written).
+    """
+    mosaic, out_dir = Path(mosaic), Path(out_dir)
+    progress = on_progress or _silent
+    started = time.monotonic()
+    grid = grid_of(mosaic, _work_pixel(options))
+    staging = _staging(out_dir)
+    try:
+        figures = _run(mosaic, staging, grid, options, progress)
+        figures["seconds"] = round(time.monotonic() - started, 2)
+        (staging / "report.json").write_text(
+            json.dumps(figures, indent=1, ensure_ascii=False), encoding="utf-8"
+        )
+        _publish(staging, out_dir)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    progress("done", 1.0)
+    return DamageReport(out_dir, figures)
+
+
+def _silent(stage: str, share: float) -> None:
+    del stage, share
+
+
+def _work_pixel(options: DamageOptions) -> float | None:
+    if options.model is not None:
+        return load_model(options.model).pixel_m
+    return options.work_pixel_m
+
+
+def _staging(out_dir: Path) -> Path:
+    staging = out_dir / f".damage.part{os.getpid()}"
+    try:
+        shutil.rmtree(staging, ignore_errors=True)
+        staging.mkdir(parents=True)
+    except OSError as error:
+        raise DamageError(
+            f"{out_dir}: cannot be written ({error.strerror}); choose another folder"
+        ) from error
+    return staging
+
+
+def _publish(staging: Path, out_dir: Path) -> None:
+    """Rename the finished files into place, report.json last."""
+    made = sorted(p.name for p in staging.iterdir() if not p.name.startswith("."))
+    stale = [*PRODUCTS, *(f"{name}.aux.xml" for name in PRODUCTS)]
+    try:
+        for name in stale:
+            if name not in made:
+                (out_dir / name).unlink(missing_ok=True)
+        for name in sorted(made, key=lambda n: n == "report.json"):
+            os.replace(staging / name, out_dir / name)
+    except OSError as error:
+        raise DamageError(
+            f"{out_dir}: cannot be written ({error.strerror}); choose another folder"
+        ) from error
+
+
+@dataclass(frozen=True)
+class _Vectors:
+    """The given vectors, read and checked before any long work."""
+
+    footprints: VectorLayer | None
+    roads: VectorLayer | None
+    townships: VectorLayer | None
+
+
+def _run(
+    mosaic: Path, folder: Path, grid: GeoGrid, options: DamageOptions, progress: Progress
+) -> dict[str, Any]:
+    progress("read", 0.0)
+    vectors = _read_vectors(options, grid)
+    samples = read_samples(options.samples, grid) if options.samples else None
+    depth_cells = depth_grid(grid)
+    dem = read_dem(options.dem, depth_cells) if options.dem else None
+    notes: list[str] = []
+    produced = dt.datetime.now(dt.UTC)
+    tags = _tags(mosaic, options, produced)
+
+    comparison = _compare(mosaic, grid, options, notes, progress)
+    classifier, plain, accuracy = _classifier(mosaic, grid, options, samples, comparison, notes, progress)
+    before = None
+    if comparison is not None and options.before is not None:
+        before = Before(options.before, *comparison, plain)
+    inputs = Inputs(
+        mosaic, _views_beside(mosaic), grid, classifier, before, _geometries(vectors.footprints),
+        tuple(road.buffer(2.0) for road in _geometries(vectors.roads)),
+    )  # fmt: skip
+    counts = ground_pass.run(inputs, folder, tags, progress)
+    depth = None
+    if classifier is not None and dem is not None:
+        progress("depth", 0.0)
+        depth = _depth(folder, grid, depth_cells, dem, tags)
+    with Layers(folder, grid) as layers:
+        buildings, roads = _objects(vectors, grid, layers, classifier is not None, notes, progress)
+        people = statistics.read_people(options.population, grid, layers) if options.population else None
+    townships = _townships(vectors.townships, folder, buildings, roads, people, progress)
+    progress("vectors", 0.0)
+    common = _common(mosaic, options, produced, samples)
+    _write_gpkg(folder, grid, buildings, roads, townships, depth, common, has_classes=classifier is not None)
+    return _figures(
+        mosaic, grid, options, counts, depth, buildings, roads, townships, people, notes, produced,
+        samples, accuracy, comparison,
+    )  # fmt: skip
+
+
+def _read_vectors(options: DamageOptions, grid: GeoGrid) -> _Vectors:
+    lines = ("LineString", "MultiLineString")
+    return _Vectors(
+        read_layer(options.footprints, grid.crs, "footprints") if options.footprints else None,
+        read_layer(options.roads, grid.crs, "roads", kinds=lines) if options.roads else None,
+        statistics.read_townships(options.townships, grid.crs) if options.townships else None,
+    )
+
+
+def _geometries(layer: VectorLayer | None) -> tuple[Any, ...]:
+    return layer.geometries if layer else ()
+
+
+def _views_beside(mosaic: Path) -> Path | None:
+    """The mosaic's companion with the number of photos per cell, where the mosaic has one."""
+    views = mosaic.with_name(f"{mosaic.stem}.views.tif")
+    return views if views.exists() else None
+
+
+def _compare(
+    mosaic: Path, grid: GeoGrid, options: DamageOptions, notes: list[str], progress: Progress
+) -> tuple[register.Registration, register.ColourMatch] | None:
+    if options.before is None:
+        return None
+    progress("register", 0.0)
+    registration = register.register(mosaic, options.before, grid)
+    if registration is None:
+        notes.append("The before-ortho could not be registered to the mosaic: change was not mapped.")
+        return None
+    progress("register", 0.6)
+    colours = register.match_colours(mosaic, options.before, grid, registration.correction)
+    if colours is None:
+        notes.append(
+            "Too little unchanged ground to match the before-ortho's colours: change was not mapped."
+        )
+        return None
+    return registration, colours
+
+
+def _classifier(
+    mosaic: Path,
+    grid: GeoGrid,
+    options: DamageOptions,
+    samples: Samples | None,
+    comparison: tuple[register.Registration, register.ColourMatch] | None,
+    notes: list[str],
+    progress: Progress,
+) -> tuple[Classifier | None, Classifier | None, classify.Accuracy | None]:
+    """(classifier, the same without differences for the before-ortho, blocked accuracy)."""
+    if samples is not None and options.model is not None:
+        raise DamageError(f"{options.model}: give either samples or a model, not both")
+    if options.model is not None:
+        model = load_model(options.model)
+        if model.unmapped:
+            notes.append(f"Classes of the model that the legend does not have: {', '.join(model.unmapped)}.")
+        return model, model if comparison else None, None
+    if samples is None:
+        notes.append("No samples and no model were given: ground classes were not mapped.")
+        return None, None, None
+    progress("train", 0.0)
+    before = (options.before, *comparison) if comparison and options.before else None
+    with Pictures(mosaic, grid, before) as pictures:
+        cells = classify.collect(samples, grid, pictures, before is not None, options.seed)
+    forest = classify.train(cells, before is not None, grid.pixel_m, options.seed)
+    plain = classify.without_before(cells, grid.pixel_m, options.seed) if before else None
+    progress("train", 0.6)
+    accuracy = classify.cross_validate(cells, options.seed)
+    if accuracy is None:
+        notes.append("The samples lie too close together for a blocked accuracy estimate: spread them.")
+    return forest, plain, accuracy
+
+
+def _depth(folder: Path, grid: GeoGrid, cells: GeoGrid, dem: Any, tags: dict[str, str]) -> DepthMap:
+    share, seen = coarse.class_shares(folder / "classes.tif", grid, cells, (WATER,))
+    water = share > 0.5 * np.maximum(seen, 0.5)
+    depth = map_depth(water, (seen > 0.9) & ~water, dem, cells)
+    with raster_sink(folder, DEPTH_KIND, cells, tags) as sink:
+        for band, values in enumerate((depth.depth_m, depth.half_width_m), start=1):
+            sink.write(np.where(np.isfinite(values), values, DEPTH_KIND.nodata).astype(np.float32), band)
+    return depth
+
+
+def _objects(
+    vectors: _Vectors, grid: GeoGrid, layers: Layers, classified: bool, notes: list[str], progress: Progress
+) -> tuple[tuple[GradedBuilding, ...], tuple[RoadStretch, ...]]:
+    """Graded buildings and roads; nothing is graded without classes."""
+    if (vectors.footprints or vectors.roads) and not classified:
+        notes.append("Buildings and roads were not graded: that needs ground classes.")
+        return (), ()
+    buildings: tuple[GradedBuilding, ...] = ()
+    roads: tuple[RoadStretch, ...] = ()
+    if vectors.footprints:
+        progress("buildings", 0.0)
+        given = vectors.footprints
+        buildings = grade_buildings(given.geometries, _identifiers(given), given.fids, grid, layers)
+    if vectors.roads:
+        progress("roads", 0.0)
+        lines = vectors.roads
+        roads = grade_roads(lines.geometries, _identifiers(lines), lines.fids, grid, layers)
+    return buildings, roads
+
+
+def _identifiers(layer: VectorLayer) -> tuple[str, ...]:
+    values = layer.field(_IDS)
+    return tuple(str(v) for v in values) if values is not None else tuple(str(fid) for fid in layer.fids)
+
+
+def _townships(
+    layer: VectorLayer | None,
+    folder: Path,
+    buildings: Sequence[GradedBuilding],
+    roads: Sequence[RoadStretch],
+    people: People | None,
+    progress: Progress,
+) -> tuple[Township, ...]:
+    if layer is None:
+        return ()
+    progress("statistics", 0.0)
+    classes, depth = folder / "classes.tif", folder / "depth.tif"
+    return statistics.township_statistics(
+        layer,
+        classes if classes.exists() else None,
+        depth if depth.exists() else None,
+        folder / "not_analysed.tif",
+        buildings,
+        roads,
+        people,
+    )
+
+
+def _tags(mosaic: Path, options: DamageOptions, produced: dt.datetime) -> dict[str, str]:
+    tags = {
+        "MOSAIC": mosaic.name,
+        "METHOD": _method(options),
+        "ANALYST": options.analyst,
+        "EVENT": options.event,
+        "PRODUCED_UTC": produced.isoformat(timespec="seconds"),
+        "ACQUIRED_UTC": options.acquired_utc.isoformat(timespec="seconds") if options.acquired_utc else "",
+        "VERSION": str(VERSION),
+        "NOTICE": "Preliminary image interpretation, not verified in the field",
+    }
+    return {key: value for key, value in tags.items() if value}
+
+
+def _method(options: DamageOptions) -> str:
+    if options.model is not None:
+        return f"segmentation model {options.model.name}"
+    if options.samples is not None:
+        return "forest of randomised trees on painted samples"
+    return "no classification"
+
+
+def _common(
+    mosaic: Path, options: DamageOptions, produced: dt.datetime, samples: Samples | None
+) -> dict[str, Any]:
+    """Columns that every feature carries: who says so, by what, when."""
+    del samples
+    return {
+        "source": mosaic.name,
+        "method": _method(options),
+        "analyst": options.analyst or None,
+        "time_utc": produced.isoformat(timespec="seconds"),
+        "version": VERSION,
+    }
+
+
+def _write_gpkg(
+    folder: Path,
+    grid: GeoGrid,
+    buildings: Sequence[GradedBuilding],
+    roads: Sequence[RoadStretch],
+    townships: Sequence[Township],
+    depth: DepthMap | None,
+    common: dict[str, Any],
+    *,
+    has_classes: bool,
+) -> None:
+    layers = []
+    if buildings:
+        layers.append(_building_layer(buildings, common))
+    if roads:
+        layers.append(_road_layer(roads, common))
+    if has_classes:
+        layers.append(_water_layer(folder, grid, depth, common))
+    if townships:
+        layers.append(_township_layer(townships))
+    if layers:
+        write_vectors(folder / "damage.gpkg", layers, grid.crs)
+
+
+def _repeat(common: dict[str, Any], count: int) -> dict[str, list[Any]]:
+    return {name: [value] * count for name, value in common.items()}
+
+
+def _building_layer(buildings: Sequence[GradedBuilding], common: dict[str, Any]) -> OutLayer:
+    columns: dict[str, Sequence[Any]] = {
+        "id": [b.identifier for b in buildings],
+        "grade": [b.grade for b in buildings],
+        "flooded": [b.flooded for b in buildings],
+        "confidence": [b.confidence for b in buildings],
+        "status": ["suggested"] * len(buildings),
+    }
+    for name in (
+        "seen_share",
+        "roof_share",
+        "debris_share",
+        "lost_share",
+        "water_ring",
+        "mud_ring",
+        "depth_m",
+    ):
+        values = [getattr(b.evidence, name) for b in buildings]
+        columns[name] = [None if v is None else round(v, 3) for v in values]
+    columns |= _repeat(common, len(buildings))
+    return OutLayer(
+        "buildings", "MultiPolygon", tuple(b.footprint for b in buildings), columns, "grade", GRADES
+    )
+
+
+def _road_layer(roads: Sequence[RoadStretch], common: dict[str, Any]) -> OutLayer:
+    columns: dict[str, Sequence[Any]] = {
+        "id": [r.identifier for r in roads],
+        "state": [r.state for r in roads],
+        "length_m": [round(r.length_m, 1) for r in roads],
+        "confidence": [r.confidence for r in roads],
+        **_repeat(common, len(roads)),
+    }
+    return OutLayer("roads", "LineString", tuple(r.line for r in roads), columns, "state", ROAD_STATES)
+
+
+def _water_layer(folder: Path, grid: GeoGrid, depth: DepthMap | None, common: dict[str, Any]) -> OutLayer:
+    side = max(_WATER_GRID_M, (grid.cell_m2 * grid.width * grid.height / 3e7) ** 0.5)
+    cells = grid.coarser(side)
+    share, seen = coarse.class_shares(folder / "classes.tif", grid, cells, (WATER,))
+    areas = coarse.outlines((share > 0.5 * np.maximum(seen, 0.2)), cells, _SMALLEST_WATER_M2)
+    columns: dict[str, Sequence[Any]] = {
+        "event_type": ["Flooded area"] * len(areas),
+        "area_m2": [round(a.area, 1) for a in areas],
+        **_repeat(common, len(areas)),
+    }
+    del depth
+    return OutLayer("water", "Polygon", tuple(areas), columns, colour=(31, 104, 201))
+
+
+def _township_layer(townships: Sequence[Township]) -> OutLayer:
+    columns: dict[str, list[Any]] = {}
+    for township in townships:
+        figures = township.report()
+        grades = figures.pop("buildings")
+        classes = figures.pop("classes_m2")
+        flat = {
+            **figures,
+            **{f"{k}_m2": v for k, v in classes.items()},
+            **{f"n {k}": v for k, v in grades.items()},
+        }
+        for name, value in flat.items():
+            columns.setdefault(name.lower().replace(" ", "_"), []).append(value)
+    return OutLayer("townships", "MultiPolygon", tuple(t.area for t in townships), columns)
+
+
+def _figures(
+    mosaic: Path,
+    grid: GeoGrid,
+    options: DamageOptions,
+    counts: Counts,
+    depth: DepthMap | None,
+    buildings: Sequence[GradedBuilding],
+    roads: Sequence[RoadStretch],
+    townships: Sequence[Township],
+    people: People | None,
+    notes: list[str],
+    produced: dt.datetime,
+    samples: Samples | None,
+    accuracy: classify.Accuracy | None,
+    comparison: tuple[register.Registration, register.ColourMatch] | None,
+) -> dict[str, Any]:
+    """report.json: the keys of the contract first, then how it was made and how sure it is."""
+    classes = statistics.class_areas(counts.classes, grid)
+    figures: dict[str, Any] = {
+        "classes": classes,
+        "buildings": statistics.count_grades(buildings) if options.footprints and counts.classes else {},
+        "buildings_flooded": sum(b.flooded for b in buildings),
+        "roads_m": round(sum(r.length_m for r in roads), 1),
+        "roads_cut_m": round(cut_length_m(tuple(roads)), 1) if options.roads and counts.classes else None,
+        "water_area_m2": classes.get("water", {}).get("area_m2", 0.0) if counts.classes else None,
+        "depth_m": depth.statistics() if depth else None,
+        "depth_classes_m2": depth.class_areas_m2() if depth else None,
+        "changes": _changes(counts, grid),
+        "townships": [t.report() for t in townships],
+        "people_exposed": people.total_exposed if people else None,
+    }
+    analysed = counts.analysis.get(SEEN, 0)
+    figures |= {
+        "analysed_m2": round(analysed * grid.cell_m2, 1),
+        "not_analysed_m2": round((sum(counts.analysis.values()) - analysed) * grid.cell_m2, 1),
+        "confidence_mean": round(counts.confidence_sum / max(sum(counts.classes.values()), 1) / 100, 3),
+        "accuracy": asdict(accuracy) if accuracy else None,
+        "registration": _registration(comparison),
+        "samples": samples.counts() if samples else None,
+        "notes": notes,
+        "mosaic": str(Path(mosaic).resolve()),
+        "inputs": _inputs(options),
+        "method": _method(options),
+        "analyst": options.analyst,
+        "event": options.event,
+        "acquired_utc": options.acquired_utc.isoformat() if options.acquired_utc else None,
+        "produced_utc": produced.isoformat(timespec="seconds"),
+        "pixel_m": grid.pixel_m,
+        "crs": grid.crs.to_wkt(),
+        "version": VERSION,
+        "verified": False,
+    }
+    return figures
+
+
+def _changes(counts: Counts, grid: GeoGrid) -> dict[str, dict[str, float]]:
+    total = sum(n for code, n in counts.changes.items() if code)
+    return {
+        e.key: {
+            "value": e.code,
+            "area_m2": round(counts.changes[e.code] * grid.cell_m2, 1),
+            "share": round(counts.changes[e.code] / total, 6),
+        }
+        for e in CHANGES[1:]
+        if counts.changes.get(e.code)
+    }
+
+
+def _registration(
+    comparison: tuple[register.Registration, register.ColourMatch] | None,
+) -> dict[str, Any] | None:
+    if comparison is None:
+        return None
+    found, colours = comparison
+    return {
+        "shift_m": [round(v, 3) for v in found.shift_m],
+        "rms_m": round(found.rms_m, 3),
+        "tiles_used": found.tiles_used,
+        "tiles": found.tiles,
+        "unchanged_cells": colours.cells,
+    }
+
+
+def _inputs(options: DamageOptions) -> dict[str, str]:
+    names = ("before", "dem", "footprints", "roads", "townships", "population", "samples", "model")
+    return {n: Path(getattr(options, n)).name for n in names if getattr(options, n) is not None}
