@@ -1,0 +1,258 @@
+"""make_world: the steps from a seed to a folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from rasterio import features
+from shapely import LineString, Point, Polygon, box, unary_union
+from shapely.geometry import shape
+from shapely.ops import split
+
+from plans.frames import GeoPoint, LocalFrame
+from sim.errors import SimError
+from sim.world import paint, store
+from sim.world.flood import Flood, strike, surviving
+from sim.world.landcover import Layout, lay_out, unit_raster
+from sim.world.noise import PixelNoise
+from sim.world.objects import Building, Trees, bridge_deck, place_buildings, place_trees, yards
+from sim.world.store import Progress, World
+from sim.world.terrain import Valley, make_relief, world_grid
+
+ORIGIN_LAT_DEG, ORIGIN_LON_DEG = 30.05, 103.15
+"""Somewhere in the mountains; the valley itself exists nowhere."""
+MARGIN_M = 95.0
+"""Between the flood zone and the world's border: footprints of photos stay inside."""
+_SMALLEST_M, _LARGEST_M = 600.0, 1600.0
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """All vectors of a world."""
+
+    layout: Layout
+    buildings: tuple[Building, ...]
+    flood: Flood
+    trees_before: Trees
+    trees_after: Trees
+    deck: Building
+
+    @property
+    def standing(self) -> list[Building]:
+        """After the event, the bridge included."""
+        return [*(b for b in self.flood.buildings if b.standing), self.deck]
+
+
+def make_world(
+    folder: Path,
+    seed: int,
+    size_m: float = 720.0,
+    pixel_m: float = 0.1,
+    on_progress: Progress | None = None,
+) -> World:
+    """Make a flooded valley of size_m (east-west) by 5/6 of it, with all its truth, in `folder`.
+
+    The same seed and sizes give the same world. Raises SimError for sizes that cannot be laid out and when
+    the folder cannot be written.
+    """
+    if not _SMALLEST_M <= size_m <= _LARGEST_M:
+        raise SimError(f"world size {size_m} m: choose {_SMALLEST_M:.0f} to {_LARGEST_M:.0f} m")
+    if not 0.04 <= pixel_m <= 1.0:
+        raise SimError(f"pixel size {pixel_m} m: choose 0.04 to 1 m")
+    folder = Path(folder)
+    tell = on_progress or (lambda stage, share: None)
+    tell("terrain", 0.0)
+    width, height = float(round(size_m)), float(round(size_m * 5 / 6))
+    valley = Valley.from_seed(seed, width, height)
+    layout = lay_out(valley, make_relief(valley))
+    grid = world_grid(width, height, pixel_m)
+    noise = PixelNoise(seed, (grid.rows, grid.cols))
+    buildings = place_buildings(layout)
+    tell("land cover", 0.0)
+    units = unit_raster(layout, grid, noise, yards(buildings))
+    trees = place_trees(layout, units, grid, buildings)
+    tell("flood", 0.0)
+    flood = strike(layout, buildings)
+    scene = _Scene(layout, buildings, flood, trees, surviving(trees, flood, seed), bridge_deck(layout))
+    canvas = paint.Canvas.empty(grid)
+    shadows = (
+        paint.shadow_raster(grid, [*buildings, scene.deck], trees, paint.SUN_BEFORE),
+        paint.shadow_raster(grid, scene.standing, scene.trees_after, paint.SUN_AFTER),
+    )
+    paint.paint_ground(canvas, layout, flood, units, noise, shadows, lambda share: tell("ground", share))
+    del units, shadows, noise
+    paint.paint_roofs(canvas, [*flood.buildings, scene.deck], seed)
+    paint.paint_damage(canvas, flood, seed)
+    world = World(
+        folder,
+        seed,
+        LocalFrame(ORIGIN_LAT_DEG, ORIGIN_LON_DEG),
+        width,
+        height,
+        pixel_m,
+        GeoPoint(0, 0, 0),
+    )
+    zone = flood_zone(scene.flood, layout)
+    world = _with_launch(world, scene, zone)
+    _write_scene(world, canvas, scene, tell)
+    paint.paint_trees(canvas, trees, scene.trees_after, lambda share: tell("trees", share))
+    _write_rasters(world, canvas, scene, tell)
+    _write_vectors(world, scene, zone)
+    store.save_world(world)
+    tell("world", 1.0)
+    return world
+
+
+def flood_zone(flood: Flood, layout: Layout) -> Polygon:
+    """What to survey: the reach of the flood, without the dry hill in it, away from the borders."""
+    grid = flood.relief.grid
+    mask = (flood.peak_depth_m > 0).astype(np.uint8)
+    mask = np.asarray(cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((31, 31), np.uint8)), np.uint8)
+    parts = [shape(g) for g, v in features.shapes(mask, transform=store.transform_of(grid)) if v == 1]
+    largest = max(parts, key=lambda p: p.area)
+    reach = Polygon(largest.exterior).buffer(6)
+    valley = layout.valley
+    inner = box(
+        -valley.width_m / 2 + MARGIN_M,
+        -valley.height_m / 2 + MARGIN_M,
+        valley.width_m / 2 - MARGIN_M,
+        valley.height_m / 2 - MARGIN_M,
+    )
+    hill = Point(valley.knoll).buffer(40)
+    low = next(v for v in layout.villages if v.name_en == "Shangping")
+    dry_end = box(low.east_m - 26, low.north_m - 20, low.east_m + 44, valley.height_m)
+    zone = reach.intersection(inner).simplify(4.0).difference(hill.simplify(2.0)).difference(dry_end)
+    return max(getattr(zone, "geoms", [zone]), key=lambda p: p.area)
+
+
+def _with_launch(world: World, scene: _Scene, zone: Polygon) -> World:
+    """Open, dry, level ground near the zone."""
+    relief = scene.layout.relief
+    step = 6.0
+    e, n = np.meshgrid(
+        np.arange(-world.width_m / 2 + 70, world.width_m / 2 - 70, step),
+        np.arange(-world.height_m / 2 + 60, world.height_m / 2 - 60, step),
+    )
+    e, n = e.ravel(), n.ravel()
+    solid = unary_union([*(b.footprint for b in scene.buildings), *(p.polygon for p in scene.flood.rubble)])
+    around = np.array([[dx, dy] for dx in (-7, 0, 7) for dy in (-7, 0, 7)], float)
+    heights = np.stack([relief.at(e + dx, n + dy) for dx, dy in around])
+    wet = np.stack([relief.grid.sample(scene.flood.peak_depth_m, e + dx, n + dy) for dx, dy in around])
+    trees = scene.trees_before
+    near_tree = np.array(
+        [np.hypot(trees.east_m - x, trees.north_m - y).min() for x, y in zip(e, n, strict=True)]
+    )
+    far = np.array([zone.distance(Point(x, y)) for x, y in zip(e, n, strict=True)])
+    clear = np.array([solid.distance(Point(x, y)) for x, y in zip(e, n, strict=True)])
+    cost = np.ptp(heights, axis=0) + 0.01 * far + 5.0 * (near_tree < 9) + 5.0 * (clear < 15)
+    cost[wet.max(axis=0) > 0] += 100
+    best = int(np.argmin(cost))
+    lat, lon = world.frame.to_geo(e[best], n[best])
+    alt = float(relief.at(e[best], n[best]))
+    return World(
+        world.folder,
+        world.seed,
+        world.frame,
+        world.width_m,
+        world.height_m,
+        world.pixel_m,
+        GeoPoint(float(lat), float(lon), alt),
+    )
+
+
+def _write_scene(world: World, canvas: paint.Canvas, scene: _Scene, tell: Progress) -> None:
+    tell("writing", 0.0)
+    store.write_picture(world.ground, canvas.after, canvas.grid, world.frame)
+    store.write_grid(world.water, canvas.water, canvas.grid, world.frame)
+    store.save_objects(world.objects, scene.standing, scene.trees_after)
+
+
+def _write_rasters(world: World, canvas: paint.Canvas, scene: _Scene, tell: Progress) -> None:
+    flood, frame = scene.flood, world.frame
+    store.write_grid(world.dem, flood.relief.heights_m, flood.relief.grid, frame)
+    store.write_grid(world.truth_depth, flood.depth_m, flood.relief.grid, frame)
+    tell("writing", 0.3)
+    store.write_picture(world.before, canvas.before, canvas.grid, frame)
+    tell("writing", 0.5)
+    store.write_picture(world.after, canvas.after, canvas.grid, frame)
+    tell("writing", 0.7)
+    store.write_classes(world.truth_classes, canvas.classes, canvas.grid, frame)
+    store.write_classes(world.truth_change, canvas.change, canvas.grid, frame, changes=True)
+
+
+def _write_vectors(world: World, scene: _Scene, zone: Polygon) -> None:
+    frame, layout = world.frame, scene.layout
+    store.write_layer(world.zone, frame, [zone], {"name": ["Flood zone"], "priority": [1.0]})
+    houses = scene.flood.buildings
+    outline = [h.footprint for h in houses]
+    ids = [h.building_id for h in houses]
+    store.write_layer(world.footprints, frame, outline, {"id": ids, "village": [h.village for h in houses]})
+    store.write_layer(
+        world.truth_buildings,
+        frame,
+        outline,
+        {
+            "id": ids,
+            "grade": [h.grade for h in houses],
+            "flooded": [h.flooded for h in houses],
+            "depth_m": [h.depth_m for h in houses],
+        },
+    )
+    store.write_layer(
+        world.population,
+        frame,
+        [Point(h.east_m, h.north_m) for h in houses],
+        {"people": [h.people for h in houses], "village": [h.village for h in houses]},
+    )
+    roads = layout.roads
+    inside = box(-world.width_m / 2, -world.height_m / 2, world.width_m / 2, world.height_m / 2)
+    store.write_layer(
+        world.roads,
+        frame,
+        [r.line.intersection(inside) for r in roads],
+        {
+            "id": [r.road_id for r in roads],
+            "name": [r.name for r in roads],
+            "width_m": [2 * r.half_width_m for r in roads],
+        },
+    )
+    pieces = scene.flood.roads
+    store.write_layer(
+        world.truth_roads,
+        frame,
+        [p.line for p in pieces],
+        {
+            "id": [p.road_id for p in pieces],
+            "name": [p.name for p in pieces],
+            "width_m": [2 * p.half_width_m for p in pieces],
+            "state": [p.state for p in pieces],
+            "washed_out": [p.washed_out for p in pieces],
+        },
+    )
+    names = (("清溪镇", "Qingxi"), ("石桥乡", "Shiqiao"), ("云岭乡", "Yunling"))
+    store.write_layer(
+        world.townships,
+        frame,
+        townships(layout),
+        {
+            "code": [f"{n:03d}" for n in range(1, 4)],
+            "name_zh": [zh for zh, _ in names],
+            "name_en": [en for _, en in names],
+        },
+    )
+
+
+def townships(layout: Layout) -> list[Polygon]:
+    """Three polygons that fill the world: west, north-east and south-east of winding borders."""
+    valley = layout.valley
+    half_w, half_h = valley.width_m / 2, valley.height_m / 2
+    whole = box(-half_w, -half_h, half_w, half_h)
+    n = np.linspace(-half_h - 5, half_h + 5, 60)
+    border = LineString(np.stack([-0.02 * valley.width_m + 14 * np.sin(n / 41), n], axis=1))
+    first, second = split(whole, border).geoms
+    west, rest = sorted((first, second), key=lambda p: p.centroid.x)
+    north, south = sorted(split(rest, valley.river).geoms, key=lambda p: -p.centroid.y)[:2]
+    return [west, north, south]

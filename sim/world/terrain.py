@@ -1,0 +1,218 @@
+"""The shape of the valley: river, floor, terraces, slopes; heights on a metre grid.
+
+All of it is made up; only the proportions are those of small mountain valleys.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+from scipy.spatial import cKDTree
+from shapely import LineString, get_coordinates, segmentize
+
+from sim.world.noise import fractal_grid, generator
+
+FloatArray = npt.NDArray[np.float64]
+Heights = npt.NDArray[np.float32]
+
+RIVER_HALF_WIDTH_M = 9.0
+FLOOR_HALF_WIDTH_M = 122.0
+_FLOOR_AMSL_M = 640.0
+_FALL = 0.006
+_TERRACE_STEP_M = 2.6
+
+
+def smoothstep(low: float, high: float, x: npt.NDArray) -> npt.NDArray:
+    """0 below `low`, 1 above `high`, smooth between."""
+    t = np.clip((x - low) / (high - low), 0.0, 1.0)
+    return t * t * (3 - 2 * t)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Cell centres of a north-up raster in the local frame: row 0 is the northernmost."""
+
+    west_m: float
+    north_m: float
+    step_m: float
+    rows: int
+    cols: int
+
+    @property
+    def east_centres_m(self) -> FloatArray:
+        """Shape (cols,)."""
+        return self.west_m + (np.arange(self.cols, dtype=np.float64) + 0.5) * self.step_m
+
+    @property
+    def north_centres_m(self) -> FloatArray:
+        """Shape (rows,)."""
+        return self.north_m - (np.arange(self.rows, dtype=np.float64) + 0.5) * self.step_m
+
+    def to_pixel(self, east_m: npt.ArrayLike, north_m: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
+        """(col, row) with pixel centres at integers."""
+        col = (np.asarray(east_m, float) - self.west_m) / self.step_m - 0.5
+        row = (self.north_m - np.asarray(north_m, float)) / self.step_m - 0.5
+        return col, row
+
+    def sample(self, values: npt.NDArray, east_m: npt.ArrayLike, north_m: npt.ArrayLike) -> FloatArray:
+        """Bilinear values at places; places outside take the border's."""
+        col, row = self.to_pixel(east_m, north_m)
+        col = np.clip(col, 0, self.cols - 1.001)
+        row = np.clip(row, 0, self.rows - 1.001)
+        c, r = col.astype(int), row.astype(int)
+        fc, fr = col - c, row - r
+        upper = values[r, c] * (1 - fc) + values[r, c + 1] * fc
+        lower = values[r + 1, c] * (1 - fc) + values[r + 1, c + 1] * fc
+        return upper * (1 - fr) + lower * fr
+
+
+@dataclass(frozen=True)
+class Valley:
+    """The lines that everything else is laid out along. Metres in the local frame, origin in the middle."""
+
+    seed: int
+    width_m: float
+    height_m: float
+    phases: tuple[float, float, float, float]
+
+    @classmethod
+    def from_seed(cls, seed: int, width_m: float, height_m: float) -> Valley:
+        """The valley of this seed."""
+        rng = generator(seed, "valley")
+        phases = rng.uniform(0, 2 * np.pi, 4)
+        return cls(seed, width_m, height_m, tuple(float(p) for p in phases))  # type: ignore[arg-type]
+
+    def axis_n(self, east_m: npt.ArrayLike) -> FloatArray:
+        """North coordinate of the valley's axis."""
+        e = np.asarray(east_m, float)
+        return 22 * np.sin(2 * np.pi * e / 880 + self.phases[0]) - 22 * np.sin(self.phases[0])
+
+    def river_n(self, east_m: npt.ArrayLike) -> FloatArray:
+        """North coordinate of the river's centre line."""
+        e = np.asarray(east_m, float)
+        swing = 46 * np.sin(2 * np.pi * e / 395 + self.phases[1])
+        return self.axis_n(e) + swing + 11 * np.sin(2 * np.pi * e / 171 + self.phases[2])
+
+    def floor_amsl(self, east_m: npt.ArrayLike) -> FloatArray:
+        """Height of the valley floor at the axis; it falls to the east."""
+        return _FLOOR_AMSL_M - _FALL * np.asarray(east_m, float)
+
+    @cached_property
+    def river(self) -> LineString:
+        """The river's centre line, a vertex per metre, past both borders."""
+        e = np.arange(-self.width_m / 2 - 60, self.width_m / 2 + 61, 1.0)
+        return LineString(np.stack([e, self.river_n(e)], axis=1))
+
+    @cached_property
+    def knoll(self) -> tuple[float, float]:
+        """Place of the dry hill on the floor, opposite to a bend near the middle."""
+        e = np.arange(-0.24 * self.width_m, 0.24 * self.width_m, 2.0)
+        swing = self.river_n(e) - self.axis_n(e)
+        at = e[int(np.argmax(np.abs(swing) - 0.04 * np.abs(e)))]
+        side = -np.sign(float(self.river_n(at) - self.axis_n(at)))
+        return float(at), float(self.axis_n(at) + side * 58)
+
+
+@dataclass(frozen=True)
+class Relief:
+    """Bare-earth heights with what the layout needs besides."""
+
+    grid: Grid
+    heights_m: Heights
+    """(rows, cols), AMSL."""
+    river_distance_m: Heights
+    """(rows, cols), to the river's centre line."""
+    terraced: Heights
+    """(rows, cols), 0..1: how much the slope is cut into terraces."""
+
+    def at(self, east_m: npt.ArrayLike, north_m: npt.ArrayLike) -> FloatArray:
+        """Heights AMSL at places."""
+        return self.grid.sample(self.heights_m, east_m, north_m)
+
+    def with_heights(self, heights_m: Heights) -> Relief:
+        """The same with other heights."""
+        return replace(self, heights_m=heights_m)
+
+
+def world_grid(width_m: float, height_m: float, step_m: float) -> Grid:
+    """The grid of this step over the world."""
+    rows, cols = round(height_m / step_m), round(width_m / step_m)
+    return Grid(-width_m / 2, height_m / 2, step_m, rows, cols)
+
+
+def make_relief(valley: Valley) -> Relief:
+    """Heights before roads are built."""
+    grid = world_grid(valley.width_m, valley.height_m, 1.0)
+    e, n = np.meshgrid(grid.east_centres_m, grid.north_centres_m)
+    shape = e.shape
+
+    def noise(key: str, cells: list[float], amplitudes: list[float]) -> Heights:
+        return fractal_grid(valley.seed, key, shape, cells, amplitudes)
+
+    d = n - valley.axis_n(e)
+    a = np.abs(d) + noise("floor edge", [90, 40], [16, 5])
+    river = _distance_to(valley.river, e, n)
+    z = valley.floor_amsl(e) + 0.004 * np.abs(d)
+    z += noise("floor", [85, 34, 12], [0.72, 0.30, 0.08])
+    z += 3.8 * smoothstep(FLOOR_HALF_WIDTH_M, FLOOR_HALF_WIDTH_M + 16, a)
+    past = np.maximum(a - FLOOR_HALF_WIDTH_M - 48, 0)
+    rise = np.where(d > 0, 0.42, 0.34) * (np.sqrt(past**2 + 18**2) - 18)
+    rise *= 1 + noise("spurs", [150, 70], [0.28, 0.14])
+    z += rise + smoothstep(0, 60, past) * noise("gullies", [55, 24], [2.6, 0.9])
+    terraced = smoothstep(-0.1, 0.15, noise("terraced", [130], [0.8])) * smoothstep(1.5, 5, rise)
+    z = z + terraced * (_stepped(z) - z)
+    ke, kn = valley.knoll
+    z += 11 * np.exp(-(((e - ke) / 1.25) ** 2 + (n - kn) ** 2) / (2 * 19.0**2))
+    bank = RIVER_HALF_WIDTH_M + noise("banks", [34, 12], [2.0, 0.8])
+    z -= 3.1 * (1 - smoothstep(-2.0, 5.0, river - bank))
+    z += noise("ground", [5, 2.5], [0.07, 0.03])
+    return Relief(grid, z.astype(np.float32), river.astype(np.float32), terraced.astype(np.float32))
+
+
+def terrace_phase(heights_m: npt.NDArray) -> tuple[npt.NDArray, npt.NDArray]:
+    """(level, fraction 0..1 within it) of heights on terraced slopes."""
+    level = np.floor(heights_m / _TERRACE_STEP_M)
+    return level, heights_m / _TERRACE_STEP_M - level
+
+
+def _stepped(z: npt.NDArray) -> npt.NDArray:
+    level, fraction = terrace_phase(z)
+    return (level + 0.18 * fraction + 0.82 * smoothstep(0.55, 1.0, fraction)) * _TERRACE_STEP_M
+
+
+def lay_road(relief: Relief, line: LineString, half_width_m: float, raise_m: float) -> Relief:
+    """The relief with a road bed along the line: level across, smooth along, `raise_m` above the ground."""
+    points = get_coordinates(segmentize(line, 1.0))
+    ground = relief.at(points[:, 0], points[:, 1])
+    along = _smoothed(ground, 15) + raise_m
+    grid = relief.grid
+    e, n = np.meshgrid(grid.east_centres_m, grid.north_centres_m)
+    box = line.buffer(half_width_m + 10).bounds
+    near = (e > box[0]) & (e < box[2]) & (n > box[1]) & (n < box[3])
+    distance, index = cKDTree(points).query(
+        np.stack([e[near], n[near]], axis=1), distance_upper_bound=half_width_m + 8
+    )
+    hit = np.isfinite(distance)
+    weight = 1 - smoothstep(half_width_m + 0.8, half_width_m + 5.5, distance[hit])
+    heights = relief.heights_m.copy()
+    values = heights[near]
+    # The channel stays open under bridges.
+    weight = weight * smoothstep(13, 17, relief.river_distance_m[near][hit])
+    values[hit] += (weight * (along[index[hit]] - values[hit])).astype(np.float32)
+    heights[near] = values
+    return relief.with_heights(heights)
+
+
+def _smoothed(values: FloatArray, half: int) -> FloatArray:
+    kernel = np.hanning(2 * half + 3)[1:-1]
+    padded = np.pad(values, half, mode="edge")
+    return np.convolve(padded, kernel / kernel.sum(), mode="valid")
+
+
+def _distance_to(line: LineString, e: FloatArray, n: FloatArray) -> FloatArray:
+    points = get_coordinates(segmentize(line, 0.5))
+    distance, _ = cKDTree(points).query(np.stack([e.ravel(), n.ravel()], axis=1))
+    return distance.reshape(e.shape)
