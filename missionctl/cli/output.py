@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,6 +10,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from missionctl.jsontext import to_json
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 OnProgress = Callable[[str, float], None]
@@ -31,23 +31,6 @@ def give(result: Mapping[str, Any], as_json: bool, text: str | None = None) -> N
         sys.stdout.write(to_json(result) + "\n")
         return
     _stdout.print(text if text is not None else _plain(result), markup=False, soft_wrap=True)
-
-
-def to_json(value: Any) -> str:
-    """JSON that any reader takes: no NaN or infinity (null instead), paths and times as text."""
-    return json.dumps(_clean(value), ensure_ascii=False, indent=2, default=str)
-
-
-def _clean(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(k): _clean(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_clean(v) for v in value]
-    if hasattr(value, "item") and not isinstance(value, str):  # numpy scalars
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
 
 
 def _plain(result: Mapping[str, Any], indent: str = "") -> str:

@@ -1,0 +1,64 @@
+"""missionctl damage: a mosaic to damage rasters and statistics."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from missionctl.cli.output import JsonFlag, give, progress
+from missionctl.jsontext import to_json
+
+
+def register(app: typer.Typer) -> None:
+    app.command("damage")(damage)
+
+
+def damage(
+    mosaic: Annotated[Path, typer.Argument(metavar="MOSAIC", help="The orthomosaic after the event.")],
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Folder for the results.")],
+    before: Annotated[
+        Path | None, typer.Option(metavar="ORTHO", help="Orthophoto from before the event.")
+    ] = None,
+    dem: Annotated[Path | None, typer.Option(help="Ground heights: gives the depth of water.")] = None,
+    footprints: Annotated[Path | None, typer.Option(metavar="FILE", help="Buildings to grade.")] = None,
+    roads: Annotated[Path | None, typer.Option(metavar="FILE", help="Road lines to check.")] = None,
+    townships: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Areas to give statistics for.")
+    ] = None,
+    population: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="People, as points with a number.")
+    ] = None,
+    samples: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Painted samples: any vector file with `class`.")
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option(metavar="FILE.onnx", help="A segmentation model of your own.")
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the report as JSON here too.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Map the damage on a mosaic: those results that the inputs allow."""
+    from imagery.damage import DamageOptions
+    from missionctl.services.damage import damage_from_mosaic
+    from missionctl.workspace import actor, write_text
+
+    options = DamageOptions(
+        before=before,
+        dem=dem,
+        footprints=footprints,
+        roads=roads,
+        townships=townships,
+        population=population,
+        samples=samples,
+        model=model,
+        analyst=actor(),
+    )
+    with progress("damage") as advance:
+        result = damage_from_mosaic(mosaic, out, options, advance).report()
+    if report:
+        write_text(report, to_json(result) + "\n")
+    give(result, as_json)

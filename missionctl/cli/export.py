@@ -1,0 +1,39 @@
+"""missionctl export: damage results in the forms that people ask for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from missionctl.cli.output import JsonFlag, give, progress
+
+
+def register(app: typer.Typer) -> None:
+    app.command("export")(export_damage)
+
+
+def export_damage(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that `missionctl damage` wrote.")],
+    to: Annotated[
+        str,
+        typer.Option(
+            metavar="FORMATS", help="Comma-separated: cog,gpkg,geojson,kmz,shp,pdf,png,csv,xlsx,mbtiles,stac."
+        ),
+    ],
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", metavar="DIR", help="Where to (default: DIR).")
+    ] = None,
+    lang: Annotated[str, typer.Option(help="Language of sheets and tables: en or zh.")] = "en",
+    paper: Annotated[str, typer.Option(help="Paper of the map sheet: a4 or a3.")] = "a3",
+    title: Annotated[str, typer.Option(help="Title of the map sheet.")] = "",
+    as_json: JsonFlag = False,
+) -> None:
+    """Write damage results as files for others."""
+    from imagery.deliver import export
+
+    formats = [part.strip().lower() for part in to.split(",") if part.strip()]
+    with progress("export") as advance:
+        files = export(folder, formats, out, lang=lang, paper=paper, title=title, on_progress=advance)
+    give({"files": [str(f) for f in files]}, as_json, "\n".join(str(f) for f in files))

@@ -1,0 +1,1 @@
+"""What a trainer does: lists and runs scenarios, replays flights."""
