@@ -33,7 +33,7 @@ class Building:
     length_m: float
     width_m: float
     base_m: float
-    """Ground height AMSL at its lowest corner."""
+    """Foot of the walls AMSL: a little under the ground at the lowest corner."""
     wall_m: float
     """Eave above the base."""
     rise_m: float
@@ -194,7 +194,7 @@ def _house(
 
 def _on_ground(house: Building, relief: Relief) -> Building:
     heights = relief.at(house.corners[:, 0], house.corners[:, 1])
-    return replace(house, base_m=float(heights.min()))
+    return replace(house, base_m=float(heights.min()) - 0.2)
 
 
 def bridge_deck(layout: Layout) -> Building:
