@@ -1,0 +1,128 @@
+"""Exposure over the block: one gain per photo and channel and one vignetting curve, from the overlaps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from imagery.views import View, overlap
+
+GAIN_SIGMA = 0.15
+VIGNETTING_SIGMA = 0.10
+SAMPLES_PER_PAIR = 300
+DARKEST, BRIGHTEST = 12, 243
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """Corrections in the logarithm: a pixel is multiplied by exp(gain + vignetting . (r^2, r^4)).
+
+    `log_gain` (photos, 3) BGR; `vignetting` (2,), r over half the image's diagonal.
+    """
+
+    log_gain: npt.NDArray[np.float64]
+    vignetting: npt.NDArray[np.float64]
+
+    def factor(self, photo: int, radius: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Multipliers (rows, cols, 3) at these radii."""
+        r2 = radius.astype(np.float32) ** 2
+        a, b = (np.float32(v) for v in self.vignetting)
+        fall = r2 * (a + b * r2)
+        return np.exp(fall[..., None] + self.log_gain[photo].astype(np.float32))
+
+
+def solve_exposure(views: Sequence[View], photos: int, seed: int = 0) -> Exposure:
+    """The corrections under which overlapping views agree best, robust against what moved or leans.
+
+    Source: Brown and Lowe 2007, section 6, here in logarithms.
+    """
+    rng = np.random.default_rng(seed)
+    pair_i, pair_j, ratio, basis = [], [], [], []
+    for n, a in enumerate(views):
+        for b in views[n + 1 :]:
+            sample = _sample(a, b, rng)
+            if sample is not None:
+                difference, radial = sample
+                pair_i.append(np.full(len(difference), a.photo))
+                pair_j.append(np.full(len(difference), b.photo))
+                ratio.append(difference)
+                basis.append(radial)
+    if not ratio:
+        return Exposure(np.zeros((photos, 3)), np.zeros(2))
+    return _least_squares(
+        np.concatenate(pair_i), np.concatenate(pair_j), np.concatenate(ratio), np.concatenate(basis), photos
+    )
+
+
+def _sample(
+    a: View, b: View, rng: np.random.Generator
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None:
+    """(log a - log b) (n, 3) and differences of (r^2, r^4) (n, 2) at cells that both see well."""
+    window = overlap(a, b)
+    if window is None:
+        return None
+    sa, sb = window.within(a.window), window.within(b.window)
+    ca, cb = a.colour[sa], b.colour[sb]
+    good = a.valid[sa] & b.valid[sb]
+    good &= (ca.min(axis=2) > DARKEST) & (cb.min(axis=2) > DARKEST)
+    good &= (ca.max(axis=2) < BRIGHTEST) & (cb.max(axis=2) < BRIGHTEST)
+    cells = np.flatnonzero(good.ravel())
+    if len(cells) < 50:
+        return None
+    cells = rng.choice(cells, min(SAMPLES_PER_PAIR, len(cells)), replace=False)
+    la, lb = (np.log(c.reshape(-1, 3)[cells].astype(float)) for c in (ca, cb))
+    ra, rb = (v.radius[s].ravel()[cells].astype(float) ** 2 for v, s in ((a, sa), (b, sb)))
+    return la - lb, np.stack([ra - rb, ra**2 - rb**2], axis=1)
+
+
+def _least_squares(
+    i: npt.NDArray[np.int64],
+    j: npt.NDArray[np.int64],
+    ratio: npt.NDArray[np.float64],
+    basis: npt.NDArray[np.float64],
+    photos: int,
+) -> Exposure:
+    gain = np.zeros((photos, 3))
+    vignetting = np.zeros(2)
+    for _ in range(5):
+        off = ratio + gain[i] - gain[j] + (basis @ vignetting)[:, None]
+        scale = max(float(np.median(np.abs(off))) * 1.5, 0.01)
+        weight = 1 / (1 + (np.abs(off).mean(axis=1) / scale) ** 2)
+        vignetting = _solve_vignetting(basis, ratio + gain[i] - gain[j], weight)
+        gain = _solve_gains(i, j, ratio + (basis @ vignetting)[:, None], weight, photos)
+    return Exposure(gain, vignetting)
+
+
+def _solve_vignetting(
+    basis: npt.NDArray[np.float64], off: npt.NDArray[np.float64], weight: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    prior = np.eye(2) * 0.02 * weight.sum() * (0.1 / VIGNETTING_SIGMA) ** 2
+    normal = (basis * weight[:, None]).T @ basis + prior
+    return np.asarray(np.linalg.solve(normal, -(basis * weight[:, None]).T @ off.mean(axis=1)))
+
+
+def _solve_gains(
+    i: npt.NDArray[np.int64],
+    j: npt.NDArray[np.int64],
+    off: npt.NDArray[np.float64],
+    weight: npt.NDArray[np.float64],
+    photos: int,
+) -> npt.NDArray[np.float64]:
+    normal = np.zeros((photos, photos))
+    np.add.at(normal, (i, i), weight)
+    np.add.at(normal, (j, j), weight)
+    np.add.at(normal, (i, j), -weight)
+    np.add.at(normal, (j, i), -weight)
+    right = np.stack(
+        [
+            np.bincount(j, weight * off[:, k], photos) - np.bincount(i, weight * off[:, k], photos)
+            for k in range(3)
+        ],
+        axis=1,
+    )
+    normal[np.diag_indices(photos)] += 0.1 / GAIN_SIGMA
+    gains = np.linalg.solve(normal, right)
+    return np.asarray(gains - np.median(gains, axis=0))

@@ -1,0 +1,212 @@
+"""Photos decoded small, their features, and matches between neighbours that geometry confirms."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from imagery.errors import PhotoError
+from imagery.photos import Photo
+
+Float32 = npt.NDArray[np.float32]
+UInt8 = npt.NDArray[np.uint8]
+
+_REDUCED = {
+    1: cv2.IMREAD_COLOR,
+    2: cv2.IMREAD_REDUCED_COLOR_2,
+    4: cv2.IMREAD_REDUCED_COLOR_4,
+    8: cv2.IMREAD_REDUCED_COLOR_8,
+}
+
+
+@dataclass(frozen=True)
+class FeatureRules:
+    """How many features are looked for, and at which scale."""
+
+    image_mpx: float = 1.4
+    per_photo: int = 3000
+    thumbnail_factor: int = 8
+    ratio: float = 0.8
+    epipolar_px: float = 1.5
+    min_matches: int = 16
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Features:
+    """Features of one photo.
+
+    `xy_px` (n, 2) are pixels of the full photo; `descriptors` (n, 128) uint8 RootSIFT; `sigma_px` is the
+    size of one pixel of the image they were found in, in full pixels; `thumbnail` (rows, cols, 3) uint8 BGR
+    is the photo reduced by `thumbnail_factor`; `sharpness` the variance of its Laplacian.
+    """
+
+    xy_px: Float32
+    descriptors: UInt8
+    sigma_px: float
+    thumbnail: UInt8
+    thumbnail_factor: int
+    sharpness: float
+
+
+@dataclass(frozen=True)
+class PairMatches:
+    """Features of photo `first` and `second` that show the same ground: index arrays of one length."""
+
+    first: int
+    second: int
+    first_ids: npt.NDArray[np.int32]
+    second_ids: npt.NDArray[np.int32]
+
+
+def read_photo_bytes(path: Path) -> npt.NDArray[np.uint8]:
+    """The file's bytes.
+
+    Raises PhotoError when it is missing, empty, or a JPEG that ends too early.
+    """
+    try:
+        data = np.fromfile(path, np.uint8)
+    except OSError as error:
+        raise PhotoError(f"{path}: cannot be read ({error.strerror}); copy it from the card again") from None
+    if len(data) < 4:
+        raise PhotoError(f"{path}: is empty; copy it from the card again")
+    if data[0] == 0xFF and data[1] == 0xD8 and not _jpeg_is_whole(data.tobytes()):
+        raise PhotoError(f"{path}: the JPEG is cut short; copy it from the card again")
+    return data
+
+
+def _jpeg_is_whole(data: bytes) -> bool:
+    """Whether the end marker follows the first scan (ITU T.81 B.1: entropy-coded data holds no FF D9)."""
+    at = 2
+    while at + 4 <= len(data) and data[at] == 0xFF:
+        marker = data[at + 1]
+        if marker == 0xFF:  # fill byte
+            at += 1
+            continue
+        length = int.from_bytes(data[at + 2 : at + 4], "big")
+        at += 2 + length
+        if marker == 0xDA:
+            return data.rfind(b"\xff\xd9") >= at
+    return False
+
+
+def decode(path: Path, factor: int = 1) -> UInt8:
+    """The photo (rows, cols, 3) uint8 BGR, reduced by 1, 2, 4 or 8 while decoding.
+
+    Raises PhotoError when it cannot be decoded.
+    """
+    image = cv2.imdecode(read_photo_bytes(path), _REDUCED[factor] | cv2.IMREAD_IGNORE_ORIENTATION)
+    if image is None:
+        raise PhotoError(f"{path}: cannot be decoded; copy it from the card again")
+    return np.asarray(image, np.uint8)
+
+
+def extract_features(photo: Photo, rules: FeatureRules) -> Features:
+    """Decode a photo at reduced size and find its features.
+
+    Raises PhotoError when it cannot be decoded.
+    """
+    camera = photo.camera
+    pixels = camera.image_width_px * camera.image_height_px
+    scale = min(1.0, math.sqrt(rules.image_mpx * 1e6 / pixels))
+    factor = 1
+    while factor < 4 and scale <= 0.5 / factor * 1.02:
+        factor *= 2
+    reduced = decode(photo.path, factor)
+    grey = _resized(cv2.cvtColor(reduced, cv2.COLOR_BGR2GRAY), pixels, scale)
+    thumbnail = cv2.resize(
+        reduced,
+        (
+            math.ceil(camera.image_width_px / rules.thumbnail_factor),
+            math.ceil(camera.image_height_px / rules.thumbnail_factor),
+        ),
+        interpolation=cv2.INTER_AREA,
+    )
+    xy, descriptors = _sift(grey, rules.per_photo)
+    return Features(
+        xy_px=_to_full(xy, grey.shape, camera.image_width_px, camera.image_height_px),
+        descriptors=descriptors,
+        sigma_px=camera.image_width_px / grey.shape[1],
+        thumbnail=np.asarray(thumbnail, np.uint8),
+        thumbnail_factor=rules.thumbnail_factor,
+        sharpness=float(cv2.Laplacian(grey, cv2.CV_32F).var()),
+    )
+
+
+def _resized(grey: Any, full_pixels: int, scale: float) -> UInt8:
+    target = math.sqrt(full_pixels * scale * scale / (grey.shape[0] * grey.shape[1]))
+    if target > 0.97:
+        return np.asarray(grey, np.uint8)
+    return np.asarray(cv2.resize(grey, None, fx=target, fy=target, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _to_full(xy: Float32, shape: tuple[int, ...], width: int, height: int) -> Float32:
+    """Pixels of the reduced image to pixels of the full one (centres at integers in both)."""
+    ratio = np.array([width / shape[1], height / shape[0]])
+    return np.asarray((xy + 0.5) * ratio - 0.5, np.float32)
+
+
+def _sift(grey: UInt8, count: int) -> tuple[Float32, UInt8]:
+    """The strongest features, spread over the image: RootSIFT (Arandjelovic and Zisserman 2012)."""
+    keypoints, descriptors = cv2.SIFT.create(2 * count, contrastThreshold=0.02).detectAndCompute(grey, None)
+    if descriptors is None or not len(keypoints):
+        return np.zeros((0, 2), np.float32), np.zeros((0, 128), np.uint8)
+    xy = np.array([k.pt for k in keypoints], np.float32)
+    strength = np.array([k.response for k in keypoints])
+    keep = _spread(xy, strength, grey.shape, count)
+    chosen = descriptors[keep]
+    root = np.sqrt(chosen / np.maximum(chosen.sum(axis=1, keepdims=True), 1e-6))
+    return xy[keep], np.minimum(np.rint(root * 400), 255).astype(np.uint8)
+
+
+def _spread(xy: Float32, strength: npt.NDArray[np.float64], shape: tuple[int, ...], count: int) -> Any:
+    """Indices of up to `count` points, the strongest of each cell of a 16 x 12 grid in turn."""
+    columns, rows = 16, 12
+    cell = (xy[:, 1] * rows / shape[0]).astype(int) * columns + (xy[:, 0] * columns / shape[1]).astype(int)
+    order = np.lexsort((-strength, cell))
+    starts = np.r_[0, np.flatnonzero(np.diff(cell[order])) + 1]
+    rank = np.arange(len(order)) - np.repeat(starts, np.diff(np.r_[starts, len(order)]))
+    return np.sort(order[np.lexsort((-strength[order], rank))[:count]])
+
+
+def match_pair(first: int, second: int, a: Features, b: Features, rules: FeatureRules) -> PairMatches | None:
+    """Matches of two photos that are mutual, distinct, and agree with one epipolar geometry; None if few."""
+    if min(len(a.xy_px), len(b.xy_px)) < rules.min_matches:
+        return None
+    ids_a, ids_b = _mutual_matches(a.descriptors, b.descriptors, rules.ratio)
+    if len(ids_a) < rules.min_matches:
+        return None
+    scale = max(a.sigma_px, b.sigma_px)
+    _, inliers = cv2.findFundamentalMat(
+        a.xy_px[ids_a], b.xy_px[ids_b], cv2.USAC_MAGSAC, rules.epipolar_px * scale, 0.999, 4000
+    )
+    if inliers is None:
+        return None
+    good = inliers.ravel().astype(bool)
+    if good.sum() < rules.min_matches or good.mean() < 0.25:
+        return None
+    return PairMatches(first, second, ids_a[good].astype(np.int32), ids_b[good].astype(np.int32))
+
+
+def _mutual_matches(a: UInt8, b: UInt8, ratio: float) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Indices of descriptors that are each other's nearest and clearly nearer than the second."""
+    unit_a = a.astype(np.float32)
+    unit_b = b.astype(np.float32)
+    unit_a /= np.maximum(np.linalg.norm(unit_a, axis=1, keepdims=True), 1e-6)
+    unit_b /= np.maximum(np.linalg.norm(unit_b, axis=1, keepdims=True), 1e-6)
+    likeness = unit_a @ unit_b.T
+    best_b = likeness.argmax(axis=1)
+    best_a = likeness.argmax(axis=0)
+    rows = np.arange(len(a))
+    top = likeness[rows, best_b].copy()
+    likeness[rows, best_b] = -1.0
+    second = likeness.max(axis=1)
+    distinct = (1.0 - top) < ratio * ratio * (1.0 - second)
+    keep = np.flatnonzero((best_a[best_b] == rows) & distinct)
+    return keep, best_b[keep]

@@ -1,0 +1,426 @@
+"""The mosaic as a list of stages: read, find features, match, adjust, render, write."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import rasterio
+from rasterio.enums import ColorInterp
+from rasterio.windows import Window as RasterWindow
+from shapely import Polygon
+
+from imagery.adjust import Adjustment, adjust_block
+from imagery.blend import Painting, Tile, paint_tile
+from imagery.consistency import mend_headings
+from imagery.errors import MosaicError, PhotoError, RasterError
+from imagery.exposure import Exposure, solve_exposure
+from imagery.features import FeatureRules, Features, PairMatches, decode, extract_features, match_pair
+from imagery.ortho import MosaicGrid, Window, ground_outline, make_grid
+from imagery.pairs import neighbour_pairs
+from imagery.photos import Block, Dropped, list_photo_files, read_block
+from imagery.quality import (
+    BY_PRIORS,
+    BY_TIE_POINTS,
+    MosaicReport,
+    PlacedPhoto,
+    count_of_views,
+    peak_rss_mb,
+    position_rms_m,
+    seam_rms_px,
+)
+from imagery.raster_io import finish_cog, write_cog
+from imagery.seams import Labels, SeamRules, find_seams
+from imagery.shelf import PhotoShelf
+from imagery.surface import Bounds, Surface, flat_surface, good_points, read_dem, surface_from_points
+from imagery.tracks import build_tracks, thin_tracks
+from imagery.views import View, make_view
+
+Progress = Callable[[str, float], None]
+
+TILE_PX = 1024
+CELL_PX = 8
+JPEG_QUALITY = 92
+
+
+@dataclass(frozen=True)
+class MosaicOptions:
+    """How a mosaic is made.
+
+    `gsd_m` None means the photos' own; `crs_epsg` None the place's UTM zone; `memory_mb` bounds the decoded
+    photos that are held at a time.
+    """
+
+    gsd_m: float | None = None
+    dem: Path | None = None
+    crs_epsg: int | None = None
+    quality: str = "full"
+    workers: int = field(default_factory=lambda: max(1, os.cpu_count() or 1))
+    memory_mb: int = 2000
+
+    def __post_init__(self) -> None:
+        if self.quality not in ("quick", "full"):
+            raise MosaicError(f"quality {self.quality!r} is not known; use quick or full")
+        if self.gsd_m is not None and not 0.001 <= self.gsd_m <= 100:
+            raise MosaicError(f"a pixel of {100 * self.gsd_m:g} cm makes no mosaic; use 0.1 to 10000 cm")
+        if self.workers < 1 or self.memory_mb < 200:
+            raise MosaicError("a mosaic needs at least one worker and 200 MB of memory")
+
+    @property
+    def quick(self) -> bool:
+        """Whether speed goes before looks."""
+        return self.quality == "quick"
+
+
+def make_mosaic(
+    photos_dir: Path,
+    out: Path,
+    options: MosaicOptions | None = None,
+    on_progress: Progress | None = None,
+) -> MosaicReport:
+    """Make an orthomosaic of a folder of photos; writes `out` (COG) and OUT.source.tif, OUT.views.tif beside.
+
+    Raises ImageryError (or TerrainError for the DEM) when nothing usable remains or a file cannot be written.
+    """
+    options = options or MosaicOptions()
+    run = _Run(options, on_progress or (lambda stage, share: None))
+    with _one_opencv_thread(), ThreadPoolExecutor(options.workers) as pool:
+        block, features = run.read(Path(photos_dir), pool)
+        block, adjustment = run.place(block, features, pool)
+        return run.render(block, features, adjustment, Path(out), pool)
+
+
+@contextmanager
+def _one_opencv_thread() -> Iterator[None]:
+    """Our workers are the parallelism; OpenCV's own threads would fight them."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
+
+
+class _Run:
+    """One run: options, the clock, and what is to be told at the end."""
+
+    def __init__(self, options: MosaicOptions, on_progress: Progress) -> None:
+        self._options, self._progress = options, on_progress
+        self._started = time.perf_counter()
+        self._seconds: dict[str, float] = {}
+        self._dropped: list[Dropped] = []
+        self._warnings: list[str] = []
+        self._given = 0
+
+    @contextmanager
+    def _stage(self, name: str) -> Iterator[None]:
+        begun = time.perf_counter()
+        self._progress(name, 0.0)
+        yield
+        self._seconds[name] = self._seconds.get(name, 0.0) + time.perf_counter() - begun
+        self._progress(name, 1.0)
+
+    def read(self, folder: Path, pool: Executor) -> tuple[Block, list[Features]]:
+        """Tags, then features; files that turn out to be damaged leave the block."""
+        with self._stage("read"):
+            files = list_photo_files(folder)
+            self._given = len(files)
+            block, dropped = read_block(files)
+            self._dropped += dropped
+        with self._stage("features"):
+            rules = feature_rules(self._options)
+            found: list[Features | None] = []
+            jobs = [pool.submit(_features_or_reason, photo, rules) for photo in block.photos]
+            for n, (photo, job) in enumerate(zip(block.photos, jobs, strict=True)):
+                result = job.result()
+                if isinstance(result, str):
+                    self._dropped.append(Dropped(photo.name, result))
+                found.append(None if isinstance(result, str) else result)
+                self._progress("features", (n + 1) / len(jobs))
+            kept = [p for p, f in zip(block.photos, found, strict=True) if f is not None]
+            if not kept:
+                raise MosaicError(f"no usable photo: {self._dropped[-1].reason}")
+            photos = tuple(replace(p, index=n) for n, p in enumerate(kept))
+        return replace(block, photos=photos), [f for f in found if f is not None]
+
+    def place(self, block: Block, features: Sequence[Features], pool: Executor) -> tuple[Block, Adjustment]:
+        """Match neighbours and adjust the block."""
+        rules = feature_rules(self._options)
+        with self._stage("match"):
+            jobs = [
+                pool.submit(match_pair, i, j, features[i], features[j], rules)
+                for i, j in neighbour_pairs(block)
+            ]
+            matches: list[PairMatches] = []
+            for n, job in enumerate(jobs):
+                match = job.result()
+                if match is not None:
+                    matches.append(match)
+                self._progress("match", (n + 1) / len(jobs))
+        with self._stage("adjust"):
+            block, faults = mend_headings(block, features, matches)
+            self._warnings += [
+                f"{f.name}: heading in the tags {f.tag_deg:.0f} deg, by the matches {f.mended_deg:.0f} deg"
+                for f in faults
+            ]
+            sizes = [(p.camera.image_width_px, p.camera.image_height_px) for p in block.photos]
+            tracks = thin_tracks(build_tracks(features, matches), sizes, 400 if self._options.quick else 1600)
+            adjustment = adjust_block(block, tracks)
+        return block, adjustment
+
+    def render(
+        self, block: Block, features: Sequence[Features], adjustment: Adjustment, out: Path, pool: Executor
+    ) -> MosaicReport:
+        """Surface, seams, exposure, tiles, files."""
+        with self._stage("render"):
+            surface = make_surface(block, adjustment, self._options)
+            grid = _grid(block, adjustment, surface, self._options)
+            cells = grid.coarser(CELL_PX)
+            views = list(
+                pool.map(
+                    lambda i: make_view(
+                        i,
+                        adjustment.cameras[i],
+                        adjustment.poses[i],
+                        features[i].thumbnail,
+                        features[i].thumbnail_factor,
+                        cells,
+                        surface,
+                    ),
+                    range(len(block.photos)),
+                )
+            )
+            exposure = solve_exposure(views, len(block.photos))
+            labels = find_seams(
+                views,
+                exposure,
+                cells.shape,
+                [bool(t) for t in adjustment.tied],
+                SeamRules(graph_cut=not self._options.quick),
+            )
+            painting = _painting(grid, labels, surface, adjustment, exposure)
+            area = self._write(painting, block, out, pool)
+            self._write_companions(cells, labels, views, block, out)
+        self._seconds["total"] = time.perf_counter() - self._started
+        return MosaicReport(
+            photos=_placed(block, adjustment, views, features),
+            photos_given=self._given,
+            dropped=tuple(self._dropped),
+            warnings=tuple(self._warnings),
+            gsd_m=grid.gsd_m,
+            reprojection_rms_px=adjustment.reprojection_rms_px,
+            seam_rms_px=seam_rms_px(views, labels, CELL_PX),
+            position_rms_m=position_rms_m(block, adjustment),
+            area_m2=area,
+            seconds=self._seconds,
+            peak_rss_mb=peak_rss_mb(),
+            epsg=grid.epsg,
+        )
+
+    def _write(self, painting: Painting, block: Block, out: Path, pool: Executor) -> float:
+        """Paint all tiles to a plain file beside `out`, then turn it into the COG; the area in m2."""
+        raw = out.with_name(f".{out.stem}.raw{os.getpid()}.tif")
+        try:
+            out.parent.mkdir(parents=True, exist_ok=True)
+            pixels = self._paint(painting, block, raw, pool)
+            if pixels == 0:
+                raise MosaicError("no photo shows any ground; check their tags and the DEM")
+            finish_cog(raw, out, jpeg_quality=JPEG_QUALITY, threads=self._options.workers)
+        except OSError as error:
+            raise RasterError(
+                f"{out}: cannot be written ({error.strerror or error}); choose another output folder"
+            ) from error
+        finally:
+            raw.unlink(missing_ok=True)
+        return pixels * painting.grid.gsd_m**2
+
+    def _paint(self, painting: Painting, block: Block, raw: Path, pool: Executor) -> int:
+        shelf = PhotoShelf(
+            lambda i, factor: decode(block.photos[i].path, factor), self._options.memory_mb * 500_000
+        )
+        windows = _tile_windows(painting.grid.shape)
+        pixels = 0
+        with _plain_raster(raw, painting.grid) as sink:
+            jobs = [
+                pool.submit(paint_tile, painting, w, shelf.get) for w in windows[: 2 * self._options.workers]
+            ]
+            for n in range(len(windows)):
+                tile = jobs[n].result()
+                jobs[n] = None  # type: ignore[call-overload]
+                ahead = len(jobs)
+                if ahead < len(windows):
+                    jobs.append(pool.submit(paint_tile, painting, windows[ahead], shelf.get))
+                if tile is not None:
+                    _store(sink, tile)
+                    pixels += int(tile.mask.sum())
+                self._progress("render", (n + 1) / len(windows))
+        return pixels
+
+    def _write_companions(
+        self, cells: MosaicGrid, labels: Labels, views: Sequence[View], block: Block, out: Path
+    ) -> None:
+        """OUT.source.tif: photo number (1..n, 0 none) per cell; OUT.views.tif: how many photos see it."""
+        names = {f"PHOTO_{p.index + 1}": p.name for p in block.photos}
+        write_cog(
+            out.with_name(f"{out.stem}.source.tif"),
+            (labels + 1).astype(np.uint16),
+            cells.transform,
+            cells.crs,
+            nodata=0,
+            resampling="nearest",
+            tags=names,
+        )
+        write_cog(
+            out.with_name(f"{out.stem}.views.tif"),
+            count_of_views(views, cells.shape),
+            cells.transform,
+            cells.crs,
+            nodata=0,
+            resampling="nearest",
+        )
+
+
+def feature_rules(options: MosaicOptions) -> FeatureRules:
+    """Feature settings of a quality."""
+    return FeatureRules(image_mpx=0.5, per_photo=1200) if options.quick else FeatureRules()
+
+
+def _features_or_reason(photo: object, rules: FeatureRules) -> Features | str:
+    try:
+        return extract_features(photo, rules)  # type: ignore[arg-type]
+    except PhotoError as error:
+        return str(error)
+
+
+def make_surface(block: Block, adjustment: Adjustment, options: MosaicOptions) -> Surface:
+    """The ground under the block: the DEM where given, bent to the adjusted points."""
+    level = flat_surface(_bounds(adjustment, adjustment.ground_up_m, 0.0), adjustment.ground_up_m)
+    outlines = np.concatenate(
+        [ground_outline(c, p, level) for c, p in zip(adjustment.cameras, adjustment.poses, strict=True)]
+    )
+    west, south = outlines.min(axis=0) - 10.0
+    east, north = outlines.max(axis=0) + 10.0
+    bounds = (float(west), float(south), float(east), float(north))
+    points = good_points(adjustment)
+    base = None
+    if options.dem is not None:
+        base = read_dem(options.dem, block.frame, bounds, max(1.0, (bounds[2] - bounds[0]) / 1500))
+    return surface_from_points(points, bounds, 1.0, base=base) if len(points) else base or level
+
+
+def _bounds(adjustment: Adjustment, ground_m: float, margin_m: float) -> Bounds:
+    centres = np.array([p.centre for p in adjustment.poses])
+    low, high = centres.min(axis=0) - margin_m, centres.max(axis=0) + margin_m
+    return float(low[0]), float(low[1]), float(high[0]), float(high[1])
+
+
+def _native_gsd_m(adjustment: Adjustment, surface: Surface) -> float:
+    ground = [float(surface.at([p.east_m], [p.north_m])[0]) for p in adjustment.poses]
+    return float(
+        np.median(
+            [
+                max(p.up_m - g, 1.0) / c.focal_px
+                for p, g, c in zip(adjustment.poses, ground, adjustment.cameras, strict=True)
+            ]
+        )
+    )
+
+
+def _grid(block: Block, adjustment: Adjustment, surface: Surface, options: MosaicOptions) -> MosaicGrid:
+    native = _native_gsd_m(adjustment, surface)
+    gsd = options.gsd_m or native * (2 if options.quick else 1)
+    outlines = [
+        ground_outline(c, p, surface) for c, p in zip(adjustment.cameras, adjustment.poses, strict=True)
+    ]
+    return make_grid(block.frame, outlines, gsd, options.crs_epsg)
+
+
+def _painting(
+    grid: MosaicGrid, labels: Labels, surface: Surface, adjustment: Adjustment, exposure: Exposure
+) -> Painting:
+    factors = []
+    for pose, camera in zip(adjustment.poses, adjustment.cameras, strict=True):
+        own = max(pose.up_m - float(surface.at([pose.east_m], [pose.north_m])[0]), 1.0) / camera.focal_px
+        factor = 1
+        while factor < 8 and own * factor * 2 <= grid.gsd_m * 1.15:
+            factor *= 2
+        factors.append(factor)
+    return Painting(
+        grid, labels, CELL_PX, surface, adjustment.cameras, adjustment.poses, exposure, tuple(factors)
+    )
+
+
+def _tile_windows(shape: tuple[int, int]) -> list[Window]:
+    """Tiles in rows that run to and fro, so that neighbours in time are neighbours in place."""
+    windows = []
+    for n, row in enumerate(range(0, shape[0], TILE_PX)):
+        line = [
+            Window(row, min(row + TILE_PX, shape[0]), col, min(col + TILE_PX, shape[1]))
+            for col in range(0, shape[1], TILE_PX)
+        ]
+        windows += line if n % 2 == 0 else line[::-1]
+    return windows
+
+
+@contextmanager
+def _plain_raster(path: Path, grid: MosaicGrid) -> Iterator[rasterio.io.DatasetWriter]:
+    with rasterio.open(
+        path,
+        "w",
+        driver="GTiff",
+        count=4,
+        dtype="uint8",
+        width=grid.cols,
+        height=grid.rows,
+        crs=grid.crs.to_wkt(),
+        transform=grid.transform,
+        tiled=True,
+        blockxsize=512,
+        blockysize=512,
+        interleave="pixel",
+        photometric="RGB",
+        sparse_ok=True,
+        bigtiff="if_safer",
+    ) as sink:
+        sink.colorinterp = (ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha)
+        yield sink
+
+
+def _store(sink: rasterio.io.DatasetWriter, tile: Tile) -> None:
+    rows, cols = tile.window.shape
+    where = RasterWindow(tile.window.col0, tile.window.row0, cols, rows)
+    alpha = tile.mask.astype(np.uint8) * 255
+    sink.write(np.concatenate([tile.colour.transpose(2, 0, 1), alpha[None]]), window=where)
+
+
+def _placed(
+    block: Block, adjustment: Adjustment, views: Sequence[View], features: Sequence[Features]
+) -> tuple[PlacedPhoto, ...]:
+    counts = np.bincount(adjustment.tracks.photo, minlength=len(block.photos))
+    placed = []
+    for photo, pose, tied, view in zip(block.photos, adjustment.poses, adjustment.tied, views, strict=True):
+        lat, lon = block.frame.to_geo(view.outline[:, 0], view.outline[:, 1])
+        centre_lat, centre_lon = block.frame.to_geo(pose.east_m, pose.north_m)
+        placed.append(
+            PlacedPhoto(
+                name=photo.name,
+                footprint=Polygon(np.stack([lon, lat], axis=1)),
+                pose=pose,
+                lat_deg=float(centre_lat),
+                lon_deg=float(centre_lon),
+                placed_by=BY_TIE_POINTS if tied else BY_PRIORS,
+                tie_points=int(counts[photo.index]),
+                sharpness=features[photo.index].sharpness,
+            )
+        )
+    return tuple(placed)
+
+
+__all__ = ["Exposure", "MosaicOptions", "MosaicReport", "PlacedPhoto", "make_mosaic"]

@@ -1,0 +1,241 @@
+"""From photos to the ground: the mosaic's pixel grid, and photos warped onto it by camera and surface."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pyproj
+from affine import Affine
+
+from imagery.surface import Surface
+from plans.cameras import Camera
+from plans.frames import FloatArray, LocalFrame, Pose
+
+Float32 = npt.NDArray[np.float32]
+UInt8 = npt.NDArray[np.uint8]
+
+NODE_STEP_PX = 16
+"""Projection is exact at every 16th pixel and linear between (error under 0.01 px on any real slope)."""
+EDGE_MARGIN_PX = 4.0
+"""Outermost pixels of a photo that are not used: lens edge and interpolation."""
+
+_NO_MAP = np.zeros((0, 0), np.float32)
+
+
+@dataclass(frozen=True)
+class Window:
+    """A rectangle of a pixel grid: rows row0..row1, columns col0..col1, ends excluded."""
+
+    row0: int
+    row1: int
+    col0: int
+    col1: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(rows, cols)."""
+        return self.row1 - self.row0, self.col1 - self.col0
+
+    @property
+    def empty(self) -> bool:
+        """Whether it holds no pixel."""
+        return self.row1 <= self.row0 or self.col1 <= self.col0
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """For indexing an array of the whole grid."""
+        return slice(self.row0, self.row1), slice(self.col0, self.col1)
+
+    def grown(self, margin: int) -> Window:
+        """The window with a margin on every side."""
+        return Window(self.row0 - margin, self.row1 + margin, self.col0 - margin, self.col1 + margin)
+
+    def clipped(self, shape: tuple[int, int]) -> Window:
+        """What of it lies in a grid of this shape."""
+        return Window(
+            max(self.row0, 0), min(self.row1, shape[0]), max(self.col0, 0), min(self.col1, shape[1])
+        )
+
+    def within(self, outer: Window) -> tuple[slice, slice]:
+        """Slices of this window in an array that covers `outer`."""
+        return (
+            slice(self.row0 - outer.row0, self.row1 - outer.row0),
+            slice(self.col0 - outer.col0, self.col1 - outer.col0),
+        )
+
+
+@dataclass(frozen=True)
+class MosaicGrid:
+    """North-up pixels of a metric CRS over the block: `west`, `north` of the outer corner, square pixels."""
+
+    epsg: int
+    frame: LocalFrame
+    west: float
+    north: float
+    gsd_m: float
+    rows: int
+    cols: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(rows, cols)."""
+        return self.rows, self.cols
+
+    @property
+    def transform(self) -> Affine:
+        """Pixel corners to CRS."""
+        return Affine(self.gsd_m, 0, self.west, 0, -self.gsd_m, self.north)
+
+    @property
+    def crs(self) -> pyproj.CRS:
+        """The grid's CRS."""
+        return pyproj.CRS.from_epsg(self.epsg)
+
+    @cached_property
+    def _to_local(self) -> pyproj.Transformer:
+        return pyproj.Transformer.from_crs(self.crs, self.frame.crs, always_xy=True)
+
+    def coarser(self, factor: int) -> MosaicGrid:
+        """The grid of cells of factor x factor pixels; the last ones may reach over the edge."""
+        return MosaicGrid(
+            self.epsg,
+            self.frame,
+            self.west,
+            self.north,
+            self.gsd_m * factor,
+            -(-self.rows // factor),
+            -(-self.cols // factor),
+        )
+
+    def local_places(self, rows: npt.ArrayLike, cols: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
+        """(east_m, north_m), each (len(rows), len(cols)), of pixel centres at these (fractional) indices."""
+        x = self.west + (np.asarray(cols, float) + 0.5) * self.gsd_m
+        y = self.north - (np.asarray(rows, float) + 0.5) * self.gsd_m
+        east, north = self._to_local.transform(*np.meshgrid(x, y))
+        return np.asarray(east), np.asarray(north)
+
+    def window_of(self, east_m: FloatArray, north_m: FloatArray) -> Window:
+        """The smallest window that holds these local places."""
+        x, y = self._to_local.transform(east_m, north_m, direction="INVERSE")
+        cols = (np.asarray(x) - self.west) / self.gsd_m
+        rows = (self.north - np.asarray(y)) / self.gsd_m
+        return Window(
+            int(np.floor(rows.min())),
+            int(np.ceil(rows.max())),
+            int(np.floor(cols.min())),
+            int(np.ceil(cols.max())),
+        ).clipped(self.shape)
+
+
+def utm_epsg(lat_deg: float, lon_deg: float) -> int:
+    """EPSG code of the place's UTM zone on WGS84."""
+    zone = int((lon_deg + 180) // 6) % 60 + 1
+    return (32600 if lat_deg >= 0 else 32700) + zone
+
+
+def ground_outline(camera: Camera, pose: Pose, surface: Surface, per_side: int = 9) -> FloatArray:
+    """Local places (n, 2) where the image's border meets the surface, in order around it."""
+    w, h = camera.image_width_px - 1.0, camera.image_height_px - 1.0
+    t = np.linspace(0, 1, per_side)[:-1]
+    ones = np.ones_like(t)
+    border = np.concatenate(
+        [
+            np.stack([w * t, 0 * ones], 1),
+            np.stack([w * ones, h * t], 1),
+            np.stack([w * (1 - t), h * ones], 1),
+            np.stack([0 * ones, h * (1 - t)], 1),
+        ]
+    )
+    rays = camera.rays(border) @ pose.camera_from_enu
+    rays /= np.linalg.norm(rays, axis=1, keepdims=True)
+    down = np.maximum(-rays[:, 2], 0.25)
+    height = np.full(len(rays), pose.up_m - float(surface.at([pose.east_m], [pose.north_m])[0]))
+    for _ in range(4):  # fixed point: where the ray is at the surface's height
+        reach = np.maximum(height, 1.0) / down
+        places = np.stack([pose.east_m + rays[:, 0] * reach, pose.north_m + rays[:, 1] * reach], axis=1)
+        height = pose.up_m - surface.at(places[:, 0], places[:, 1]).astype(float)
+    return places
+
+
+def make_grid(
+    frame: LocalFrame, outlines: Sequence[FloatArray], gsd_m: float, epsg: int | None = None
+) -> MosaicGrid:
+    """The pixel grid that holds all outlines (local metres), aligned to whole pixels of the CRS."""
+    places = np.concatenate(list(outlines))
+    epsg = epsg or utm_epsg(frame.origin_lat_deg, frame.origin_lon_deg)
+    to_crs = pyproj.Transformer.from_crs(frame.crs, pyproj.CRS.from_epsg(epsg), always_xy=True)
+    x, y = to_crs.transform(places[:, 0], places[:, 1])
+    west, north = np.floor(np.min(x) / gsd_m) * gsd_m, np.ceil(np.max(y) / gsd_m) * gsd_m
+    return MosaicGrid(
+        epsg,
+        frame,
+        float(west),
+        float(north),
+        gsd_m,
+        int(np.ceil((north - np.min(y)) / gsd_m)),
+        int(np.ceil((np.max(x) - west) / gsd_m)),
+    )
+
+
+@dataclass(frozen=True)
+class GroundNodes:
+    """Places and heights under every `NODE_STEP_PX`-th pixel of a window: (rows, cols, 3) ENU, float64."""
+
+    window: Window
+    enu: FloatArray
+
+
+def ground_nodes(grid: MosaicGrid, window: Window, surface: Surface) -> GroundNodes:
+    """The nodes that cover a window of the grid."""
+    rows, cols = window.shape
+    r = window.row0 + NODE_STEP_PX * np.arange(-(-rows // NODE_STEP_PX) + 1)
+    c = window.col0 + NODE_STEP_PX * np.arange(-(-cols // NODE_STEP_PX) + 1)
+    east, north = grid.local_places(r, c)
+    return GroundNodes(window, np.stack([east, north, surface.at(east, north)], axis=2))
+
+
+def project_places(camera: Camera, pose: Pose, enu: FloatArray) -> Float32:
+    """Pixels (rows, cols, 2) of places (rows, cols, 3); far outside the lens's field comes as -1e4.
+
+    Beyond the image's corner the distortion polynomial may fold back: such rays are outside, not mirrored in.
+    """
+    flat = (enu.reshape(-1, 3) - pose.centre) @ pose.camera_from_enu.T
+    pixels = camera.project(flat)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        radius = np.hypot(flat[:, 0], flat[:, 1]) / flat[:, 2]
+    reach = 1.25 * np.hypot(camera.image_width_px, camera.image_height_px) / 2 / camera.focal_px
+    outside = ~(flat[:, 2] > 0) | ~(radius < reach)
+    pixels[outside] = -1e4
+    return pixels.reshape(*enu.shape[:2], 2).astype(np.float32)
+
+
+def inside_photo(pixels: Float32, camera: Camera, margin_px: float = EDGE_MARGIN_PX) -> npt.NDArray[np.bool_]:
+    """Which pixels (..., 2) lie in the photo, away from its edge."""
+    x, y = pixels[..., 0], pixels[..., 1]
+    inside = (x >= margin_px) & (x <= camera.image_width_px - 1 - margin_px)
+    return np.asarray(inside & (y >= margin_px) & (y <= camera.image_height_px - 1 - margin_px))
+
+
+def pixel_map(node_pixels: Float32, shape: tuple[int, int], factor: float) -> Float32:
+    """Where each pixel of a window comes from: (rows, cols, 2), in a photo reduced by `factor`.
+
+    Linear between nodes: warpAffine's steps of 1/32 hit every pixel between nodes 16 apart exactly.
+    """
+    reduced = ((node_pixels + np.float32(0.5)) / np.float32(factor) - np.float32(0.5)).astype(np.float32)
+    scale = np.array([[1 / NODE_STEP_PX, 0, 0], [0, 1 / NODE_STEP_PX, 0]])
+    return np.asarray(
+        cv2.warpAffine(reduced, scale, (shape[1], shape[0]), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP),
+        np.float32,
+    )
+
+
+def warp_photo(image: UInt8, source: Float32) -> UInt8:
+    """The photo resampled at `source` (rows, cols, 2) of its pixels; beyond its edge the edge is repeated."""
+    return np.asarray(
+        cv2.remap(image, source, _NO_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8
+    )

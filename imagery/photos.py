@@ -1,0 +1,236 @@
+"""Photos as values: where each was taken from, how sure that is, and which files are none."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from imagery.errors import MosaicError
+from imagery.photo_tags import PhotoTagError, PhotoTags, read_tags
+from plans.cameras import Camera, camera_for_exif_model
+from plans.frames import GeoPoint, LocalFrame, Pose
+
+PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".tif", ".tiff"})
+
+GPS_SIGMA_H_M = 2.0
+GPS_SIGMA_V_M = 3.0
+BAROMETER_SIGMA_M = 0.7
+"""How well heights above launch agree with each other inside one flight."""
+GIMBAL_SIGMA_DEG = (4.0, 1.5)
+"""(yaw, tilt) of attitudes that a gimbal reports."""
+COURSE_SIGMA_DEG = (25.0, 6.0)
+"""(yaw, tilt) where the attitude is only guessed from the course flown."""
+MAX_OFF_NADIR_DEG = 55.0
+MIN_RTK_SIGMA_M = 0.01
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A file that gives nothing to the mosaic, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A photo with what its tags say of place and attitude, in the block's frame."""
+
+    index: int
+    name: str
+    path: Path
+    camera: Camera
+    camera_known: bool
+    prior: Pose
+    sigma_h_m: float
+    sigma_v_m: float
+    sigma_yaw_deg: float
+    sigma_tilt_deg: float
+    clock_s: float | None
+
+
+@dataclass(frozen=True)
+class Block:
+    """Photos that are placed together.
+
+    `ground_up_m` is the first guess of the ground's height (AMSL), None where the tags give no hint.
+    """
+
+    frame: LocalFrame
+    photos: tuple[Photo, ...]
+    ground_up_m: float | None
+
+
+def list_photo_files(folder: Path) -> list[Path]:
+    """Files of the folder (not of folders inside) that look like photos, by name.
+
+    Raises MosaicError when the folder is missing or holds none.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise MosaicError(f"{folder}: no such folder of photos; give the folder that holds the JPEG files")
+    files = sorted(
+        p for p in folder.iterdir() if p.suffix.lower() in PHOTO_SUFFIXES and not p.name.startswith(".")
+    )
+    if not files:
+        raise MosaicError(
+            f"{folder}: holds no photos (.jpg, .jpeg, .tif); check that the card was copied here"
+        )
+    return files
+
+
+def read_block(files: Iterable[Path], frame: LocalFrame | None = None) -> tuple[Block, tuple[Dropped, ...]]:
+    """Read the tags of photos and place them by what they say.
+
+    Raises MosaicError when no file can be placed; the message gives the first reason.
+    """
+    good: list[tuple[Path, PhotoTags]] = []
+    dropped: list[Dropped] = []
+    for path in files:
+        try:
+            tags = read_tags(path)
+        except PhotoTagError as error:
+            dropped.append(Dropped(path.name, str(error)))
+            continue
+        reason = _why_unusable(tags)
+        if reason:
+            dropped.append(Dropped(path.name, f"{path}: {reason}"))
+        else:
+            good.append((path, tags))
+    if not good:
+        first = dropped[0].reason if dropped else "no files were given"
+        raise MosaicError(f"no usable photo: {first}")
+    return _place_by_tags(good, frame), tuple(dropped)
+
+
+def _why_unusable(tags: PhotoTags) -> str | None:
+    if tags.lat_deg is None or tags.lon_deg is None:
+        return "has no GPS position in its tags; run `missionctl geotag` with the flight's log"
+    if not (abs(tags.lat_deg) <= 85 and abs(tags.lon_deg) <= 180):
+        return f"GPS position {tags.lat_deg}, {tags.lon_deg} is no place where it could have been flown"
+    if tags.pitch_deg is not None and abs(tags.pitch_deg) > 1.0 and 90 + tags.pitch_deg > MAX_OFF_NADIR_DEG:
+        return f"looks {90 + tags.pitch_deg:.0f} deg off nadir; a mosaic needs photos that look down"
+    return None
+
+
+def _place_by_tags(good: Sequence[tuple[Path, PhotoTags]], frame: LocalFrame | None) -> Block:
+    points = [GeoPoint(t.lat_deg or 0.0, t.lon_deg or 0.0) for _, t in good]
+    frame = frame or LocalFrame.around(_without_far_ones(points))
+    east, north = frame.to_local([p.lat_deg for p in points], [p.lon_deg for p in points])
+    ups, sigma_v, ground = _heights([t for _, t in good])
+    courses = _courses(east, north)
+    photos = []
+    for i, (path, tags) in enumerate(good):
+        camera, known = camera_of(tags, path.name)
+        yaw, pitch, roll, sigma_yaw, sigma_tilt = _attitude(tags, courses[i])
+        photos.append(
+            Photo(
+                index=i,
+                name=path.name,
+                path=path,
+                camera=camera,
+                camera_known=known,
+                prior=Pose(float(east[i]), float(north[i]), float(ups[i]), yaw, pitch, roll),
+                sigma_h_m=max(tags.position_sigma_h_m or GPS_SIGMA_H_M, MIN_RTK_SIGMA_M),
+                sigma_v_m=float(sigma_v[i]),
+                sigma_yaw_deg=sigma_yaw,
+                sigma_tilt_deg=sigma_tilt,
+                clock_s=tags.clock.timestamp() if tags.clock else None,
+            )
+        )
+    return Block(frame, tuple(photos), ground)
+
+
+def _without_far_ones(points: Sequence[GeoPoint], max_deg: float = 0.5) -> list[GeoPoint]:
+    """The points near the median: one photo of another place must not pull the frame away."""
+    lat = float(np.median([p.lat_deg for p in points]))
+    lon = float(np.median([p.lon_deg for p in points]))
+    near = [p for p in points if abs(p.lat_deg - lat) < max_deg and abs(p.lon_deg - lon) < max_deg]
+    return near or list(points)
+
+
+def _heights(tags: Sequence[PhotoTags]) -> tuple[np.ndarray, np.ndarray, float | None]:
+    """Camera heights AMSL, their sigmas, and the ground's first guess.
+
+    A receiver that states its accuracy is believed. Otherwise heights above launch (barometer) give the
+    differences between photos and the median of the absolute heights gives the level.
+    """
+    amsl = np.array([math.nan if t.alt_amsl_m is None else t.alt_amsl_m for t in tags])
+    above = np.array([math.nan if t.height_rel_m is None else t.height_rel_m for t in tags])
+    stated = np.array([math.nan if t.position_sigma_v_m is None else t.position_sigma_v_m for t in tags])
+    launch_all = amsl - above
+    launch = float(np.nanmedian(launch_all)) if np.isfinite(launch_all).any() else math.nan
+    believed = np.isfinite(stated) & (stated < 0.5) & np.isfinite(amsl)
+    by_barometer = np.isfinite(above) & np.isfinite(launch)
+    ups = np.where(believed, amsl, np.where(by_barometer, launch + above, amsl))
+    if np.isnan(ups).any():
+        level = float(np.nanmedian(ups)) if np.isfinite(ups).any() else 0.0
+        above_level = np.where(
+            np.isfinite(above), above - (np.nanmedian(above) if np.isfinite(above).any() else 0), 0
+        )
+        ups = np.where(np.isnan(ups), level + above_level, ups)
+    sigmas = np.where(
+        believed,
+        np.maximum(stated, MIN_RTK_SIGMA_M),
+        np.where(by_barometer, BAROMETER_SIGMA_M, GPS_SIGMA_V_M),
+    )
+    return ups, sigmas, launch if math.isfinite(launch) else None
+
+
+def _courses(east_m: np.ndarray, north_m: np.ndarray) -> np.ndarray:
+    """Direction (deg from north) towards the next photo, or from the one before at the end."""
+    if len(east_m) < 2:
+        return np.zeros(len(east_m))
+    course = np.degrees(np.arctan2(np.diff(east_m), np.diff(north_m)))
+    return np.append(course, course[-1])
+
+
+def _attitude(tags: PhotoTags, course_deg: float) -> tuple[float, float, float, float, float]:
+    """(yaw, pitch, roll, sigma_yaw, sigma_tilt) in degrees, for a camera that looks down."""
+    yaw_sigma, tilt_sigma = GIMBAL_SIGMA_DEG
+    pitch, roll = tags.pitch_deg, tags.roll_deg or 0.0
+    if pitch is None or abs(pitch) <= 1.0:  # not told, or a gimbal that reports zero whatever it does
+        pitch, roll, tilt_sigma = -90.0, 0.0, COURSE_SIGMA_DEG[1]
+    if tags.yaw_deg is not None:
+        return tags.yaw_deg, pitch, roll, yaw_sigma, tilt_sigma
+    if tags.flight_yaw_deg is not None:
+        return tags.flight_yaw_deg, pitch, roll, 2 * yaw_sigma, tilt_sigma
+    return course_deg, pitch, roll, COURSE_SIGMA_DEG[0], tilt_sigma
+
+
+def camera_of(tags: PhotoTags, name: str) -> tuple[Camera, bool]:
+    """The camera by its EXIF model, else by its 35 mm focal length, else a common lens; and whether known.
+
+    The size is the photo's own.
+    """
+    width, height = tags.image_width_px or 4000, tags.image_height_px or 3000
+    known = camera_for_exif_model(tags.model) if tags.model else None
+    if known is not None:
+        same_shape = abs(known.image_width_px / known.image_height_px - width / height) < 0.02
+        if same_shape:
+            return known.scaled(width, height), True
+        crop = replace(known, sensor_height_mm=known.sensor_width_mm * height / width)
+        return crop.scaled(width, height), False
+    focal_35 = tags.focal_35mm or 26.0
+    diagonal = math.hypot(width, height)
+    focal_px = focal_35 / 43.2666 * diagonal
+    return (
+        Camera(
+            name=tags.model or f"camera of {name}",
+            sensor_width_mm=width / 1000,
+            sensor_height_mm=height / 1000,
+            focal_mm=focal_px / 1000,
+            image_width_px=width,
+            image_height_px=height,
+        ),
+        tags.focal_35mm is not None,
+    )
+
+
+def height_above_ground_m(photo: Photo, ground_up_m: float | None) -> float:
+    """First guess of a photo's height above ground; never under 5 m."""
+    return max(photo.prior.up_m - ground_up_m, 5.0) if ground_up_m is not None else 80.0

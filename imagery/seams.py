@@ -1,0 +1,236 @@
+"""Seam lines: which photo paints which cell, cut where photos agree and near each photo's nadir.
+
+Expansion moves by minimum cuts (Boykov, Veksler and Zabih 2001), the cost of a seam as in Kwatra et al. 2003
+("Graphcut textures"): coarse cells first, then a band of fine cells along the seams found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import breadth_first_order, maximum_flow
+
+from imagery.exposure import Exposure
+from imagery.ortho import Window
+from imagery.views import View, colour_difference
+
+Labels = npt.NDArray[np.int16]
+Float32 = npt.NDArray[np.float32]
+
+NOBODY: int = -1
+"""Label of cells that no photo sees."""
+
+
+@dataclass(frozen=True)
+class SeamRules:
+    """Weights of the seam search."""
+
+    coarse_cells: int = 4
+    nadir_weight: float = 3.0
+    length_weight: float = 1.5
+    difference_cap: float = 60.0
+    sweeps: int = 2
+    graph_cut: bool = True
+
+
+def nadir_labels(views: Sequence[View], shape: tuple[int, int], priority: Sequence[bool]) -> Labels:
+    """The photo that sees each cell steepest; photos without `priority` only where no other sees it."""
+    labels = np.full(shape, NOBODY, np.int16)
+    best = np.full(shape, np.inf, np.float32)
+    for view in views:
+        cost = view_cost(view) + np.float32(0 if priority[view.photo] else 100)
+        window = view.window.slices
+        better = view.valid & (cost < best[window])
+        best[window][better] = cost[better]
+        labels[window][better] = view.photo
+    return labels
+
+
+def view_cost(view: View) -> Float32:
+    """How little a photo is wanted at each cell: grows with the lean off nadir, and near the image's edge."""
+    return view.lean**2 + np.float32(0.15) * np.maximum(view.radius - np.float32(0.6), 0)
+
+
+def find_seams(
+    views: Sequence[View],
+    exposure: Exposure,
+    shape: tuple[int, int],
+    priority: Sequence[bool],
+    rules: SeamRules | None = None,
+    tall: Float32 | None = None,
+) -> Labels:
+    """Labels (rows, cols) of the coarse grid: photo index, or NOBODY.
+
+    `tall` (rows, cols), 0..1, marks what stands above the surface: seams keep off it.
+    """
+    rules = rules or SeamRules()
+    labels = nadir_labels(views, shape, priority)
+    if not rules.graph_cut or len(views) < 2:
+        return labels
+    even = {v.photo: _evened(v, exposure) for v in views}
+    composite = _compose(labels, views, even)
+    for step, sweeps in ((rules.coarse_cells, rules.sweeps), (1, 1)):
+        band = None if step > 1 else _near_seams(labels, rules.coarse_cells)
+        for _ in range(sweeps):
+            for view in views:
+                if priority[view.photo]:
+                    _expand(view, even[view.photo], labels, composite, step, band, views, rules, tall)
+    return labels
+
+
+def _evened(view: View, exposure: Exposure) -> npt.NDArray[np.uint8]:
+    factor = exposure.factor(view.photo, view.radius)
+    return np.clip(view.colour * factor, 0, 255).astype(np.uint8)
+
+
+def _compose(
+    labels: Labels, views: Sequence[View], even: dict[int, npt.NDArray[np.uint8]]
+) -> npt.NDArray[np.uint8]:
+    out = np.zeros((*labels.shape, 3), np.uint8)
+    for view in views:
+        mine = labels[view.window.slices] == view.photo
+        out[view.window.slices][mine] = even[view.photo][mine]
+    return out
+
+
+def _near_seams(labels: Labels, reach: int) -> npt.NDArray[np.bool_]:
+    edge = np.zeros(labels.shape, np.uint8)
+    edge[:, 1:] |= labels[:, 1:] != labels[:, :-1]
+    edge[1:] |= labels[1:] != labels[:-1]
+    return np.asarray(cv2.dilate(edge, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)) > 0)
+
+
+def _expand(
+    view: View,
+    colour: npt.NDArray[np.uint8],
+    labels: Labels,
+    composite: npt.NDArray[np.uint8],
+    step: int,
+    band: npt.NDArray[np.bool_] | None,
+    views: Sequence[View],
+    rules: SeamRules,
+    tall: Float32 | None,
+) -> None:
+    """Let one photo take over cells where that lowers the cost; labels and composite change in place."""
+    window = view.window
+    mine, theirs = labels[window.slices], composite[window.slices]
+    difference = np.minimum(colour_difference(theirs, colour), rules.difference_cap)
+    difference[~view.valid | (mine == NOBODY)] = rules.difference_cap
+    if tall is not None:
+        difference = difference + np.float32(0.5 * rules.difference_cap) * tall[window.slices]
+    mine_cost = _own_cost(labels, window, views)
+    gain = rules.nadir_weight * (view_cost(view) - mine_cost)
+    changing = view.valid & (mine != view.photo)
+    if band is not None:
+        changing = changing & band[window.slices]
+    # 1: may change hands; 2: ours; 3: another's for good; 0: nobody's
+    state = np.where(changing, 1, np.where(mine == view.photo, 2, np.where(mine == NOBODY, 0, 3)))
+    taken = _cut(difference, gain, state.astype(np.uint8), step, rules) & changing
+    if taken.any():
+        mine[taken] = view.photo
+        theirs[taken] = colour[taken]
+
+
+def _own_cost(labels: Labels, window: Window, views: Sequence[View]) -> Float32:
+    """The view cost of the photo that holds each cell now; high where nobody does."""
+    cost = np.full(window.shape, 100.0, np.float32)
+    held = labels[window.slices]
+    by_photo = {v.photo: v for v in views}
+    for photo in np.unique(held):
+        if photo == NOBODY:
+            continue
+        other = by_photo[int(photo)]
+        shared = Window(
+            max(window.row0, other.window.row0),
+            min(window.row1, other.window.row1),
+            max(window.col0, other.window.col0),
+            min(window.col1, other.window.col1),
+        )
+        if shared.empty:
+            continue
+        here, there = shared.within(window), shared.within(other.window)
+        is_his = held[here] == photo
+        cost[here][is_his] = view_cost(other)[there][is_his]
+    return cost
+
+
+def _cut(
+    difference: Float32, gain: Float32, state: npt.NDArray[np.uint8], step: int, rules: SeamRules
+) -> npt.NDArray[np.bool_]:
+    """Cells that the photo takes: the minimum cut of the grid, in blocks of step x step cells."""
+    rows, cols = difference.shape
+    if step > 1:
+        difference, gain = _blocks(difference, step, "mean"), _blocks(gain, step, "mean")
+        state = _block_states(state, step)
+    if not (state == 1).any():
+        return np.zeros((rows, cols), bool)
+    take = _minimum_cut(difference + rules.length_weight, gain, state)
+    if step > 1:
+        take = np.repeat(np.repeat(take, step, axis=0), step, axis=1)[:rows, :cols]
+    return take
+
+
+def _block_states(state: npt.NDArray[np.uint8], step: int) -> npt.NDArray[np.uint8]:
+    """A block is another's when any cell of it is, ours when most are, nobody's when all are."""
+    share = {k: _blocks((state == k).astype(np.float32), step, "mean") for k in (0, 1, 2, 3)}
+    out = np.where(share[2] > 0.5, 2, 1)
+    out = np.where(share[3] > 0, 3, out)
+    return np.where(share[0] > 0.999, 0, out).astype(np.uint8)
+
+
+def _blocks(values: Float32, step: int, how: str) -> Float32:
+    rows, cols = values.shape
+    padded = np.pad(values, ((0, -rows % step), (0, -cols % step)), mode="edge")
+    cut = padded.reshape(padded.shape[0] // step, step, padded.shape[1] // step, step)
+    return np.asarray(cut.max(axis=(1, 3)) if how == "max" else cut.mean(axis=(1, 3)), np.float32)
+
+
+def _minimum_cut(difference: Float32, gain: Float32, state: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+    """Which changeable cells change hands; a border between two cells costs their mean difference."""
+    free, ours, others = state == 1, state == 2, state == 3
+    number = np.full(free.shape, -1, np.int64)
+    count = int(free.sum())
+    number[free] = np.arange(count)
+    source, sink = count, count + 1
+    tails, heads, caps = [], [], []
+    hold = np.zeros(count)
+    pull = np.zeros(count)
+    for a, b in ((np.s_[:, :-1], np.s_[:, 1:]), (np.s_[:-1], np.s_[1:])):
+        cost = (difference[a] + difference[b]) / 2
+        both = free[a] & free[b]
+        for p, q in ((a, b), (b, a)):
+            tails.append(number[p][both])
+            heads.append(number[q][both])
+            caps.append(cost[both])
+            for force, beside in ((pull, ours), (hold, others)):
+                at = free[p] & beside[q]
+                np.add.at(force, number[p][at], cost[at])
+    wanted = gain[free].astype(float)
+    hold += np.maximum(wanted, 0)
+    pull += np.maximum(-wanted, 0)
+    index = np.arange(count)
+    tails += [np.full(count, source), index]
+    heads += [index, np.full(count, sink)]
+    caps += [hold, pull]
+    scale = 100.0
+    graph = coo_matrix(
+        (
+            np.rint(np.concatenate(caps) * scale).astype(np.int32),
+            (np.concatenate(tails), np.concatenate(heads)),
+        ),
+        shape=(count + 2, count + 2),
+    ).tocsr()
+    residual = graph - maximum_flow(graph, source, sink).flow
+    residual.data[residual.data < 0] = 0
+    residual.eliminate_zeros()
+    reached = breadth_first_order(residual, source, return_predecessors=False)
+    kept = np.zeros(count + 2, bool)
+    kept[reached] = True
+    take = np.zeros(free.shape, bool)
+    take[free] = ~kept[:count]
+    return take
