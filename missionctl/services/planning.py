@@ -1,0 +1,155 @@
+"""From a zone file to a plan file, on record in the mission folder when the plan lies in one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import shapely
+
+from imagery.photo_tags import read_tags
+from imagery.photos import camera_of
+from missionctl.workspace import Workspace, find_workspace
+from plans.cameras import Camera, find_camera
+from plans.energy import Wind
+from plans.errors import CameraError, SurveyError
+from plans.formats import write_plan
+from plans.frames import GeoPoint, LocalFrame
+from plans.survey import SurveyPlan, SurveySettings, plan_survey
+from plans.terrain import Terrain, read_terrain
+from plans.zones import Corridor, Zone, read_lines, read_zones
+
+_TERRAIN_MARGIN_M = 500.0
+
+
+@dataclass(frozen=True)
+class PlanRequest:
+    """What `missionctl plan` was asked for. Shares for overlaps, SI units, None for automatic."""
+
+    zone: Path
+    out: Path
+    camera: str | None = None
+    photo: Path | None = None
+    gsd_m: float | None = None
+    height_agl_m: float | None = None
+    overlap: float = 0.80
+    sidelap: float = 0.70
+    dem: Path | None = None
+    clearance_m: float = 20.0
+    speed_mps: float | None = None
+    wind: Wind = field(default_factory=Wind)
+    angle_deg: float | None = None
+    no_fly: Path | None = None
+    launches: tuple[GeoPoint, ...] = ()
+    drones: int = 1
+    endurance_s: float = 25 * 60.0
+    crosshatch: bool = False
+    corridor_width_m: float | None = None
+
+
+def plan_to_file(request: PlanRequest) -> dict[str, Any]:
+    """Plan, write the file(s), record them; returns the plan's report with `files` and `notes`."""
+    workspace = find_workspace(request.out.parent)
+    plan, zones = make_plan(request, workspace)
+    files = write_plan(plan, request.out)
+    if workspace:
+        _record(workspace, plan, zones, request, files)
+    return {**plan.report(), "files": [str(f) for f in files], "notes": list(plan.notes)}
+
+
+def make_plan(
+    request: PlanRequest, workspace: Workspace | None
+) -> tuple[SurveyPlan, Sequence[Zone] | Sequence[Corridor]]:
+    """Read the inputs and plan; nothing is written."""
+    zones: Sequence[Zone] | Sequence[Corridor]
+    zones = read_zones(request.zone) if request.corridor_width_m is None else read_lines(request.zone)
+    camera = choose_camera(request.camera, request.photo, workspace)
+    settings = SurveySettings(
+        gsd_m=request.gsd_m,
+        height_agl_m=request.height_agl_m,
+        overlap=request.overlap,
+        sidelap=request.sidelap,
+        clearance_m=request.clearance_m,
+        speed_mps=request.speed_mps,
+        wind=request.wind,
+        angle_deg=request.angle_deg,
+        endurance_s=request.endurance_s,
+        crosshatch=request.crosshatch,
+        corridor_width_m=request.corridor_width_m,
+    )
+    dem = request.dem or (workspace.input("dem") if workspace else None)
+    no_fly = read_zones(request.no_fly) if request.no_fly else ()
+    terrain = terrain_around(dem, zones, request.launches) if dem else None
+    plan = plan_survey(
+        zones,
+        camera,
+        settings,
+        terrain=terrain,
+        no_fly=no_fly,
+        launches=request.launches,
+        drones=request.drones,
+    )
+    return plan, zones
+
+
+def choose_camera(name: str | None, photo: Path | None, workspace: Workspace | None) -> Camera:
+    """The camera that is named, or that took a sample photo, or the mission's own."""
+    if name and photo:
+        raise CameraError("--camera and --photo exclude each other: give one of them")
+    if photo:
+        return camera_of(read_tags(photo), photo.name)[0]
+    name = name or (workspace.config.camera if workspace else "")
+    if not name:
+        raise CameraError("no camera: give --camera NAME (list: missionctl cameras) or --photo FILE")
+    return find_camera(name)
+
+
+def terrain_around(
+    dem: Path, zones: Sequence[Zone] | Sequence[Corridor], launches: Sequence[GeoPoint]
+) -> Terrain:
+    """The DEM around zones and launch points, in a frame centred on the zones."""
+    shapes = [z.polygon if isinstance(z, Zone) else z.line for z in zones]
+    west, south, east, north = shapely.total_bounds(shapes)
+    frame = LocalFrame.around([GeoPoint(south, west), GeoPoint(north, east)])
+    corners = [
+        GeoPoint(south, west),
+        GeoPoint(north, east),
+        GeoPoint(south, east),
+        GeoPoint(north, west),
+        *launches,
+    ]
+    easts, norths = frame.to_local([p.lat_deg for p in corners], [p.lon_deg for p in corners])
+    if max(abs(easts).max(), abs(norths).max()) > 200_000:
+        raise SurveyError("zones and launch points lie more than 200 km apart; check their coordinates")
+    margin = _TERRAIN_MARGIN_M
+    bounds = (easts.min() - margin, norths.min() - margin, easts.max() + margin, norths.max() + margin)
+    return read_terrain(dem, frame, tuple(float(b) for b in bounds))
+
+
+def _record(
+    workspace: Workspace,
+    plan: SurveyPlan,
+    zones: Sequence[Zone] | Sequence[Corridor],
+    request: PlanRequest,
+    files: Sequence[Path],
+) -> None:
+    from missionctl.jsontext import to_json
+
+    known = {f.values["name"] for f in workspace.features("zones")}
+    new = [z for z in zones if isinstance(z, Zone) and z.name not in known]
+    workspace.add("zones", [(z.polygon, {"name": z.name, "priority": z.priority}) for z in new])
+    lines = plan.frame.geometry_to_geo(
+        shapely.MultiLineString([shapely.force_2d(leg.line) for s in plan.sorties for leg in s.legs])
+    )
+    row = {
+        "name": request.out.stem,
+        "file": str(files[0].relative_to(workspace.path))
+        if files[0].is_relative_to(workspace.path)
+        else str(files[0]),
+        "camera": plan.camera.name,
+        "report_json": to_json(plan.report()),
+    }
+    workspace.add("plans", [(lines, row)])
+    workspace.log("plan made", plan=request.out.name, photos=len(plan.shots), lanes=len(plan.lanes))
