@@ -8,8 +8,8 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 import pyproj
+import shapely
 from shapely import Geometry
-from shapely import ops as shapely_ops
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -81,11 +81,11 @@ class LocalFrame:
 
     def geometry_to_local(self, geometry: Geometry) -> Geometry:
         """A shapely geometry in lon/lat degrees, in local metres."""
-        return shapely_ops.transform(self._to_local.transform, geometry)
+        return shapely.transform(geometry, lambda xy: np.column_stack(self._to_local.transform(*xy.T)))
 
     def geometry_to_geo(self, geometry: Geometry) -> Geometry:
         """A shapely geometry in local metres, in lon/lat degrees."""
-        return shapely_ops.transform(self._to_geo.transform, geometry)
+        return shapely.transform(geometry, lambda xy: np.column_stack(self._to_geo.transform(*xy.T)))
 
 
 def rotation_ned_from_body(yaw_deg: float, pitch_deg: float, roll_deg: float) -> FloatArray:
@@ -149,9 +149,7 @@ def gimbal_angles(camera_from_enu: FloatArray) -> tuple[float, float, float]:
     return yaw % 360.0, pitch, roll
 
 
-def nadir_camera_from_body(
-    yaw_deg: float, pitch_deg: float, roll_deg: float
-) -> tuple[float, float, float]:
+def nadir_camera_from_body(yaw_deg: float, pitch_deg: float, roll_deg: float) -> tuple[float, float, float]:
     """Gimbal angles (yaw, pitch, roll; degrees) of a camera fixed to look down from a body at this attitude,
     image top towards the nose: what an airframe without a gimbal sees."""
     ned_from_body = rotation_ned_from_body(yaw_deg, pitch_deg, roll_deg)

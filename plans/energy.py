@@ -1,0 +1,127 @@
+"""How long a multirotor needs: legs, turns, climbs and wind, and what that leaves of its endurance."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from plans.errors import SurveyError
+from plans.frames import FloatArray
+
+
+@dataclass(frozen=True)
+class Wind:
+    """Steady wind. `from_deg` is where it blows from, clockwise from north, as pilots and forecasts say."""
+
+    speed_mps: float = 0.0
+    from_deg: float = 0.0
+
+    @property
+    def east_mps(self) -> float:
+        """Speed of the air towards the east."""
+        return -self.speed_mps * math.sin(math.radians(self.from_deg))
+
+    @property
+    def north_mps(self) -> float:
+        """Speed of the air towards the north."""
+        return -self.speed_mps * math.cos(math.radians(self.from_deg))
+
+
+def parse_wind(text: str) -> Wind:
+    """The wind of "MPS@DEG": metres per second, and the degrees it comes from.
+
+    Raises SurveyError when the text is not that.
+    """
+    speed, at, direction = text.partition("@")
+    try:
+        wind = Wind(float(speed), float(direction) % 360.0)
+    except ValueError:
+        wind = Wind(math.nan, 0.0)
+    if not at or not math.isfinite(wind.speed_mps) or not math.isfinite(wind.from_deg) or wind.speed_mps < 0:
+        raise SurveyError(f"wind {text!r} is not MPS@DEG; write for example 6@270 for 6 m/s from the west")
+    return wind
+
+
+@dataclass(frozen=True)
+class Airframe:
+    """What the flight-time model knows of a multirotor. The defaults are slow and common: ArduCopter's."""
+
+    max_airspeed_mps: float = 15.0
+    acceleration_mps2: float = 2.5
+    climb_mps: float = 3.0
+    descent_mps: float = 2.0
+    landing_mps: float = 1.0
+    landing_height_m: float = 10.0
+
+
+def stop_to_stop_s(length_m: npt.ArrayLike, speed_mps: npt.ArrayLike, acceleration_mps2: float) -> FloatArray:
+    """Seconds from standing to standing over a length: trapezoidal speed, triangular where it is short."""
+    length = np.asarray(length_m, float)
+    speed = np.asarray(speed_mps, float)
+    ramp = speed * speed / acceleration_mps2
+    long = length / speed + speed / acceleration_mps2
+    short = 2.0 * np.sqrt(length / acceleration_mps2)
+    return np.where(length >= ramp, long, short)
+
+
+def ground_speed_mps(
+    east: npt.ArrayLike, north: npt.ArrayLike, speed_mps: float, airframe: Airframe, wind: Wind
+) -> FloatArray:
+    """Ground speed held along directions (east, north; any length), shape of the inputs.
+
+    Autopilots hold the ground speed asked for until the airspeed that it costs is the vehicle's last:
+    v = w_along + sqrt(va^2 - w_across^2) (research notes, section 3.2). Raises SurveyError where the wind
+    leaves no speed at all.
+    """
+    e, n = np.asarray(east, float), np.asarray(north, float)
+    norm = np.hypot(e, n)
+    norm = np.where(norm > 0, norm, 1.0)
+    along = (e * wind.east_mps + n * wind.north_mps) / norm
+    across2 = np.maximum(wind.speed_mps**2 - along**2, 0.0)
+    room = airframe.max_airspeed_mps**2 - across2
+    reachable = np.where(room > 0, along + np.sqrt(np.maximum(room, 0.0)), -1.0)
+    if np.any(reachable < 0.5):
+        raise SurveyError(
+            f"wind of {wind.speed_mps:g} m/s is too strong for a vehicle of "
+            f"{airframe.max_airspeed_mps:g} m/s airspeed; wait or take a faster one"
+        )
+    return np.minimum(speed_mps, reachable)
+
+
+def path_time_s(
+    points_m: FloatArray, speed_mps: float, airframe: Airframe, wind: Wind, turn_deg: float = 15.0
+) -> float:
+    """Seconds to fly a path (k, 3) of east, north, up from standing to standing.
+
+    The vehicle stops where the path turns by more than `turn_deg` and passes straighter points without
+    slowing. A leg takes as long as the slower of its horizontal and its vertical motion.
+    """
+    steps = np.diff(points_m, axis=0)
+    steps = steps[np.any(np.abs(steps) > 1e-9, axis=1)]
+    if len(steps) == 0:
+        return 0.0
+    flat = np.hypot(steps[:, 0], steps[:, 1])
+    speed = ground_speed_mps(steps[:, 0], steps[:, 1], speed_mps, airframe, wind)
+    rates = np.where(steps[:, 2] > 0, airframe.climb_mps, airframe.descent_mps)
+    seconds = np.maximum(flat / speed, np.abs(steps[:, 2]) / rates)
+    heading = np.degrees(np.arctan2(steps[:, 0], steps[:, 1]))
+    turn = np.abs((np.diff(heading) + 180.0) % 360.0 - 180.0)
+    stop = np.flatnonzero((turn > turn_deg) | (flat[:-1] < 1e-6) | (flat[1:] < 1e-6))
+    first = np.concatenate([[0], stop + 1])
+    run_length = np.add.reduceat(flat, first)
+    run_speed = np.maximum.reduceat(speed, first)
+    ramps = stop_to_stop_s(run_length, run_speed, airframe.acceleration_mps2) - run_length / run_speed
+    return float(seconds.sum() + ramps.sum())
+
+
+def take_off_and_land_s(take_off_m: float, landing_m: float, airframe: Airframe) -> float:
+    """Seconds for the climb to `take_off_m` above launch and the descent from `landing_m` to the ground."""
+    slow = min(landing_m, airframe.landing_height_m)
+    return (
+        take_off_m / airframe.climb_mps
+        + (landing_m - slow) / airframe.descent_mps
+        + slow / airframe.landing_mps
+    )

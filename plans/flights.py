@@ -1,0 +1,250 @@
+"""From lanes to flights: legs with heights, shots with poses, and the mission that a vehicle is sent."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import shapely
+from shapely import LineString
+
+from plans.cameras import Camera
+from plans.energy import Airframe, Wind, path_time_s, take_off_and_land_s
+from plans.follow import FollowLimits, clearance_m, follow_ground, ground_under
+from plans.frames import FloatArray, GeoPoint, LocalFrame, Pose
+from plans.lanes import Lane
+from plans.mission import AltitudeFrame, Command, Mission, MissionItem
+from plans.obstacles import Obstacles
+from plans.terrain import Terrain
+
+_RUN_OUT = 0.3  # of the trigger distance: the lane goes on past its last photo, so that none is cut off
+
+
+@dataclass(frozen=True)
+class Leg:
+    """A piece of a flight: `line` with heights AMSL in local metres. `lane` numbers the plan's lanes; None
+    for a transit, on which the camera rests. `trigger_m` is the distance between photos on a lane."""
+
+    line: LineString
+    lane: int | None = None
+    trigger_m: float = 0.0
+
+    @property
+    def points_m(self) -> FloatArray:
+        """East, north, up (AMSL), shape (k, 3)."""
+        return shapely.get_coordinates(self.line, include_z=True)
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One planned photo. `gsd_m` is that at the point of ground straight below."""
+
+    index: int
+    sortie: int
+    lane: int
+    pose: Pose
+    lat_deg: float
+    lon_deg: float
+    height_agl_m: float
+    gsd_m: float
+
+
+@dataclass(frozen=True)
+class Sortie:
+    """One flight from take-off to landing. `drone` counts from 0; `launch_ground_m` is AMSL."""
+
+    index: int
+    drone: int
+    launch: GeoPoint
+    launch_ground_m: float
+    legs: tuple[Leg, ...]
+    shots: tuple[Shot, ...]
+    length_m: float
+    duration_s: float
+    min_clearance_m: float
+    mission: Mission = field(repr=False)
+
+    @property
+    def lanes(self) -> tuple[int, ...]:
+        """Numbers of the plan's lanes that this flight photographs, in order."""
+        return tuple(leg.lane for leg in self.legs if leg.lane is not None)
+
+
+@dataclass(frozen=True)
+class FlightRules:
+    """What all flights of a plan share."""
+
+    frame: LocalFrame
+    terrain: Terrain
+    obstacles: Obstacles
+    camera: Camera
+    limits: FollowLimits
+    airframe: Airframe
+    wind: Wind
+    speed_mps: float
+    trigger_m: float
+    gimbal_pitch_deg: float | None
+    fence_exclusion: tuple[tuple[GeoPoint, ...], ...]
+
+
+def trigger_plan(length_m: float, widest_m: float, tightest_m: float) -> tuple[float, int]:
+    """(distance between photos, number of photos) of a lane.
+
+    Photos stand evenly from the lane's start, at most `widest_m` apart and at least `tightest_m` (the
+    camera's cycle), the last one a third of that before the lane's end.
+    """
+    gaps = max(math.ceil(length_m / widest_m - _RUN_OUT), 1)
+    distance = math.floor(max(length_m / (gaps + _RUN_OUT), tightest_m) * 100) / 100
+    distance = max(distance, 0.01)
+    return distance, int(length_m / distance - _RUN_OUT / 3) + 1
+
+
+def build_sortie(
+    index: int,
+    drone: int,
+    launch: GeoPoint,
+    lanes: Sequence[tuple[int, Lane]],
+    first_shot: int,
+    rules: FlightRules,
+) -> Sortie:
+    """The flight that photographs numbered lanes in this order from a launch point and returns to it."""
+    base = np.array([float(v) for v in rules.frame.to_local(launch.lat_deg, launch.lon_deg)])
+    ground = float(ground_under(base[None], rules.terrain)[0])
+    flat, owner = _flat_legs(base, [lane for _, lane in lanes], rules.obstacles)
+    heights = follow_ground(flat, rules.terrain, rules.limits)
+    path = np.concatenate([heights[0], *(leg[1:] for leg in heights[1:])])
+    clear = clearance_m(path, rules.terrain)
+    if clear < rules.limits.clearance_m:  # ground between two samples stood higher than both
+        heights = [leg + [0.0, 0.0, rules.limits.clearance_m - clear] for leg in heights]
+        path = path + [0.0, 0.0, rules.limits.clearance_m - clear]
+        clear = rules.limits.clearance_m
+    legs = tuple(
+        Leg(LineString(points), None if at is None else lanes[at][0], _lane_trigger_m(points, at, rules))
+        for points, at in zip(heights, owner, strict=True)
+    )
+    duration = path_time_s(path, rules.speed_mps, rules.airframe, rules.wind) + take_off_and_land_s(
+        path[0, 2] - ground, path[-1, 2] - ground, rules.airframe
+    )
+    return Sortie(
+        index=index,
+        drone=drone,
+        launch=launch,
+        launch_ground_m=ground,
+        legs=legs,
+        shots=_shots(legs, index, first_shot, rules),
+        length_m=float(np.hypot(*np.diff(path[:, :2], axis=0).T).sum()),
+        duration_s=duration,
+        min_clearance_m=clear,
+        mission=_mission(legs, launch, ground, rules),
+    )
+
+
+def _flat_legs(
+    base: FloatArray, lanes: Sequence[Lane], obstacles: Obstacles
+) -> tuple[list[FloatArray], list[int | None]]:
+    """Transit, lane, transit, ... and the way home, each (k, 2); and for each the lane's place or None."""
+    legs: list[FloatArray] = []
+    owner: list[int | None] = []
+    here = base
+    for at, lane in enumerate(lanes):
+        if np.hypot(*(lane.start_m - here)) > 1e-6:
+            legs.append(obstacles.path(here, lane.start_m))
+            owner.append(None)
+        legs.append(lane.points_m)
+        owner.append(at)
+        here = lane.end_m
+    if np.hypot(*(base - here)) > 1e-6:
+        legs.append(obstacles.path(here, base))
+        owner.append(None)
+    return legs, owner
+
+
+def _lane_trigger_m(points: FloatArray, at: int | None, rules: FlightRules) -> float:
+    if at is None:
+        return 0.0
+    length = float(np.hypot(*np.diff(points[:, :2], axis=0).T).sum())
+    tightest = rules.speed_mps * rules.camera.min_trigger_interval_s
+    return trigger_plan(length, rules.trigger_m, tightest)[0]
+
+
+def _shots(legs: Sequence[Leg], sortie: int, first: int, rules: FlightRules) -> tuple[Shot, ...]:
+    shots: list[Shot] = []
+    for leg in legs:
+        if leg.lane is None:
+            continue
+        places, yaws = shot_places(leg.points_m, leg.trigger_m)
+        lats, lons = rules.frame.to_geo(places[:, 0], places[:, 1])
+        above = places[:, 2] - ground_under(places, rules.terrain)
+        for place, yaw, lat, lon, height in zip(places, yaws, lats, lons, above, strict=True):
+            pose = Pose(float(place[0]), float(place[1]), float(place[2]), float(yaw), -90.0, 0.0)
+            gsd = rules.camera.gsd_m(float(height))
+            shots.append(
+                Shot(first + len(shots), sortie, leg.lane, pose, float(lat), float(lon), float(height), gsd)
+            )
+    return tuple(shots)
+
+
+def shot_places(points_m: FloatArray, trigger_m: float) -> tuple[FloatArray, FloatArray]:
+    """Where a camera that fires every `trigger_m` along a path (k, 3) fires: places (n, 3) and the path's
+    heading there in degrees (n,). The first photo is at the path's start."""
+    steps = np.hypot(*np.diff(points_m[:, :2], axis=0).T)
+    run = np.concatenate([[0.0], np.cumsum(steps)])
+    count = int(run[-1] / trigger_m + 1e-6) + 1
+    at = np.arange(count) * trigger_m
+    places = np.column_stack([np.interp(at, run, points_m[:, axis]) for axis in range(3)])
+    piece = np.clip(np.searchsorted(run, at, side="right") - 1, 0, len(steps) - 1)
+    delta = np.diff(points_m[:, :2], axis=0)[piece]
+    return places, np.degrees(np.arctan2(delta[:, 0], delta[:, 1])) % 360.0
+
+
+def _mission(legs: Sequence[Leg], launch: GeoPoint, ground_m: float, rules: FlightRules) -> Mission:
+    first = legs[0].points_m[0]
+    items = [
+        MissionItem(
+            Command.NAV_TAKEOFF,
+            AltitudeFrame.RELATIVE,
+            (0.0, 0.0, 0.0, math.nan),
+            round(launch.lat_deg, 7),
+            round(launch.lon_deg, 7),
+            round(float(first[2]) - ground_m, 2),
+        ),
+        _order(Command.DO_CHANGE_SPEED, 1.0, round(rules.speed_mps, 2), -1.0),
+    ]
+    if rules.gimbal_pitch_deg is not None:
+        # param7 (alt_m) = 2: MAV_MOUNT_MODE_MAVLINK_TARGETING
+        mount = (rules.gimbal_pitch_deg, 0.0, 0.0, 0.0)
+        items.append(MissionItem(Command.DO_MOUNT_CONTROL, AltitudeFrame.MISSION, mount, alt_m=2.0))
+    for leg, after in zip(legs, [*legs[1:], None], strict=True):
+        points = leg.points_m
+        places = [_waypoint(p, ground_m, rules.frame) for p in points]
+        if leg.lane is None:
+            last = len(places) if after is None else -1
+            items += places[1:last]
+        else:
+            on = _order(Command.DO_SET_CAM_TRIGG_DIST, leg.trigger_m, 0.0, 1.0)
+            items += [places[0], on, *places[1:], _order(Command.DO_SET_CAM_TRIGG_DIST)]
+    items.append(_order(Command.NAV_RETURN_TO_LAUNCH))
+    home = GeoPoint(launch.lat_deg, launch.lon_deg, launch.alt_amsl_m)
+    return Mission(tuple(items), home, rules.speed_mps, fence_exclusion=rules.fence_exclusion)
+
+
+def _order(command: int, *params: float) -> MissionItem:
+    filled = (*params, 0.0, 0.0, 0.0, 0.0)[:4]
+    return MissionItem(command, AltitudeFrame.MISSION, (filled[0], filled[1], filled[2], filled[3]))
+
+
+def _waypoint(point: FloatArray, ground_m: float, frame: LocalFrame) -> MissionItem:
+    lat, lon = frame.to_geo(point[0], point[1])
+    # param4 NaN: the nose follows the path (0 would turn PX4 to the north)
+    params = (0.0, 0.0, 0.0, math.nan)
+    height = round(float(point[2]) - ground_m, 2)
+    return MissionItem(
+        Command.NAV_WAYPOINT,
+        AltitudeFrame.RELATIVE,
+        params,
+        round(float(lat), 7),
+        round(float(lon), 7),
+        height,
+    )

@@ -1,0 +1,184 @@
+"""Lanes: parallel lines clipped exactly to what is to be mapped, at an angle, or offset along a line."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+from shapely import Geometry, LineString, MultiPolygon, Polygon
+
+from plans.frames import FloatArray
+
+
+@dataclass(frozen=True)
+class Lane:
+    """One photographed line, in local metres, in the sense in which it is flown.
+
+    `rank` is the number of the sweep line that it was cut from; lanes of one line share it.
+    """
+
+    line: LineString
+    rank: int
+
+    @property
+    def start_m(self) -> FloatArray:
+        """East, north of the first point, shape (2,)."""
+        return np.asarray(self.line.coords[0])
+
+    @property
+    def end_m(self) -> FloatArray:
+        """East, north of the last point, shape (2,)."""
+        return np.asarray(self.line.coords[-1])
+
+    @property
+    def points_m(self) -> FloatArray:
+        """East, north of all points, shape (k, 2)."""
+        return np.asarray(self.line.coords)
+
+    @property
+    def length_m(self) -> float:
+        """Length on the ground."""
+        return float(self.line.length)
+
+    def turned(self) -> Lane:
+        """The same lane flown the other way."""
+        return Lane(LineString(self.line.coords[::-1]), self.rank)
+
+
+def sweep_lanes(
+    region: Polygon | MultiPolygon, blocked: Geometry | None, spacing_m: float, angle_deg: float
+) -> list[Lane]:
+    """Lanes over a region (local metres), `angle_deg` clockwise from north, at most `spacing_m` apart.
+
+    The zone's width across the lanes is cut into equal strips; a lane runs down the middle of each, over
+    every stretch where the strip holds some of the region, so that a slanting edge is not left out between
+    two lanes. Nothing of a lane lies in `blocked` (holes and no-fly areas with their margins). Lanes come
+    out by rank, then along the line.
+    """
+    unit = np.array([math.sin(math.radians(angle_deg)), math.cos(math.radians(angle_deg))])
+    across = np.array([unit[1], -unit[0]])
+    corners = shapely.get_coordinates(region)
+    s, t = corners @ unit, corners @ across
+    strips = max(math.ceil((t.max() - t.min()) / spacing_m - 1e-9), 1)
+    step = (t.max() - t.min()) / strips
+    middles = t.min() + step * (np.arange(strips) + 0.5)
+    ends = np.array([s.min() - 1.0, s.max() + 1.0])
+    lines = shapely.linestrings(
+        unit[None, None, :] * ends[None, :, None] + across[None, None, :] * middles[:, None, None]
+    )
+    shapely.prepare(region)
+    spans = _spans(shapely.intersection(lines, region), unit)
+    spans = _reach_slanting_edges(spans, region, unit, across, middles, step)
+    lanes: list[Lane] = []
+    for rank, (stretches, middle) in enumerate(zip(spans, middles, strict=True)):
+        for low, high in stretches:
+            line = LineString([unit * low + across * middle, unit * high + across * middle])
+            lanes.extend(Lane(part, rank) for part in _outside(line, blocked))
+    return [lane for lane in lanes if lane.length_m > 0.5]
+
+
+def _spans(pieces: np.ndarray, unit: FloatArray) -> list[list[tuple[float, float]]]:  # type: ignore[type-arg]
+    """For each clipped sweep line, its stretches (low, high) measured along `unit`."""
+    parts, owner = shapely.get_parts(pieces, return_index=True)
+    spans: list[list[tuple[float, float]]] = [[] for _ in pieces]
+    for part, rank in zip(parts, owner, strict=True):
+        if isinstance(part, LineString) and not part.is_empty:
+            along = np.asarray(part.coords) @ unit
+            spans[rank].append((float(along.min()), float(along.max())))
+    return spans
+
+
+def _reach_slanting_edges(
+    spans: list[list[tuple[float, float]]],
+    region: Polygon | MultiPolygon,
+    unit: FloatArray,
+    across: FloatArray,
+    middles: FloatArray,
+    step: float,
+) -> list[list[tuple[float, float]]]:
+    """Stretches grown so that a corner of the region in the strip is passed abeam.
+
+    Growth is held to one lane spacing, beyond which the neighbouring lane sees the ground; a corner that no
+    stretch comes near (a tip thinner than the strip) gets a short one of its own.
+    """
+    corners = shapely.get_coordinates(region)
+    along, rank = corners @ unit, np.floor((corners @ across - middles[0]) / step + 0.5).astype(int)
+    rank = np.clip(rank, 0, len(middles) - 1)
+    grown = [[list(span) for span in stretches] for stretches in spans]
+    for place, k in sorted(zip(along.tolist(), rank.tolist(), strict=True), key=lambda item: item[::-1]):
+        gaps = [max(low - place, place - high, 0.0) for low, high in grown[k]]
+        if not gaps or min(gaps) > step:
+            if not _seen_by_neighbour(grown, k, place):
+                grown[k].append([place - step / 4, place + step / 4])
+            continue
+        nearest = grown[k][gaps.index(min(gaps))]
+        nearest[0], nearest[1] = min(nearest[0], place), max(nearest[1], place)
+    return [_merged(stretches) for stretches in grown]
+
+
+def _seen_by_neighbour(grown: list[list[list[float]]], k: int, place: float) -> bool:
+    beside = [*(grown[k - 1] if k > 0 else []), *(grown[k + 1] if k + 1 < len(grown) else [])]
+    return any(low <= place <= high for low, high in beside)
+
+
+def _merged(stretches: list[list[float]]) -> list[tuple[float, float]]:
+    merged: list[tuple[float, float]] = []
+    for low, high in sorted(stretches):
+        if merged and low <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(high, merged[-1][1]))
+        else:
+            merged.append((low, high))
+    return merged
+
+
+def _outside(line: LineString, blocked: Geometry | None) -> list[LineString]:
+    if blocked is None or blocked.is_empty or not blocked.intersects(line):
+        return [line]
+    left = shapely.difference(line, blocked)
+    return [part for part in shapely.get_parts(left) if isinstance(part, LineString) and not part.is_empty]
+
+
+def corridor_lanes(
+    line: LineString, width_m: float, spacing_m: float, blocked: Geometry | None
+) -> list[Lane]:
+    """Lanes along a line (local metres), side by side over `width_m`, at most `spacing_m` apart."""
+    count = max(math.ceil(width_m / spacing_m - 1e-9), 1)
+    step = width_m / count
+    smooth = line.simplify(min(spacing_m, width_m) / 50)
+    lanes: list[Lane] = []
+    for rank in range(count):
+        offset = -width_m / 2 + step * (rank + 0.5)
+        shifted = (
+            smooth if abs(offset) < 1e-9 else smooth.offset_curve(offset, join_style="mitre", mitre_limit=2.0)
+        )
+        for part in shapely.get_parts(shifted):
+            lanes.extend(Lane(piece, rank) for piece in _outside(part, blocked))
+    return [lane for lane in lanes if lane.length_m > 0.5]
+
+
+def candidate_angles(
+    region: Polygon | MultiPolygon, extra_deg: Sequence[float] = (), keep: int = 8
+) -> list[float]:
+    """The angles (degrees clockwise from north, in [0, 180)) worth evaluating for a region.
+
+    All edge angles, those in `extra_deg`, and every 15 degrees, ranked by the number of lanes that they would
+    cut the region into (edge lengths across the sweep, Fields2Cover's NSwathModified) and thinned to `keep`.
+    """
+    rings = [ring for part in shapely.get_parts(region) for ring in (part.exterior, *part.interiors)]
+    edges = np.concatenate([np.diff(np.asarray(ring.coords), axis=0) for ring in rings])
+    lengths = np.hypot(edges[:, 0], edges[:, 1])
+    headings = np.degrees(np.arctan2(edges[:, 0], edges[:, 1])) % 180.0
+    everywhere = np.concatenate([headings, np.arange(0.0, 180.0, 15.0), np.asarray(extra_deg, float) % 180.0])
+    angles = np.unique(np.round(everywhere, 2) % 180.0)
+    turns = np.abs(np.sin(np.radians(angles[:, None] - headings[None, :]))) @ lengths
+    chosen: list[float] = []
+    for index in np.argsort(turns, kind="stable"):
+        angle = float(angles[index])
+        if all(min(abs(angle - other), 180.0 - abs(angle - other)) >= 2.0 for other in chosen):
+            chosen.append(angle)
+        if len(chosen) >= keep:
+            break
+    return chosen + [a % 180.0 for a in extra_deg if a % 180.0 not in chosen]

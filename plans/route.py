@@ -1,0 +1,137 @@
+"""The order and sense in which lanes are flown: nearest neighbour, then 2-opt and or-opt with reversal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from plans.frames import FloatArray
+from plans.lanes import Lane
+
+_BLOCK = 1200  # lanes optimised together; the cost matrix of more would not fit small machines
+
+
+@dataclass(frozen=True)
+class _Tour:
+    """Lanes in order: nodes by which each is entered and left. Node 2i is lane i's start, 2i+1 its end."""
+
+    enter: np.ndarray  # type: ignore[type-arg]
+    leave: np.ndarray  # type: ignore[type-arg]
+
+
+def order_lanes(
+    lanes: Sequence[Lane],
+    depots_m: FloatArray,
+    cost: Callable[[FloatArray], FloatArray],
+) -> list[Lane]:
+    """Lanes in an order and sense with little transit between them, from a depot and back to one.
+
+    `depots_m` is (k, 2); the nearest counts. `cost` gives the transit costs (n, n) between points (n, 2);
+    it must be symmetric. Deterministic.
+    """
+    ordered: list[Lane] = []
+    for first in range(0, len(lanes), _BLOCK):
+        block = lanes[first : first + _BLOCK]
+        tour = _solve(block, depots_m, cost)
+        ordered.extend(
+            block[enter // 2] if enter % 2 == 0 else block[enter // 2].turned() for enter in tour.enter
+        )
+    return ordered
+
+
+def _solve(lanes: Sequence[Lane], depots_m: FloatArray, cost: Callable[[FloatArray], FloatArray]) -> _Tour:
+    ends = np.array([point for lane in lanes for point in (lane.start_m, lane.end_m)])
+    full = cost(np.concatenate([ends, depots_m]))
+    n = len(ends)
+    matrix = np.zeros((n + 1, n + 1))
+    matrix[:n, :n] = full[:n, :n]
+    matrix[n, :n] = matrix[:n, n] = full[:n, n:].min(axis=1)
+    tour = _greedy(matrix)
+    while True:
+        better = _or_opt(_two_opt(tour, matrix), matrix)
+        if _tour_cost(better, matrix) >= _tour_cost(tour, matrix) - 1e-6:
+            return better
+        tour = better
+
+
+def _tour_cost(tour: _Tour, matrix: FloatArray) -> float:
+    depot = len(matrix) - 1
+    leave = np.concatenate([[depot], tour.leave])
+    enter = np.concatenate([tour.enter, [depot]])
+    return float(matrix[leave, enter].sum())
+
+
+def _greedy(matrix: FloatArray) -> _Tour:
+    n = len(matrix) - 1
+    open_nodes = np.ones(n, bool)
+    here, enter = n, []
+    for _ in range(n // 2):
+        costs = np.where(open_nodes, matrix[here, :n], np.inf)
+        node = int(np.argmin(costs))
+        enter.append(node)
+        open_nodes[[node, node ^ 1]] = False
+        here = node ^ 1
+    entered = np.array(enter)
+    return _Tour(entered, entered ^ 1)
+
+
+def _two_opt(tour: _Tour, matrix: FloatArray) -> _Tour:
+    """Reverse the stretch k..m (flying its lanes the other way) while that shortens the tour."""
+    enter, leave = tour.enter.copy(), tour.leave.copy()
+    depot, n = len(matrix) - 1, len(enter)
+    lower = np.tril(np.ones((n, n), bool), -1)
+    for _ in range(20 * n):
+        before = np.concatenate([[depot], leave[:-1]])
+        after = np.concatenate([enter[1:], [depot]])
+        gain = matrix[before, enter][:, None] + matrix[leave, after][None, :]
+        gain -= matrix[np.ix_(before, leave)] + matrix[np.ix_(enter, after)]
+        gain[lower] = -np.inf
+        k, m = divmod(int(np.argmax(gain)), n)
+        if gain[k, m] <= 1e-6:
+            break
+        entered, left = enter[k : m + 1].copy(), leave[k : m + 1].copy()
+        enter[k : m + 1], leave[k : m + 1] = left[::-1], entered[::-1]
+    return _Tour(enter, leave)
+
+
+def _or_opt(tour: _Tour, matrix: FloatArray) -> _Tour:
+    """Move one to three lanes in a row elsewhere, either way round, while that shortens the tour."""
+    best = tour
+    for size in (1, 2, 3):
+        for _ in range(5 * len(tour.enter)):
+            moved = _best_move(best, matrix, size)
+            if moved is None:
+                break
+            best = moved
+    return best
+
+
+def _best_move(tour: _Tour, matrix: FloatArray, size: int) -> _Tour | None:
+    enter, leave = tour.enter, tour.leave
+    depot, n = len(matrix) - 1, len(enter)
+    if n <= size:
+        return None
+    k = np.arange(n - size + 1)
+    before = np.concatenate([[depot], leave])[k]
+    after = np.concatenate([enter, [depot]])[k + size]
+    head, tail = enter[k], leave[k + size - 1]
+    taken = matrix[before, head] + matrix[tail, after] - matrix[before, after]
+    gap_from = np.concatenate([[depot], leave])  # gap g lies before lane g; n + 1 gaps
+    gap_to = np.concatenate([enter, [depot]])
+    there = matrix[gap_from, gap_to][None, :]
+    straight = matrix[np.ix_(head, gap_from)] + matrix[np.ix_(tail, gap_to)] - there
+    turned = matrix[np.ix_(tail, gap_from)] + matrix[np.ix_(head, gap_to)] - there
+    gain = taken[:, None] - np.minimum(straight, turned)
+    gaps = np.arange(n + 1)[None, :]
+    gain[(gaps >= k[:, None]) & (gaps <= k[:, None] + size)] = -np.inf
+    at, gap = divmod(int(np.argmax(gain)), n + 1)
+    if gain[at, gap] <= 1e-6:
+        return None
+    piece_in, piece_out = enter[at : at + size], leave[at : at + size]
+    if turned[at, gap] < straight[at, gap]:
+        piece_in, piece_out = piece_out[::-1], piece_in[::-1]
+    rest_in, rest_out = np.delete(enter, np.s_[at : at + size]), np.delete(leave, np.s_[at : at + size])
+    place = gap if gap < at else gap - size
+    return _Tour(np.insert(rest_in, place, piece_in), np.insert(rest_out, place, piece_out))
