@@ -1,0 +1,266 @@
+"""QGroundControl `.plan` files (JSON, fileType "Plan", version 1): read and write.
+
+Source: QGroundControl's file format page (docs.qgroundcontrol.com, "Plan File Format"). Beside QGC's keys a
+`missionctl` object carries what a mission cannot say (camera, walls); QGC and MAVSDK pass over it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from plans.cameras import Camera
+from plans.errors import CameraError, PlanFileError
+from plans.formats.files import read_text, write_text
+from plans.frames import GeoPoint
+from plans.mission import AltitudeFrame, Mission, MissionItem
+
+_CIRCLE_CORNERS = 36
+_ARDUPILOT, _GENERIC_COPTER = 3, 2
+
+
+def write_qgc_plan(
+    mission: Mission,
+    path: Path | str,
+    camera: Camera | None = None,
+    walls: tuple[tuple[GeoPoint, ...], ...] = (),
+) -> Path:
+    """Write a mission as a plan that QGroundControl opens. Raises PlanFileError when it cannot be written."""
+    items = [_item_json(item, number) for number, item in enumerate(mission.items, 1)]
+    home = mission.home or _first_place(mission)
+    plan = {
+        "fileType": "Plan",
+        "version": 1,
+        "groundStation": "QGroundControl",
+        "mission": {
+            "version": 2,
+            "firmwareType": _ARDUPILOT,
+            "vehicleType": _GENERIC_COPTER,
+            "globalPlanAltitudeMode": 0 if _mixed_frames(mission) else 1,
+            "cruiseSpeed": mission.cruise_speed_mps or 15,
+            "hoverSpeed": mission.cruise_speed_mps or 5,
+            "plannedHomePosition": [home.lat_deg, home.lon_deg, _or_null(home.alt_amsl_m)],
+            "items": items,
+        },
+        "geoFence": {"version": 2, "circles": [], "polygons": _fence_json(mission)},
+        "rallyPoints": {
+            "version": 2,
+            "points": [[p.lat_deg, p.lon_deg, p.alt_amsl_m or 0.0] for p in mission.rally],
+        },
+    }
+    if camera is not None or walls:
+        plan["missionctl"] = _extension(camera, walls)
+    return write_text(path, json.dumps(plan, indent=2, allow_nan=False) + "\n")
+
+
+def read_qgc_plan(path: Path | str) -> Mission:
+    """The mission of a plan file; survey, corridor and structure items give the items they were expanded to.
+
+    Fence circles become polygons of 36 corners (inside the circle for inclusion, around it for exclusion).
+    Raises PlanFileError when the file is not a plan or a part of it is broken.
+    """
+    path = Path(path)
+    root = _load(path)
+    mission = root["mission"]
+    try:
+        items: list[MissionItem] = []
+        for entry in mission["items"]:
+            items.extend(_read_entry(entry))
+        inclusion, exclusion = _read_fence(root.get("geoFence") or {})
+        speed = mission.get("cruiseSpeed" if mission.get("vehicleType") == 1 else "hoverSpeed")
+        return Mission(
+            tuple(items),
+            _read_home(mission.get("plannedHomePosition")),
+            float(speed) if speed else None,
+            inclusion,
+            exclusion,
+            tuple(_point(p) for p in (root.get("rallyPoints") or {}).get("points", [])),
+        )
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise PlanFileError(
+            f"{path}: a part of the plan is broken ({_say(error)}); save it again in QGroundControl"
+        ) from error
+
+
+def read_camera(path: Path | str) -> Camera | None:
+    """The camera that a plan was made for: ours, or that of QGroundControl's survey item; None when unsaid."""
+    root = _load(Path(path))
+    try:
+        own = (root.get("missionctl") or {}).get("camera")
+        if own:
+            return Camera(**{**own, "distortion": tuple(own.get("distortion", (0.0,) * 5))})
+        for entry in root["mission"]["items"]:
+            found = _survey_camera(entry)
+            if found:
+                return found
+    except (KeyError, TypeError, ValueError, CameraError) as error:
+        raise PlanFileError(f"{path}: its camera cannot be read ({_say(error)})") from error
+    return None
+
+
+def read_walls(path: Path | str) -> tuple[tuple[GeoPoint, ...], ...]:
+    """Outlines that transits must go around, as our own plans carry them; else the fence's exclusions."""
+    root = _load(Path(path))
+    try:
+        walls = (root.get("missionctl") or {}).get("walls")
+        if walls is None:
+            return _read_fence(root.get("geoFence") or {})[1]
+        return tuple(tuple(_point(p) for p in wall) for wall in walls)
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise PlanFileError(f"{path}: its walls cannot be read ({_say(error)})") from error
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        root = json.loads(read_text(path))
+    except json.JSONDecodeError as error:
+        raise PlanFileError(
+            f"{path}: not a whole plan (line {error.lineno}: {error.msg}); save or copy it again"
+        ) from error
+    if not isinstance(root, dict) or root.get("fileType") != "Plan":
+        raise PlanFileError(f'{path}: not a QGroundControl plan (no fileType "Plan")')
+    mission = root.get("mission")
+    if not isinstance(mission, dict) or not isinstance(mission.get("items"), list):
+        raise PlanFileError(f"{path}: the plan has no list of mission items; save it again")
+    return root
+
+
+def _say(error: Exception) -> str:
+    return f"no {error}" if isinstance(error, KeyError) else str(error)
+
+
+def _or_null(value: float | None) -> float | None:
+    return None if value is None or math.isnan(value) else value
+
+
+def _or_nan(value: Any) -> float:
+    return math.nan if value is None else float(value)
+
+
+def _first_place(mission: Mission) -> GeoPoint:
+    return next((GeoPoint(i.lat_deg, i.lon_deg) for i in mission.items if i.has_place), GeoPoint(0.0, 0.0))
+
+
+def _mixed_frames(mission: Mission) -> bool:
+    return any(i.has_place and i.frame != AltitudeFrame.RELATIVE for i in mission.items)
+
+
+def _item_json(item: MissionItem, number: int) -> dict[str, Any]:
+    out: dict[str, Any] = {
+        "autoContinue": item.autocontinue,
+        "command": int(item.command),
+        "doJumpId": number,
+        "frame": int(item.frame),
+        "params": [*(_or_null(p) for p in item.params), item.lat_deg, item.lon_deg, item.alt_m],
+        "type": "SimpleItem",
+    }
+    if item.has_place:
+        out["AMSLAltAboveTerrain"] = None
+        out["Altitude"] = item.alt_m
+        out["AltitudeMode"] = {3: 1, 6: 1, 0: 2, 5: 2, 10: 4, 11: 4}.get(int(item.frame), 1)
+    return out
+
+
+def _fence_json(mission: Mission) -> list[dict[str, Any]]:
+    return [
+        {"version": 1, "inclusion": inclusion, "polygon": [[p.lat_deg, p.lon_deg] for p in ring]}
+        for inclusion, rings in ((True, mission.fence_inclusion), (False, mission.fence_exclusion))
+        for ring in rings
+    ]
+
+
+def _extension(camera: Camera | None, walls: tuple[tuple[GeoPoint, ...], ...]) -> dict[str, Any]:
+    out: dict[str, Any] = {"version": 1}
+    if camera is not None:
+        out["camera"] = asdict(camera)
+    out["walls"] = [[[p.lat_deg, p.lon_deg] for p in wall] for wall in walls]
+    return out
+
+
+def _read_entry(entry: dict[str, Any]) -> list[MissionItem]:
+    if entry.get("type", "SimpleItem") in ("SimpleItem", "missionItem"):
+        return [_read_item(entry)]
+    inner = entry.get("TransectStyleComplexItem") or entry
+    if "Items" in inner:
+        return [_read_item(simple) for simple in inner["Items"]]
+    raise ValueError(
+        f"item of type {entry.get('complexItemType') or entry.get('type')!r} holds no flyable items"
+    )
+
+
+def _read_item(entry: dict[str, Any]) -> MissionItem:
+    params = [_or_nan(p) for p in entry["params"]]
+    place = [_or_nan(v) for v in entry["coordinate"]] if "coordinate" in entry else params[4:7]
+    if len(params) < 4 or len(place) != 3:
+        raise ValueError(f"item {entry.get('doJumpId', '?')} has {len(params)} parameters")
+    return MissionItem(
+        command=int(entry["command"]),
+        frame=int(entry["frame"]),
+        params=(params[0], params[1], params[2], params[3]),
+        lat_deg=0.0 if math.isnan(place[0]) else place[0],
+        lon_deg=0.0 if math.isnan(place[1]) else place[1],
+        alt_m=0.0 if math.isnan(place[2]) else place[2],
+        autocontinue=bool(entry.get("autoContinue", True)),
+    )
+
+
+def _read_home(place: Any) -> GeoPoint | None:
+    if isinstance(place, dict):  # files before version 2 of the mission object
+        place = place.get("coordinate")
+    return _point(place) if place else None
+
+
+def _point(place: Any) -> GeoPoint:
+    alt = None if len(place) < 3 or place[2] is None else float(place[2])
+    return GeoPoint(float(place[0]), float(place[1]), alt)
+
+
+_Rings = tuple[tuple[GeoPoint, ...], ...]
+
+
+def _read_fence(fence: dict[str, Any]) -> tuple[_Rings, _Rings]:
+    rings: dict[bool, list[tuple[GeoPoint, ...]]] = {True: [], False: []}
+    if fence.get("polygon"):  # version 1: one inclusion polygon
+        rings[True].append(tuple(_point(p) for p in fence["polygon"]))
+    for polygon in fence.get("polygons", []):
+        rings[bool(polygon.get("inclusion", True))].append(tuple(_point(p) for p in polygon["polygon"]))
+    for circle in fence.get("circles", []):
+        inclusion = bool(circle.get("inclusion", True))
+        round_shape = circle["circle"]
+        rings[inclusion].append(
+            circle_ring(_point(round_shape["center"]), float(round_shape["radius"]), inclusion)
+        )
+    return tuple(rings[True]), tuple(rings[False])
+
+
+def circle_ring(centre: GeoPoint, radius_m: float, inclusion: bool) -> tuple[GeoPoint, ...]:
+    """A fence circle as a ring of 36 corners that errs on the safe side."""
+    reach = radius_m if inclusion else radius_m / math.cos(math.pi / _CIRCLE_CORNERS)
+    turn = np.linspace(0.0, 2 * np.pi, _CIRCLE_CORNERS, endpoint=False)
+    lat = centre.lat_deg + np.degrees(reach * np.cos(turn) / 6_371_000.0)
+    lon = centre.lon_deg + np.degrees(
+        reach * np.sin(turn) / 6_371_000.0 / math.cos(math.radians(centre.lat_deg))
+    )
+    return tuple(GeoPoint(float(a), float(o)) for a, o in zip(lat, lon, strict=True))
+
+
+def _survey_camera(entry: dict[str, Any]) -> Camera | None:
+    calc = (entry.get("TransectStyleComplexItem") or {}).get("CameraCalc") or {}
+    if not all(
+        calc.get(key) for key in ("FocalLength", "SensorWidth", "SensorHeight", "ImageWidth", "ImageHeight")
+    ):
+        return None
+    return Camera(
+        name=str(calc.get("CameraName") or "Camera of the plan"),
+        sensor_width_mm=float(calc["SensorWidth"]),
+        sensor_height_mm=float(calc["SensorHeight"]),
+        focal_mm=float(calc["FocalLength"]),
+        image_width_px=int(calc["ImageWidth"]),
+        image_height_px=int(calc["ImageHeight"]),
+        min_trigger_interval_s=float(calc.get("MinTriggerInterval") or 0.0),
+    )
