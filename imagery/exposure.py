@@ -28,7 +28,7 @@ class Exposure:
 
     def factor(self, photo: int, radius: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Multipliers (rows, cols, 3) at these radii."""
-        r2 = radius.astype(np.float32) ** 2
+        r2 = np.minimum(radius.astype(np.float32), 1.1) ** 2  # outside the photo it does not matter
         a, b = (np.float32(v) for v in self.vignetting)
         fall = r2 * (a + b * r2)
         return np.exp(fall[..., None] + self.log_gain[photo].astype(np.float32))

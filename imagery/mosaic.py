@@ -48,6 +48,7 @@ Progress = Callable[[str, float], None]
 TILE_PX = 1024
 CELL_PX = 8
 JPEG_QUALITY = 92
+DEFAULT_MEMORY_MB = 2000
 
 
 @dataclass(frozen=True)
@@ -63,14 +64,14 @@ class MosaicOptions:
     crs_epsg: int | None = None
     quality: str = "full"
     workers: int = field(default_factory=lambda: max(1, os.cpu_count() or 1))
-    memory_mb: int = 2000
+    memory_mb: int | None = None
 
     def __post_init__(self) -> None:
         if self.quality not in ("quick", "full"):
             raise MosaicError(f"quality {self.quality!r} is not known; use quick or full")
         if self.gsd_m is not None and not 0.001 <= self.gsd_m <= 100:
             raise MosaicError(f"a pixel of {100 * self.gsd_m:g} cm makes no mosaic; use 0.1 to 10000 cm")
-        if self.workers < 1 or self.memory_mb < 200:
+        if self.workers < 1 or (self.memory_mb or 2000) < 200:
             raise MosaicError("a mosaic needs at least one worker and 200 MB of memory")
 
     @property
@@ -243,7 +244,7 @@ class _Run:
 
     def _paint(self, painting: Painting, block: Block, raw: Path, pool: Executor) -> int:
         shelf = PhotoShelf(
-            lambda i, factor: decode(block.photos[i].path, factor), self._options.memory_mb * 500_000
+            lambda i, factor: decode(block.photos[i].path, factor), (self._options.memory_mb or DEFAULT_MEMORY_MB) * 500_000
         )
         windows = _tile_windows(painting.grid.shape)
         pixels = 0

@@ -24,8 +24,6 @@ NODE_STEP_PX = 16
 EDGE_MARGIN_PX = 4.0
 """Outermost pixels of a photo that are not used: lens edge and interpolation."""
 
-_NO_MAP = np.zeros((0, 0), np.float32)
-
 
 @dataclass(frozen=True)
 class Window:
@@ -236,6 +234,7 @@ def pixel_map(node_pixels: Float32, shape: tuple[int, int], factor: float) -> Fl
 
 def warp_photo(image: UInt8, source: Float32) -> UInt8:
     """The photo resampled at `source` (rows, cols, 2) of its pixels; beyond its edge the edge is repeated."""
-    return np.asarray(
-        cv2.remap(image, source, _NO_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8
+    warped = cv2.remap(  # type: ignore[call-overload]  # the stubs do not know that map2 may be None
+        image, source, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
+    return np.asarray(warped, np.uint8)

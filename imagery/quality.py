@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -53,13 +54,13 @@ class MosaicReport:
     peak_rss_mb: float | None
     epsg: int
 
-    def report(self) -> dict[str, object]:
+    def report(self) -> dict[str, Any]:
         """The run as JSON-ready values."""
         return {
             "photos": self.photos_given,
             "placed": len(self.photos),
             "placed_by_priors": [p.name for p in self.photos if p.placed_by == BY_PRIORS],
-            "dropped": [{"name": d.name, "reason": d.reason} for d in self.dropped],
+            "dropped": [{"photo": d.name, "reason": d.reason} for d in self.dropped],
             "warnings": list(self.warnings),
             "gsd_cm": round(100 * self.gsd_m, 3),
             "reprojection_rms_px": round(self.reprojection_rms_px, 3),
