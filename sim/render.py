@@ -77,7 +77,7 @@ class Scene:
 def load_scene(folder: Path) -> Scene:
     """The scene of a world folder after the event.
 
-    Raises SimError when the folder holds no whole world.
+    Raises WorldError when the folder holds no whole world.
     """
     world = load_world(folder)
     buildings, trees = load_objects(world.objects)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from shapely import LineString, Polygon
 
 from imagery.damage.legend import CLASSES
-from sim.errors import SimError
+from sim.errors import WorldError
 from sim.world.noise import generator
 from sim.world.store import World, read_band, write_layer
 from sim.world.terrain import Grid
@@ -24,10 +24,10 @@ def paint_samples(world: World, path: Path, strokes_per_class: int = 8, seed: in
     """Write strokes (narrow polygons) with a `class` attribute to a vector file; returns how many.
 
     Strokes lie inside the truth's areas and are spread: first far from each other. A class that the world
-    shows nowhere gets none. Raises SimError when nothing can be painted or written.
+    shows nowhere gets none. Raises WorldError when nothing can be painted or written.
     """
     if strokes_per_class < 1:
-        raise SimError(f"{strokes_per_class} strokes per class: at least 1 is needed")
+        raise WorldError(f"{strokes_per_class} strokes per class: at least 1 is needed")
     codes = read_band(world.truth_classes)
     factor = max(1, round(_WORK_STEP_M / world.pixel_m))
     coarse = codes[factor // 2 :: factor, factor // 2 :: factor]
@@ -42,7 +42,7 @@ def paint_samples(world: World, path: Path, strokes_per_class: int = 8, seed: in
         shapes += strokes
         labels += [name] * len(strokes)
     if not shapes:
-        raise SimError(f"{world.truth_classes}: no class to paint; make the world again")
+        raise WorldError(f"{world.truth_classes}: no class to paint; make the world again")
     write_layer(Path(path), world.frame, shapes, {"class": labels})
     return len(shapes)
 

@@ -13,7 +13,7 @@ from shapely.geometry import shape
 from shapely.ops import split
 
 from plans.frames import GeoPoint, LocalFrame
-from sim.errors import SimError
+from sim.errors import WorldError
 from sim.world import paint, store
 from sim.world.flood import Flood, strike, surviving
 from sim.world.landcover import Layout, lay_out, unit_raster
@@ -55,13 +55,13 @@ def make_world(
 ) -> World:
     """Make a flooded valley of size_m (east-west) by 5/6 of it, with all its truth, in `folder`.
 
-    The same seed and sizes give the same world. Raises SimError for sizes that cannot be laid out and when
+    The same seed and sizes give the same world. Raises WorldError for sizes that cannot be laid out and when
     the folder cannot be written.
     """
     if not _SMALLEST_M <= size_m <= _LARGEST_M:
-        raise SimError(f"world size {size_m} m: choose {_SMALLEST_M:.0f} to {_LARGEST_M:.0f} m")
+        raise WorldError(f"world size {size_m} m: choose {_SMALLEST_M:.0f} to {_LARGEST_M:.0f} m")
     if not 0.04 <= pixel_m <= 1.0:
-        raise SimError(f"pixel size {pixel_m} m: choose 0.04 to 1 m")
+        raise WorldError(f"pixel size {pixel_m} m: choose 0.04 to 1 m")
     folder = Path(folder)
     tell = on_progress or (lambda stage, share: None)
     tell("terrain", 0.0)

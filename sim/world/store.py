@@ -22,7 +22,7 @@ from imagery.damage.legend import CHANGES, CLASSES
 from imagery.errors import RasterError
 from imagery.raster_io import finish_cog, whole_file, write_cog
 from plans.frames import GeoPoint, LocalFrame
-from sim.errors import SimError
+from sim.errors import WorldError
 from sim.world.objects import Building, Trees
 from sim.world.terrain import Grid, world_grid
 
@@ -156,13 +156,15 @@ def save_world(world: World) -> None:
 def load_world(folder: Path) -> World:
     """The world in a folder.
 
-    Raises SimError when there is none, or only a part of one.
+    Raises WorldError when there is none, or only a part of one.
     """
     folder = Path(folder)
     try:
         value = json.loads((folder / "world.json").read_text(encoding="utf-8"))
         if value["format"] != _FORMAT:
-            raise SimError(f"{folder}: a world of format {value['format']}; make it again with this version")
+            raise WorldError(
+                f"{folder}: a world of format {value['format']}; make it again with this version"
+            )
         launch = value["launch"]
         width, height = value["size_m"]
         world = World(
@@ -175,10 +177,10 @@ def load_world(folder: Path) -> World:
             launch=GeoPoint(launch["lat_deg"], launch["lon_deg"], launch["alt_amsl_m"]),
         )
     except (OSError, KeyError, TypeError, ValueError) as error:
-        raise SimError(f"{folder}: holds no whole world ({error}); make one first") from error
+        raise WorldError(f"{folder}: holds no whole world ({error}); make one first") from error
     missing = [p.name for p in (world.dem, world.ground, world.water, world.objects) if not p.exists()]
     if missing:
-        raise SimError(f"{folder}: {', '.join(missing)} missing; make the world again")
+        raise WorldError(f"{folder}: {', '.join(missing)} missing; make the world again")
     return world
 
 
@@ -295,7 +297,7 @@ def _as_sim_error() -> Iterator[None]:
     try:
         yield
     except RasterError as error:
-        raise SimError(str(error)) from error
+        raise WorldError(str(error)) from error
 
 
 @contextmanager
