@@ -1,12 +1,12 @@
 """What can go wrong in the simulator for reasons outside it.
 
-    MissionError              (plans)
-    └── SimError              (this package)
-        ├── SettingsError     settings with which no vehicle can be simulated
-        ├── ListenError       an address that cannot be understood or opened
-        ├── ScenarioError     a scenario file that cannot be read
-        ├── WorldError        a world folder that cannot be made or read
-        └── PhotoError        a photo that cannot be rendered or written
+MissionError              (plans)
+└── SimError              (this package)
+    ├── SettingsError     settings with which no vehicle can be simulated
+    ├── ListenError       an address that cannot be understood or opened
+    ├── ScenarioError     a scenario file that cannot be read
+    ├── WorldError        a world folder that cannot be made or read
+    └── PhotoError        a photo that cannot be rendered or written
 """
 
 from plans.errors import MissionError

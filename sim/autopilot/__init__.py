@@ -1,0 +1,1 @@
+"""An ArduCopter-like autopilot: parameters, modes, missions, failsafes and its MAVLink face."""

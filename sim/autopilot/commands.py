@@ -1,0 +1,288 @@
+"""COMMAND_LONG and COMMAND_INT: what each MAV_CMD does and what the vehicle answers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pymavlink.dialects.v20 import ardupilotmega as mavlink
+
+from sim.autopilot import telemetry
+from sim.autopilot.auto import change_speed
+from sim.autopilot.exchange import set_current
+from sim.autopilot.mission import Frame
+from sim.autopilot.modes import Mode, mode_of
+from sim.controller import Point
+
+if TYPE_CHECKING:
+    from sim.autopilot.mavlink import Channel
+
+ACCEPTED, TEMPORARILY_REJECTED, DENIED, UNSUPPORTED, FAILED = 0, 1, 2, 3, 4
+"""MAV_RESULT."""
+
+_FORCE = 21196
+_FORCE_ARM = 2989
+
+
+@dataclass(frozen=True)
+class CommandIn:
+    """A command in one shape: x and y are degrees (or whatever a COMMAND_LONG's param5 and 6 carry)."""
+
+    command: int
+    p1: float
+    p2: float
+    p3: float
+    p4: float
+    x: float
+    y: float
+    z: float
+    frame: int
+
+    @property
+    def has_place(self) -> bool:
+        """True if it names a place on the map."""
+        return all(map(math.isfinite, (self.x, self.y))) and (self.x != 0.0 or self.y != 0.0)
+
+
+def command_of(message: Any) -> CommandIn:
+    """A COMMAND_LONG or COMMAND_INT message as a CommandIn."""
+    params = (message.param1, message.param2, message.param3, message.param4)
+    if message.get_type() == "COMMAND_INT":
+        place = (message.x / 1e7, message.y / 1e7, message.z)
+        return CommandIn(message.command, *params, *place, frame=message.frame)
+    place = (message.param5, message.param6, message.param7)
+    return CommandIn(message.command, *params, *place, frame=Frame.RELATIVE)
+
+
+def run(channel: Channel, command: CommandIn) -> int:
+    """Carry a command out; returns the MAV_RESULT for the ACK."""
+    handler = _HANDLERS.get(command.command)
+    return handler(channel, command) if handler else UNSUPPORTED
+
+
+def _result(done: bool) -> int:
+    return ACCEPTED if done else FAILED
+
+
+def _arm(channel: Channel, c: CommandIn) -> int:
+    vehicle = channel.vehicle
+    if c.p1 == 1.0:
+        return _result(vehicle.arm(force=c.p2 == _FORCE_ARM))
+    if c.p1 == 0.0:
+        return _result(vehicle.disarm(force=c.p2 == _FORCE))
+    return UNSUPPORTED
+
+
+def _prearm(channel: Channel, c: CommandIn) -> int:
+    for reason in channel.vehicle.readiness.reasons(Mode.GUIDED):
+        channel.vehicle.say(2, f"PreArm: {reason}")
+    return ACCEPTED
+
+
+def _set_mode(channel: Channel, c: CommandIn) -> int:
+    if not int(c.p1) & mavlink.MAV_MODE_FLAG_CUSTOM_MODE_ENABLED:
+        return UNSUPPORTED
+    mode = mode_of(int(c.p2))
+    return _result(mode is not None and channel.vehicle.set_mode(mode))
+
+
+def _enter(mode: Mode) -> Callable[[Channel, CommandIn], int]:
+    def handler(channel: Channel, c: CommandIn) -> int:
+        return _result(channel.vehicle.set_mode(mode))
+
+    return handler
+
+
+def _takeoff(channel: Channel, c: CommandIn) -> int:
+    vehicle = channel.vehicle
+    if not vehicle.armed or vehicle.mode is not Mode.GUIDED or not vehicle.landed or not c.z > 0.0:
+        return FAILED
+    vehicle.pilot.take_off(vehicle.home_up_m + c.z)
+    return ACCEPTED
+
+
+def _mission_start(channel: Channel, c: CommandIn) -> int:
+    vehicle = channel.vehicle
+    if not vehicle.set_mode(Mode.AUTO):
+        return FAILED
+    if c.p1 > 0:
+        set_current(vehicle, int(c.p1))
+    if vehicle.armed:
+        vehicle.auto_armed = True
+    return ACCEPTED
+
+
+def _pause(channel: Channel, c: CommandIn) -> int:
+    vehicle = channel.vehicle
+    if vehicle.mode not in (Mode.AUTO, Mode.GUIDED) or c.p1 not in (0.0, 1.0):
+        return FAILED
+    if vehicle.mode is Mode.AUTO:
+        vehicle.pilot.auto.pause(c.p1 == 0.0)
+    else:
+        vehicle.pilot.track.paused = c.p1 == 0.0
+    return ACCEPTED
+
+
+def place_in(
+    channel: Channel, lat_deg: float, lon_deg: float, alt_m: float, frame: int
+) -> tuple[Point, bool]:
+    """A place of a message as a local point, and whether its height is above ground."""
+    vehicle = channel.vehicle
+    east, north = vehicle.place.to_local(lat_deg, lon_deg)
+    if frame in (10, 11):
+        return (east, north, alt_m), True
+    return (east, north, alt_m + (vehicle.home_up_m if frame in (3, 6) else 0.0)), False
+
+
+def _reposition(channel: Channel, c: CommandIn) -> int:
+    vehicle = channel.vehicle
+    if not c.has_place or not math.isfinite(c.z) or abs(c.x) > 90 or abs(c.y) > 180:
+        return DENIED
+    if vehicle.mode is not Mode.GUIDED:
+        if not int(c.p2) & 1:
+            return DENIED
+        if not vehicle.set_mode(Mode.GUIDED):
+            return FAILED
+    if not vehicle.armed or vehicle.landed:
+        return FAILED
+    if c.p1 > 0.0:
+        vehicle.limits.speed_mps = c.p1
+    point, terrain = place_in(channel, c.x, c.y, c.z, c.frame)
+    vehicle.pilot.go_guided(point, terrain)
+    return ACCEPTED
+
+
+def _change_speed(channel: Channel, c: CommandIn) -> int:
+    return _result(change_speed(channel.vehicle.pilot, c.p1, c.p2))
+
+
+def _yaw(channel: Channel, c: CommandIn) -> int:
+    vehicle = channel.vehicle
+    if vehicle.mode not in (Mode.GUIDED, Mode.AUTO, Mode.RTL, Mode.LAND):
+        return FAILED
+    vehicle.pilot.turn_to(c.p1, c.p3, relative=c.p4 == 1.0)
+    return ACCEPTED
+
+
+def _set_home(channel: Channel, c: CommandIn) -> int:
+    vehicle, e = channel.vehicle, channel.vehicle.estimate
+    if not vehicle.origin_set:
+        return FAILED
+    if c.p1 == 1.0:
+        vehicle.set_home(e.east_m, e.north_m, e.up_m, locked=True)
+        return ACCEPTED
+    if not c.has_place or not math.isfinite(c.z) or abs(c.x) > 90 or abs(c.y) > 180:
+        return DENIED
+    (east, north, up), _ = place_in(channel, c.x, c.y, c.z, c.frame)
+    vehicle.set_home(east, north, up if c.frame in (3, 6) and c.z else c.z, locked=True)
+    return ACCEPTED
+
+
+def _roi(channel: Channel, c: CommandIn) -> int:
+    pilot = channel.vehicle.pilot
+    if c.command != mavlink.MAV_CMD_DO_SET_ROI_NONE and c.has_place:
+        (east, north, _), _terrain = place_in(channel, c.x, c.y, 0.0, 0)
+        pilot.roi, pilot.fixed_yaw = (east, north), True
+    else:
+        pilot.roi, pilot.fixed_yaw = None, False
+    return ACCEPTED
+
+
+def _trigger_distance(channel: Channel, c: CommandIn) -> int:
+    if not channel.vehicle.has_camera:
+        return FAILED
+    channel.vehicle.shutter.by_distance(c.p1, at_once=c.p3 == 1.0)
+    return ACCEPTED
+
+
+def _digicam(channel: Channel, c: CommandIn) -> int:
+    if not channel.vehicle.has_camera:
+        return FAILED
+    if c.x == 1.0:  # param5: shoot
+        channel.vehicle.shutter.once()
+    return ACCEPTED
+
+
+def _mount(channel: Channel, c: CommandIn) -> int:
+    channel.vehicle.gimbal.pitch_deg = max(-90.0, min(30.0, c.p1))
+    return ACCEPTED
+
+
+def _refused(channel: Channel, c: CommandIn) -> int:
+    return FAILED
+
+
+def _interval(channel: Channel, c: CommandIn) -> int:
+    return channel.set_interval(int(c.p1), c.p2)
+
+
+def _get_interval(channel: Channel, c: CommandIn) -> int:
+    interval_us = channel.interval_us(int(c.p1))
+    channel.send(mavlink.MAVLink_message_interval_message(int(c.p1), interval_us))
+    return ACCEPTED
+
+
+def _request_message(channel: Channel, c: CommandIn) -> int:
+    return _result(channel.send_state(int(c.p1)))
+
+
+def _capabilities(channel: Channel, c: CommandIn) -> int:
+    if c.p1 == 1.0:
+        channel.send(telemetry.autopilot_version(channel.vehicle))
+    return ACCEPTED
+
+
+def _get_home(channel: Channel, c: CommandIn) -> int:
+    return _result(channel.send_state(mavlink.MAVLINK_MSG_ID_HOME_POSITION))
+
+
+def _set_current(channel: Channel, c: CommandIn) -> int:
+    return _result(set_current(channel.vehicle, int(c.p1)))
+
+
+def _banner(channel: Channel, c: CommandIn) -> int:
+    channel.vehicle.say(6, "ArduCopter V4.7.0-dev (missionctl simulator)")
+    channel.vehicle.say(6, "Frame: QUAD/X")
+    return ACCEPTED
+
+
+def _terminate(channel: Channel, c: CommandIn) -> int:
+    if c.p1 < 0.5:
+        return FAILED
+    channel.vehicle.disarm(force=True)
+    return ACCEPTED
+
+
+_HANDLERS: dict[int, Callable[[Channel, CommandIn], int]] = {
+    mavlink.MAV_CMD_COMPONENT_ARM_DISARM: _arm,
+    mavlink.MAV_CMD_RUN_PREARM_CHECKS: _prearm,
+    mavlink.MAV_CMD_DO_SET_MODE: _set_mode,
+    mavlink.MAV_CMD_NAV_TAKEOFF: _takeoff,
+    mavlink.MAV_CMD_NAV_LAND: _enter(Mode.LAND),
+    mavlink.MAV_CMD_NAV_RETURN_TO_LAUNCH: _enter(Mode.RTL),
+    mavlink.MAV_CMD_NAV_LOITER_UNLIM: _enter(Mode.LOITER),
+    mavlink.MAV_CMD_MISSION_START: _mission_start,
+    mavlink.MAV_CMD_DO_PAUSE_CONTINUE: _pause,
+    mavlink.MAV_CMD_DO_REPOSITION: _reposition,
+    mavlink.MAV_CMD_DO_CHANGE_SPEED: _change_speed,
+    mavlink.MAV_CMD_CONDITION_YAW: _yaw,
+    mavlink.MAV_CMD_DO_SET_HOME: _set_home,
+    mavlink.MAV_CMD_GET_HOME_POSITION: _get_home,
+    mavlink.MAV_CMD_DO_SET_ROI: _roi,
+    mavlink.MAV_CMD_DO_SET_ROI_LOCATION: _roi,
+    mavlink.MAV_CMD_DO_SET_ROI_NONE: _roi,
+    mavlink.MAV_CMD_DO_SET_CAM_TRIGG_DIST: _trigger_distance,
+    mavlink.MAV_CMD_DO_DIGICAM_CONTROL: _digicam,
+    mavlink.MAV_CMD_DO_MOUNT_CONTROL: _mount,
+    mavlink.MAV_CMD_IMAGE_START_CAPTURE: _refused,
+    mavlink.MAV_CMD_IMAGE_STOP_CAPTURE: _refused,
+    mavlink.MAV_CMD_SET_MESSAGE_INTERVAL: _interval,
+    mavlink.MAV_CMD_GET_MESSAGE_INTERVAL: _get_interval,
+    mavlink.MAV_CMD_REQUEST_MESSAGE: _request_message,
+    mavlink.MAV_CMD_REQUEST_AUTOPILOT_CAPABILITIES: _capabilities,
+    mavlink.MAV_CMD_DO_SET_MISSION_CURRENT: _set_current,
+    mavlink.MAV_CMD_DO_SEND_BANNER: _banner,
+    mavlink.MAV_CMD_DO_FLIGHTTERMINATION: _terminate,
+}

@@ -1,0 +1,245 @@
+"""The vehicle's side of the mission protocol on one link: upload, read-back, clear.
+
+As ArduCopter does it: asks with MISSION_REQUEST, writes each item as it comes (so a failed upload leaves a
+partial mission), asks again every second and gives up after eight, in simulated time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pymavlink.dialects.v20 import ardupilotmega as mavlink
+
+from sim.autopilot.core import Vehicle
+from sim.autopilot.mission import Item, MissionStore, PointStore, Result
+from sim.autopilot.modes import Mode
+
+Message = Any
+Store = MissionStore | PointStore
+
+RETRY_S, GIVE_UP_S = 1.0, 8.0
+_MISSION, _FENCE, _RALLY, _ALL = 0, 1, 2, 255
+
+
+@dataclass
+class _Upload:
+    kind: int
+    next_seq: int
+    last_seq: int
+    sysid: int
+    compid: int
+    heard_s: float
+    asked_s: float
+
+
+class Exchange:
+    """One link's mission traffic. `send` takes a message."""
+
+    def __init__(self, vehicle: Vehicle, send: Callable[[Message], None]) -> None:
+        self._vehicle, self._send = vehicle, send
+        self._upload: _Upload | None = None
+        self._handlers: dict[str, Callable[[Message], None]] = {
+            "MISSION_COUNT": self._on_count,
+            "MISSION_WRITE_PARTIAL_LIST": self._on_write_partial,
+            "MISSION_ITEM": self._on_item,
+            "MISSION_ITEM_INT": self._on_item,
+            "MISSION_REQUEST_LIST": self._on_request_list,
+            "MISSION_REQUEST": self._on_request,
+            "MISSION_REQUEST_INT": self._on_request,
+            "MISSION_CLEAR_ALL": self._on_clear,
+            "MISSION_SET_CURRENT": self._on_set_current,
+        }
+
+    def handle(self, message: Message) -> bool:
+        """Take a message; False if it is none of this protocol's."""
+        handler = self._handlers.get(message.get_type())
+        if handler is None:
+            return False
+        handler(message)
+        return True
+
+    @property
+    def busy(self) -> bool:
+        """True while an upload is under way."""
+        return self._upload is not None
+
+    def update(self) -> None:
+        """Ask again, or give up, if the station has gone quiet."""
+        upload, now = self._upload, self._vehicle.time_s
+        if upload is None:
+            return
+        if now - upload.heard_s >= GIVE_UP_S:
+            self._upload = None
+            self._ack(upload.sysid, upload.compid, Result.OPERATION_CANCELLED, upload.kind)
+        elif now - upload.asked_s >= RETRY_S:
+            self._ask(upload)
+
+    def _store(self, kind: int) -> Store | None:
+        vehicle = self._vehicle
+        stores: dict[int, Store] = {_MISSION: vehicle.mission, _FENCE: vehicle.fence, _RALLY: vehicle.rally}
+        return stores.get(kind)
+
+    def _ack(self, sysid: int, compid: int, result: Result, kind: int) -> None:
+        self._send(mavlink.MAVLink_mission_ack_message(sysid, compid, int(result), kind))
+
+    def _reply(self, message: Message, result: Result) -> None:
+        kind = getattr(message, "mission_type", _MISSION)
+        self._ack(message.get_srcSystem(), message.get_srcComponent(), result, kind)
+
+    # -- upload --------------------------------------------------------------------------------------------
+
+    def _on_count(self, message: Message) -> None:
+        store = self._store(message.mission_type)
+        if store is None:
+            return self._reply(message, Result.UNSUPPORTED)
+        if message.count > store.capacity:
+            return self._reply(message, Result.NO_SPACE)
+        store.truncate(message.count)
+        if message.count == 0:
+            return self._reply(message, Result.ACCEPTED)
+        return self._receive(message, 0, message.count - 1)
+
+    def _on_write_partial(self, message: Message) -> None:
+        store = self._store(message.mission_type)
+        if store is None:
+            return self._reply(message, Result.UNSUPPORTED)
+        if not 0 <= message.start_index <= message.end_index < len(store):
+            return self._reply(message, Result.ERROR)
+        return self._receive(message, message.start_index, message.end_index)
+
+    def _receive(self, message: Message, first: int, last: int) -> None:
+        now = self._vehicle.time_s
+        source = message.get_srcSystem(), message.get_srcComponent()
+        self._upload = _Upload(message.mission_type, first, last, *source, heard_s=now, asked_s=now)
+        self._ask(self._upload)
+
+    def _ask(self, upload: _Upload) -> None:
+        upload.asked_s = self._vehicle.time_s
+        self._send(
+            mavlink.MAVLink_mission_request_message(upload.sysid, upload.compid, upload.next_seq, upload.kind)
+        )
+
+    def _on_item(self, message: Message) -> None:
+        upload = self._upload
+        if upload is None or message.mission_type != upload.kind:
+            return self._reply(message, Result.ERROR)
+        if message.seq != upload.next_seq:
+            return self._reply(message, Result.INVALID_SEQUENCE)
+        upload.heard_s = self._vehicle.time_s
+        store = self._store(upload.kind)
+        assert store is not None
+        result = store.store(message.seq, item_of(message))
+        if result is not Result.ACCEPTED:
+            self._upload = None
+            return self._reply(message, result)
+        if upload.kind == _MISSION and self._vehicle.mode is Mode.AUTO and self._vehicle.armed:
+            self._vehicle.pilot.auto.restart_item()
+        if message.seq >= upload.last_seq:
+            self._upload = None
+            self._finished(upload.kind)
+            return self._reply(message, Result.ACCEPTED)
+        upload.next_seq += 1
+        return self._ask(upload)
+
+    def _finished(self, kind: int) -> None:
+        vehicle = self._vehicle
+        if kind == _MISSION:
+            vehicle.params.put("MIS_TOTAL", len(vehicle.mission))
+            vehicle.say(6, "Flight plan received")
+        else:
+            vehicle.say(6, "Fence received" if kind == _FENCE else "Rally points received")
+
+    # -- read-back -----------------------------------------------------------------------------------------
+
+    def _on_request_list(self, message: Message) -> None:
+        store = self._store(message.mission_type)
+        if store is None:
+            return self._reply(message, Result.UNSUPPORTED)
+        source = message.get_srcSystem(), message.get_srcComponent()
+        return self._send(mavlink.MAVLink_mission_count_message(*source, len(store), message.mission_type))
+
+    def _on_request(self, message: Message) -> None:
+        store = self._store(message.mission_type)
+        if store is None or not 0 <= message.seq < len(store):
+            return self._reply(message, Result.INVALID_SEQUENCE if store is not None else Result.UNSUPPORTED)
+        item = store[message.seq]
+        current = int(message.mission_type == _MISSION and message.seq == self._vehicle.walk.nav_index)
+        fields = (
+            message.get_srcSystem(),
+            message.get_srcComponent(),
+            message.seq,
+            item.frame,
+            item.command,
+            current,
+            1,
+            item.p1,
+            item.p2,
+            item.p3,
+            item.p4,
+        )
+        if message.get_type() == "MISSION_REQUEST":
+            reply = mavlink.MAVLink_mission_item_message(
+                *fields, item.x / 1e7, item.y / 1e7, item.z, message.mission_type
+            )
+        else:
+            reply = mavlink.MAVLink_mission_item_int_message(
+                *fields, item.x, item.y, item.z, message.mission_type
+            )
+        return self._send(reply)
+
+    # -- clear and seek ------------------------------------------------------------------------------------
+
+    def _on_clear(self, message: Message) -> None:
+        vehicle = self._vehicle
+        kinds = (_MISSION, _FENCE, _RALLY) if message.mission_type == _ALL else (message.mission_type,)
+        if any(self._store(kind) is None for kind in kinds):
+            return self._reply(message, Result.UNSUPPORTED)
+        if _MISSION in kinds and vehicle.mode is Mode.AUTO and vehicle.armed and not vehicle.walk.complete:
+            return self._reply(message, Result.ERROR)
+        for kind in kinds:
+            store = self._store(kind)
+            assert store is not None
+            store.clear()
+        if _MISSION in kinds:
+            vehicle.walk.reset()
+            vehicle.params.put("MIS_TOTAL", 0)
+        return self._reply(message, Result.ACCEPTED)
+
+    def _on_set_current(self, message: Message) -> None:
+        set_current(self._vehicle, message.seq)
+
+
+def set_current(vehicle: Vehicle, seq: int) -> bool:
+    """Make an item the current one, in flight at once, on the ground for the next start."""
+    if vehicle.mode is Mode.AUTO and vehicle.armed:
+        return vehicle.pilot.auto.go_to(seq)
+    if seq == 0:
+        vehicle.walk.reset()
+        return len(vehicle.mission) > 0
+    return vehicle.walk.jump_to(seq)
+
+
+def item_of(message: Message) -> Item:
+    """A MISSION_ITEM_INT or MISSION_ITEM as it is stored."""
+    x, y = message.x, message.y
+    if message.get_type() == "MISSION_ITEM":
+        x, y = _e7(x), _e7(y)
+    return Item(
+        message.command,
+        message.frame,
+        message.param1,
+        message.param2,
+        message.param3,
+        message.param4,
+        x,
+        y,
+        message.z,
+    )
+
+
+def _e7(degrees: float) -> int:
+    if not abs(degrees) <= 214.0:  # NaN too
+        return 2147483647  # out of any range: refused by the checks of the store
+    return round(degrees * 1e7)

@@ -1,0 +1,357 @@
+"""The vehicle's MAVLink face: channels with their streams, and what incoming messages do.
+
+Time in here is simulated time: at a speed-up, streams grow and time-outs shrink on the wall clock.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from pymavlink.dialects.v20 import ardupilotmega as mavlink
+
+from sim.autopilot import commands, telemetry
+from sim.autopilot.core import HomeSet, Shot, Text, Vehicle
+from sim.autopilot.exchange import Exchange
+from sim.autopilot.modes import Mode, mode_of
+from sim.autopilot.params import PARAMETERS
+
+Message = Any
+
+HEARTBEAT_S = 1.0
+TIMESYNC_S = 10.0
+_TEXT_BYTES = 50
+_PARAMS_PER_STEP = 20
+
+
+class Channel:
+    """One vehicle on one link: its sequence numbers, streams, parameter list and mission exchange.
+
+    `write` takes the bytes of one message; its second argument is True for messages that may be dropped
+    when the link is slow (streams), as ArduPilot drops them.
+    """
+
+    def __init__(self, vehicle: Vehicle, write: Callable[[bytes, bool], None]) -> None:
+        self.vehicle = vehicle
+        self._write = write
+        self._packer = mavlink.MAVLink(None, srcSystem=vehicle.sysid, srcComponent=1)
+        self._streams: dict[int, list[float]] = {}
+        self._next_stream_s = math.inf
+        self._next_heartbeat_s = 0.0
+        self._next_timesync_s = 0.0
+        self._params_left: list[str] = []
+        self.exchange = Exchange(vehicle, self.send)
+
+    # -- out -----------------------------------------------------------------------------------------------
+
+    def send(self, message: Message, droppable: bool = False) -> None:
+        """Put a message on the link."""
+        self._write(bytes(message.pack(self._packer)), droppable)
+
+    def send_state(self, message_id: int) -> bool:
+        """Send a state message once; False if this vehicle has no such message, or nothing to say in it."""
+        build = telemetry.BUILDERS.get(message_id)
+        message = build(self.vehicle) if build else None
+        if message is None:
+            return False
+        self.send(message)
+        return True
+
+    def reset_streams(self) -> None:
+        """Forget the streams and begin the heartbeats anew (the link has got another client)."""
+        self._streams.clear()
+        self._next_stream_s = math.inf
+        self._next_heartbeat_s = self.vehicle.time_s
+        self._params_left.clear()
+
+    def set_interval(self, message_id: int, interval_us: float) -> int:
+        """SET_MESSAGE_INTERVAL: 0 and -1 stop it (the vehicle's default is silence). Returns MAV_RESULT."""
+        if message_id not in telemetry.BUILDERS or not math.isfinite(interval_us):
+            return commands.FAILED
+        if message_id == mavlink.MAVLINK_MSG_ID_HEARTBEAT:
+            return commands.ACCEPTED
+        if interval_us <= 0.0:
+            self._streams.pop(message_id, None)
+        else:
+            self._streams[message_id] = [max(interval_us / 1e6, 0.02), self.vehicle.time_s]
+        self._next_stream_s = self.vehicle.time_s if self._streams else math.inf
+        return commands.ACCEPTED
+
+    def interval_us(self, message_id: int) -> int:
+        """The interval of a stream as MESSAGE_INTERVAL gives it: -1 off, 0 no such message."""
+        if message_id not in telemetry.BUILDERS:
+            return 0
+        stream = self._streams.get(message_id)
+        return round(stream[0] * 1e6) if stream else -1
+
+    def tick(self) -> None:
+        """Called after each step of the vehicle: whatever is due."""
+        now = self.vehicle.time_s
+        if now >= self._next_heartbeat_s:
+            self._next_heartbeat_s = now + HEARTBEAT_S
+            self.send(telemetry.heartbeat(self.vehicle))
+        if now >= self._next_stream_s:
+            self._send_streams(now)
+        if now >= self._next_timesync_s:
+            self._next_timesync_s = now + TIMESYNC_S
+            self.send(mavlink.MAVLink_timesync_message(0, round(now * 1e9)), droppable=True)
+        if self._params_left:
+            for name in self._params_left[:_PARAMS_PER_STEP]:
+                self.send_param(name)
+            del self._params_left[:_PARAMS_PER_STEP]
+        if self.exchange.busy:
+            self.exchange.update()
+
+    def _send_streams(self, now: float) -> None:
+        soonest = math.inf
+        for message_id, stream in self._streams.items():
+            if now >= stream[1] - 1e-9:
+                stream[1] = max(stream[1] + stream[0], now)
+                message = telemetry.BUILDERS[message_id](self.vehicle)
+                if message is not None:
+                    self.send(message, droppable=True)
+            soonest = min(soonest, stream[1])
+        self._next_stream_s = soonest
+
+    def send_param(self, name: str) -> None:
+        """PARAM_VALUE of one parameter."""
+        params = self.vehicle.params
+        self.send(
+            mavlink.MAVLink_param_value_message(
+                name.encode("ascii"),
+                params[name],
+                PARAMETERS[name].type,
+                len(params),
+                params.index_of(name),
+            )
+        )
+
+    def send_all_params(self) -> None:
+        """Begin to list the parameters."""
+        self._params_left = list(PARAMETERS)
+
+    def send_text(self, text: Text, number: int) -> None:
+        """A STATUSTEXT, in pieces if it is long."""
+        data = text.text.encode("utf-8")
+        pieces = [data[i : i + _TEXT_BYTES] for i in range(0, len(data), _TEXT_BYTES)]
+        for piece, part in enumerate(pieces):
+            chunk_id = number % 65535 + 1 if len(pieces) > 1 else 0
+            self.send(mavlink.MAVLink_statustext_message(text.severity, part, chunk_id, piece))
+
+    def heartbeat_now(self) -> None:
+        """Send the next heartbeat with the next step (the mode has changed)."""
+        self._next_heartbeat_s = self.vehicle.time_s
+
+
+class Face:
+    """A vehicle and all its channels. `step` advances it and tells every channel what happened."""
+
+    def __init__(self, vehicle: Vehicle) -> None:
+        self.vehicle = vehicle
+        self.channels: list[Channel] = []
+        self.shots: list[Shot] = []
+        """Photos not yet fetched; whoever owns the face empties it."""
+        self._told = (vehicle.mode, vehicle.armed)
+        self._texts = 0
+
+    def step(self) -> None:
+        """One step of simulated time."""
+        vehicle = self.vehicle
+        vehicle.step()
+        if (vehicle.mode, vehicle.armed) != self._told:
+            self._told = (vehicle.mode, vehicle.armed)
+            for channel in self.channels:
+                channel.heartbeat_now()
+        if vehicle.events:
+            self._tell_events()
+        if vehicle.reached is not None and vehicle.steps % 5 == 0:
+            self._broadcast(mavlink.MAVLink_mission_item_reached_message(vehicle.reached))
+            vehicle.reached = None
+        for channel in self.channels:
+            channel.tick()
+
+    def _broadcast(self, message: Message) -> None:
+        for channel in self.channels:
+            channel.send(message)
+
+    def _tell_events(self) -> None:
+        events, self.vehicle.events = self.vehicle.events, []
+        for event in events:
+            if isinstance(event, Text):
+                self._texts += 1
+                for channel in self.channels:
+                    channel.send_text(event, self._texts)
+            elif isinstance(event, Shot):
+                self._broadcast(telemetry.camera_feedback(self.vehicle, event))
+                self.shots.append(event)
+            elif isinstance(event, HomeSet):
+                for build in (telemetry.home_position, telemetry.gps_global_origin):
+                    if (message := build(self.vehicle)) is not None:
+                        self._broadcast(message)
+
+    # -- in ------------------------------------------------------------------------------------------------
+
+    def handle(self, channel: Channel, message: Message) -> None:
+        """Take a message from the client of a channel."""
+        target = getattr(message, "target_system", 0)
+        if target not in (0, self.vehicle.sysid):
+            return
+        handler = _INCOMING.get(message.get_type())
+        if handler is not None:
+            handler(channel, message)
+        else:
+            channel.exchange.handle(message)
+
+
+def _on_heartbeat(channel: Channel, message: Message) -> None:
+    vehicle = channel.vehicle
+    if message.get_srcSystem() == int(vehicle.params["MAV_GCS_SYSID"]):
+        vehicle.failsafe.last_station_s = vehicle.time_s
+
+
+def _on_command(channel: Channel, message: Message) -> None:
+    command = commands.command_of(message)
+    result = commands.run(channel, command)
+    source = message.get_srcSystem(), message.get_srcComponent()
+    channel.send(mavlink.MAVLink_command_ack_message(command.command, result, 0, 0, *source))
+
+
+def _on_set_mode(channel: Channel, message: Message) -> None:
+    mode = mode_of(message.custom_mode)
+    if mode is not None and message.base_mode & mavlink.MAV_MODE_FLAG_CUSTOM_MODE_ENABLED:
+        channel.vehicle.set_mode(mode)
+
+
+def _on_param_list(channel: Channel, message: Message) -> None:
+    channel.send_all_params()
+
+
+def _on_param_read(channel: Channel, message: Message) -> None:
+    params = channel.vehicle.params
+    name = params.name_at(message.param_index) if message.param_index >= 0 else message.param_id
+    if name is not None and name in params:
+        channel.send_param(name)
+
+
+def _on_param_set(channel: Channel, message: Message) -> None:
+    if channel.vehicle.params.set(message.param_id, message.param_value):
+        channel.send_param(message.param_id)
+
+
+def _on_data_stream(channel: Channel, message: Message) -> None:
+    if message.req_stream_id == mavlink.MAV_DATA_STREAM_ALL:
+        groups = tuple(telemetry.STREAM_GROUPS.values())
+    else:
+        groups = (telemetry.STREAM_GROUPS.get(message.req_stream_id, ()),)
+    on = message.start_stop == 1 and message.req_message_rate > 0
+    for message_id in (i for group in groups for i in group):
+        channel.set_interval(message_id, 1e6 / message.req_message_rate if on else -1)
+
+
+def _on_timesync(channel: Channel, message: Message) -> None:
+    if message.tc1 == 0:
+        channel.send(mavlink.MAVLink_timesync_message(round(channel.vehicle.time_s * 1e9), message.ts1))
+
+
+def _on_ping(channel: Channel, message: Message) -> None:
+    if message.target_system == 0:
+        source = message.get_srcSystem(), message.get_srcComponent()
+        channel.send(mavlink.MAVLink_ping_message(message.time_usec, message.seq, *source))
+
+
+def _on_target_global(channel: Channel, message: Message) -> None:
+    vehicle = channel.vehicle
+    if vehicle.mode is not Mode.GUIDED or not vehicle.armed or vehicle.landed:
+        return
+    if not message.type_mask & 0x7:
+        lat, lon = message.lat_int / 1e7, message.lon_int / 1e7
+        if abs(lat) <= 90 and abs(lon) <= 180 and math.isfinite(message.alt):
+            point, terrain = commands.place_in(channel, lat, lon, message.alt, message.coordinate_frame)
+            vehicle.pilot.go_guided(point, terrain)
+    elif not message.type_mask & 0x38:
+        vehicle.pilot.go_guided_velocity((message.vy, message.vx, -message.vz))
+
+
+def _on_target_local(channel: Channel, message: Message) -> None:
+    vehicle, e = channel.vehicle, channel.vehicle.estimate
+    if vehicle.mode is not Mode.GUIDED or not vehicle.armed or vehicle.landed:
+        return
+    by_body = message.coordinate_frame in (8, 9)  # BODY_NED, BODY_OFFSET_NED
+    from_here = message.coordinate_frame in (7, 8, 9)  # offsets count from the vehicle
+
+    def east_north(forward: float, right: float) -> tuple[float, float]:
+        if not by_body:
+            return right, forward
+        c, s = math.cos(e.yaw_rad), math.sin(e.yaw_rad)
+        return forward * s + right * c, forward * c - right * s
+
+    if not message.type_mask & 0x7:
+        east, north = east_north(message.x, message.y)
+        base = (e.east_m, e.north_m, e.up_m) if from_here else vehicle.origin
+        vehicle.pilot.go_guided((base[0] + east, base[1] + north, base[2] - message.z))
+    elif not message.type_mask & 0x38:
+        vehicle.pilot.go_guided_velocity((*east_north(message.vx, message.vy), -message.vz))
+
+
+def _on_item(channel: Channel, message: Message) -> None:
+    """MISSION_ITEM with current 2 is ArduPilot's old "fly there in GUIDED", 3 "change height"."""
+    vehicle = channel.vehicle
+    if message.current not in (2, 3):
+        channel.exchange.handle(message)
+        return
+    if vehicle.mode is Mode.GUIDED and vehicle.armed and not vehicle.landed:
+        scale = 1e7 if message.get_type() == "MISSION_ITEM_INT" else 1.0
+        lat, lon = message.x / scale, message.y / scale
+        if message.current == 3 or (lat == 0.0 and lon == 0.0):
+            lat, lon = vehicle.place.to_geo(vehicle.estimate.east_m, vehicle.estimate.north_m)
+        point, terrain = commands.place_in(channel, lat, lon, message.z, message.frame)
+        vehicle.pilot.go_guided(point, terrain)
+    source = message.get_srcSystem(), message.get_srcComponent()
+    accepted = 0 if vehicle.mode is Mode.GUIDED else 1
+    channel.send(mavlink.MAVLink_mission_ack_message(*source, accepted, 0))
+
+
+def _on_rc_override(channel: Channel, message: Message) -> None:
+    vehicle = channel.vehicle
+    raw = (message.chan1_raw, message.chan2_raw, message.chan3_raw, message.chan4_raw)
+    sticks = vehicle.sticks
+    if all(value in (0, 65535) for value in raw):
+        sticks.until_s = -1.0
+        return
+    values = [(value - 1500) / 500 if 800 <= value <= 2200 else None for value in raw]
+    roll, pitch, throttle, yaw = values
+    sticks.roll = roll if roll is not None else sticks.roll
+    sticks.pitch = -pitch if pitch is not None else sticks.pitch
+    sticks.yaw = yaw if yaw is not None else sticks.yaw
+    rest = -1.0 if vehicle.landed else 0.0
+    sticks.throttle = throttle if throttle is not None else (sticks.throttle or rest)
+    sticks.until_s = vehicle.time_s + vehicle.params["RC_OVERRIDE_TIME"]
+
+
+def _on_manual_control(channel: Channel, message: Message) -> None:
+    vehicle = channel.vehicle
+    sticks = vehicle.sticks
+    sticks.pitch, sticks.roll, sticks.yaw = message.x / 1000, message.y / 1000, message.r / 1000
+    sticks.throttle = message.z / 500 - 1.0
+    sticks.until_s = vehicle.time_s + vehicle.params["RC_OVERRIDE_TIME"]
+
+
+_INCOMING: dict[str, Callable[[Channel, Message], None]] = {
+    "HEARTBEAT": _on_heartbeat,
+    "COMMAND_LONG": _on_command,
+    "COMMAND_INT": _on_command,
+    "SET_MODE": _on_set_mode,
+    "PARAM_REQUEST_LIST": _on_param_list,
+    "PARAM_REQUEST_READ": _on_param_read,
+    "PARAM_SET": _on_param_set,
+    "REQUEST_DATA_STREAM": _on_data_stream,
+    "TIMESYNC": _on_timesync,
+    "PING": _on_ping,
+    "SET_POSITION_TARGET_GLOBAL_INT": _on_target_global,
+    "SET_POSITION_TARGET_LOCAL_NED": _on_target_local,
+    "MISSION_ITEM": _on_item,
+    "MISSION_ITEM_INT": _on_item,
+    "RC_CHANNELS_OVERRIDE": _on_rc_override,
+    "MANUAL_CONTROL": _on_manual_control,
+}

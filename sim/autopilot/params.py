@@ -1,0 +1,140 @@
+"""The vehicle's parameters under ArduPilot's names.
+
+Only parameters that this vehicle obeys, or that state a fact about it, are here. Values travel as floats
+whatever their type, as ArduPilot does it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+INT8, INT16, INT32, REAL32 = 2, 4, 6, 9
+"""MAV_PARAM_TYPE numbers that ArduPilot uses."""
+
+
+@dataclass(frozen=True)
+class ParamInfo:
+    """One parameter: ArduPilot's default and range. `read_only` ones state a fact."""
+
+    name: str
+    type: int
+    default: float
+    low: float
+    high: float
+    read_only: bool = False
+
+
+_TABLE = """
+SYSID_THISMAV        int16  1      1     255
+MAV_GCS_SYSID        int16  255    1     255
+ARMING_CHECK         int32  1      0     1048575
+DISARM_DELAY         int8   10     0     127
+FRAME_CLASS          int8   1      1     1      fact
+FRAME_TYPE           int8   1      1     1      fact
+INITIAL_MODE         int8   0      0     30
+ANGLE_MAX            int16  3000   1000  8000
+PILOT_SPEED_UP       int16  250    50    500
+PILOT_TKOFF_ALT      real   0      0     1000
+LOIT_SPEED           real   1250   20    3500
+WPNAV_SPEED          real   1000   10    2000
+WPNAV_SPEED_UP       real   250    10    1000
+WPNAV_SPEED_DN       real   150    10    500
+WPNAV_ACCEL          real   250    50    500
+WPNAV_ACCEL_C        real   0      0     500
+WPNAV_ACCEL_Z        real   100    50    500
+WPNAV_RADIUS         real   200    5     1000
+WP_YAW_BEHAVIOR      int8   2      0     2
+RTL_ALT              real   1500   30    300000
+RTL_ALT_FINAL        int16  0      0     1000
+RTL_CLIMB_MIN        int16  0      0     3000
+RTL_CONE_SLOPE       real   3      0     10
+RTL_LOIT_TIME        int32  5000   0     60000
+RTL_SPEED            int16  0      0     2000
+LAND_SPEED           int16  50     30    200
+LAND_SPEED_HIGH      int16  0      0     500
+LAND_ALT_LOW         int16  1000   100   10000
+AUTO_OPTIONS         int32  0      0     255
+MIS_TOTAL            int16  0      0     32766  fact
+MIS_RESTART          int8   0      0     1
+SRTL_ACCURACY        real   2      0     10
+SRTL_POINTS          int16  300    0     500
+FS_GCS_ENABLE        int8   0      0     7
+FS_GCS_TIMEOUT       real   5      2     120
+FS_THR_ENABLE        int8   1      0     7
+FS_EKF_ACTION        int8   1      0     3
+BATT_MONITOR         int8   4      4     4      fact
+BATT_CAPACITY        int32  3300   0     200000
+BATT_LOW_VOLT        real   0      0     60
+BATT_CRT_VOLT        real   0      0     60
+BATT_LOW_MAH         real   0      0     200000
+BATT_CRT_MAH         real   0      0     200000
+BATT_LOW_TIMER       int8   10     0     120
+BATT_FS_LOW_ACT      int8   0      0     7
+BATT_FS_CRT_ACT      int8   0      0     7
+BATT_ARM_VOLT        real   0      0     60
+BATT_ARM_MAH         int32  0      0     200000
+CAM1_TYPE            int8   1      0     1
+CAM1_INTRVAL_MIN     real   0      0     10
+CAM_AUTO_ONLY        int8   0      0     1
+RC_OVERRIDE_TIME     real   3      0     120
+GPS1_TYPE            int8   1      0     30     fact
+AHRS_EKF_TYPE        int8   3      3     3      fact
+EK3_ENABLE           int8   1      1     1      fact
+"""
+
+_TYPES = {"int8": INT8, "int16": INT16, "int32": INT32, "real": REAL32}
+
+
+def _read_table() -> dict[str, ParamInfo]:
+    table = {}
+    for line in _TABLE.split("\n"):
+        if fields := line.split():
+            name, kind, default, low, high, *fact = fields
+            table[name] = ParamInfo(name, _TYPES[kind], float(default), float(low), float(high), bool(fact))
+    return table
+
+
+PARAMETERS = _read_table()
+"""Every parameter by name, in the order in which the vehicle lists them."""
+
+
+class Params:
+    """The values of one vehicle."""
+
+    def __init__(self, **changed: float) -> None:
+        self._values = {name: info.default for name, info in PARAMETERS.items()}
+        self._names = list(PARAMETERS)
+        for name, value in changed.items():
+            self.put(name, value)
+
+    def __getitem__(self, name: str) -> float:
+        return self._values[name]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._values
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def name_at(self, index: int) -> str | None:
+        """The name of the parameter at an index, or None."""
+        return self._names[index] if 0 <= index < len(self._names) else None
+
+    def index_of(self, name: str) -> int:
+        """The place of a parameter in the list."""
+        return self._names.index(name)
+
+    def set(self, name: str, value: float) -> bool:
+        """What PARAM_SET does: False if there is no such parameter. Facts keep their value; integers are
+        rounded; values are not held to their range (ArduPilot does not either), but NaN is refused."""
+        info = PARAMETERS.get(name)
+        if info is None:
+            return False
+        if not info.read_only and value == value:  # NaN is unequal to itself
+            self.put(name, value)
+        return True
+
+    def put(self, name: str, value: float) -> None:
+        """Set a value from inside (facts too)."""
+        info = PARAMETERS[name]
+        self._values[name] = float(value) if info.type == REAL32 else float(round(value))

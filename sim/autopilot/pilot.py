@@ -1,0 +1,387 @@
+"""Flying: what the vehicle does in each mode, from mode to attitude and throttle.
+
+`Pilot` holds the tools that every mode uses (track, hold, slew, land, yaw) and the modes by hand, GUIDED,
+RTL and LAND; sim.autopilot.auto flies missions with them.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from sim.autopilot.auto import Auto
+from sim.autopilot.modes import LANDS_ITSELF, Mode
+from sim.autopilot.way_back import WayBack
+from sim.controller import Point, PositionController, Target, Track, lean
+from sim.dynamics import STEP_S, Demand
+
+if TYPE_CHECKING:
+    from sim.autopilot.core import Vehicle
+
+GUIDED_TIMEOUT_S = 3.0
+"""A velocity target not renewed for this long ends in a stop (ArduCopter's GUID_TIMEOUT)."""
+_IDLE_THROTTLE = 0.1
+
+
+class Pilot:
+    """Owned by one Vehicle. `step` writes `demand`; `on_mode`, `on_arm` and guided orders change course."""
+
+    def __init__(self, vehicle: Vehicle) -> None:
+        self.vehicle = vehicle
+        self.demand = Demand()
+        self.target = Target()
+        self.track = Track(vehicle.limits)
+        self.controller = PositionController(vehicle.setup.airframe, vehicle.limits)
+        self.way_back = WayBack(vehicle)
+        self.yaw_rad = vehicle.body.yaw_rad
+        self.fixed_yaw = False
+        """True after CONDITION_YAW or a region of interest: legs do not turn the nose any more."""
+        self.roi: tuple[float, float] | None = None
+        self.phase = ""
+        """Where RTL, LAND or GUIDED is in its own sequence."""
+        self.auto = Auto(self)
+        self._terrain_leg = False
+        self._velocity: tuple[float, float, float] | None = None
+        self._velocity_until_s = 0.0
+        self._since_s = 0.0
+        self._touching_s = 0.0
+
+    @property
+    def has_way_back(self) -> bool:
+        """True if SMART_RTL has a path to fly."""
+        return self.way_back.usable
+
+    # -- changes of course ---------------------------------------------------------------------------------
+
+    def on_arm(self) -> None:
+        """Fresh integrators, nose where it is."""
+        self.controller.reset()
+        self.yaw_rad = self.vehicle.estimate.yaw_rad
+        self.way_back.restart()
+        self._touching_s = 0.0
+        self.settle()
+
+    def on_mode(self, left: Mode) -> None:
+        """The vehicle has entered its mode from `left`."""
+        self.load_limits()
+        self.settle()
+        self._velocity = None
+        mode = self.vehicle.mode
+        self.phase = "hold"
+        if mode is not Mode.AUTO:
+            self.fixed_yaw, self.roi = False, None
+        if not self.vehicle.armed:
+            return
+        if mode is Mode.AUTO:
+            self.auto.enter()
+        elif mode is Mode.RTL:
+            self.begin_rtl()
+        elif mode is Mode.LAND:
+            self.phase = "land"
+        elif mode is Mode.SMART_RTL:
+            self.phase = "back"
+
+    def load_limits(self) -> None:
+        """Speeds and accelerations from the parameters (centimetres there, metres here)."""
+        limits, p = self.vehicle.limits, self.vehicle.params
+        limits.speed_mps = max(p["WPNAV_SPEED"], 10.0) / 100
+        limits.climb_mps = max(p["WPNAV_SPEED_UP"], 10.0) / 100
+        limits.sink_mps = max(p["WPNAV_SPEED_DN"], 10.0) / 100
+        limits.accel_mps2 = max(p["WPNAV_ACCEL"], 50.0) / 100
+        limits.accel_z_mps2 = max(p["WPNAV_ACCEL_Z"], 50.0) / 100
+        limits.corner_accel_mps2 = (p["WPNAV_ACCEL_C"] or 2.0 * p["WPNAV_ACCEL"]) / 100
+        limits.radius_m = max(p["WPNAV_RADIUS"], 5.0) / 100
+        limits.lean_max_rad = math.radians(max(p["ANGLE_MAX"], 1000.0) / 100)
+
+    def settle(self) -> None:
+        """Aim at the point where the vehicle can stop from its present motion."""
+        e, accel = self.vehicle.estimate, self.vehicle.limits.accel_mps2
+        speed = math.hypot(e.v_east_mps, e.v_north_mps)
+        reach = speed / (2.0 * accel)
+        up = e.up_m + e.v_up_mps * 0.5
+        self.hold_at((e.east_m + e.v_east_mps * reach, e.north_m + e.v_north_mps * reach, up))
+
+    def hold_at(self, point: Point) -> None:
+        """Make this the target, standing still."""
+        self.track.hold(point)
+        self._terrain_leg = False
+        t = self.target
+        t.east_m, t.north_m, t.up_m = point
+        t.v_east_mps = t.v_north_mps = t.v_up_mps = 0.0
+        t.a_east_mps2 = t.a_north_mps2 = t.a_up_mps2 = 0.0
+
+    def fly_to(self, point: Point, terrain: bool = False, following: Point | None = None) -> None:
+        """Head for a point; its third number is AMSL, or above ground when `terrain`."""
+        if terrain != self._terrain_leg:
+            here = self.track.position
+            ground = self.vehicle.place.ground.height_m(here[0], here[1])
+            self.track.hold((here[0], here[1], here[2] - ground if terrain else here[2] + ground))
+            self._terrain_leg = terrain
+        here = self.track.position
+        self.track.start(point, following)
+        if not self.fixed_yaw and math.hypot(point[0] - here[0], point[1] - here[1]) > 2.0:
+            self.yaw_rad = math.atan2(point[0] - here[0], point[1] - here[1]) % math.tau
+
+    def go_guided(self, point: Point, terrain: bool = False) -> None:
+        """GUIDED: fly there."""
+        if self.phase != "track":
+            self.settle()
+        self._velocity, self.phase = None, "track"
+        self.track.hold(self.track.position) if not terrain and not self._terrain_leg else None
+        self.fly_to(point, terrain)
+
+    def go_guided_velocity(self, velocity: tuple[float, float, float]) -> None:
+        """GUIDED: fly with this velocity (east, north, up) until the time-out."""
+        if self.phase != "velocity":
+            self.settle()
+        self._velocity, self.phase = velocity, "velocity"
+        self._velocity_until_s = self.vehicle.time_s + GUIDED_TIMEOUT_S
+
+    def take_off(self, up_m: float) -> None:
+        """GUIDED or AUTO: climb straight up to this height."""
+        e = self.vehicle.estimate
+        self.hold_at((e.east_m, e.north_m, e.up_m))
+        self.vehicle.auto_armed = True
+        self.phase = "track"
+        self.fly_to((e.east_m, e.north_m, max(up_m, e.up_m)))
+
+    def turn_to(self, yaw_deg: float, direction: float, relative: bool) -> None:
+        """CONDITION_YAW: point the nose and keep it there."""
+        if relative:
+            self.yaw_rad = (
+                self.vehicle.estimate.yaw_rad + math.radians(yaw_deg) * (direction or 1)
+            ) % math.tau
+        else:
+            self.yaw_rad = math.radians(yaw_deg) % math.tau
+        self.fixed_yaw = True
+
+    # -- every step ----------------------------------------------------------------------------------------
+
+    def step(self) -> None:
+        """Write the demand for this step. Only called while armed."""
+        vehicle = self.vehicle
+        self.way_back.record()
+        if vehicle.landed and not vehicle.auto_armed and not self._wants_off():
+            self.demand.roll_rad = self.demand.pitch_rad = 0.0
+            self.demand.throttle = _IDLE_THROTTLE
+            self.demand.yaw_rad = vehicle.estimate.yaw_rad
+            return
+        if self.roi is not None:
+            e = vehicle.estimate
+            self.yaw_rad = math.atan2(self.roi[0] - e.east_m, self.roi[1] - e.north_m) % math.tau
+        _STEPS[vehicle.mode](self)
+        # the demand is in true angles; the nose is steered by what is believed
+        self.demand.yaw_rad = self.yaw_rad + vehicle.body.yaw_rad - vehicle.estimate.yaw_rad
+
+    def _wants_off(self) -> bool:
+        """True when a raised throttle stick starts a flight by hand."""
+        throttle = self.vehicle.sticks.throttle
+        if self.vehicle.mode in (Mode.STABILIZE, Mode.ALT_HOLD, Mode.LOITER) and throttle is not None:
+            if throttle > 0.1:
+                self.vehicle.auto_armed = True
+                self.settle()
+            return throttle > 0.1
+        return False
+
+    def follow(self) -> None:
+        """Track and hold: advance the target and fly after it."""
+        e, t = self.vehicle.estimate, self.target
+        lag = math.hypot(t.east_m - e.east_m, t.north_m - e.north_m)
+        old_up = t.up_m
+        self.track.advance(lag, t)
+        if self._terrain_leg:
+            t.up_m += self.vehicle.place.ground.height_m(t.east_m, t.north_m)
+            limits = self.vehicle.limits
+            t.up_m = min(max(t.up_m, old_up - limits.sink_mps * STEP_S), old_up + limits.climb_mps * STEP_S)
+            t.v_up_mps, t.a_up_mps2 = (t.up_m - old_up) / STEP_S, 0.0
+        self._fly_target()
+
+    def _fly_target(self) -> None:
+        self.controller.horizontal(self.target, self.vehicle.estimate, self.demand)
+        self.controller.vertical(self.target, self.vehicle.estimate, self.demand)
+
+    def slew(self, v_east: float, v_north: float, v_up: float, accel: float) -> None:
+        """Bring the target's velocity to this one at `accel` and fly after it."""
+        t = self.target
+        de, dn = v_east - t.v_east_mps, v_north - t.v_north_mps
+        size = math.hypot(de, dn)
+        share = min(1.0, accel * STEP_S / size) if size > 0.0 else 0.0
+        t.v_east_mps += de * share
+        t.v_north_mps += dn * share
+        change = self.vehicle.limits.accel_z_mps2 * 2.5 * STEP_S
+        t.v_up_mps += max(-change, min(change, v_up - t.v_up_mps))
+        t.east_m += t.v_east_mps * STEP_S
+        t.north_m += t.v_north_mps * STEP_S
+        t.up_m += t.v_up_mps * STEP_S
+        t.a_east_mps2 = t.a_north_mps2 = t.a_up_mps2 = 0.0
+        e = self.vehicle.estimate  # the target never runs far from the vehicle (wind, ground)
+        t.up_m = max(min(t.up_m, e.up_m + 2.0), e.up_m - 2.0)
+        self._fly_target()
+
+    def _stick_climb(self) -> float:
+        throttle = self.vehicle.sticks.throttle or 0.0
+        if abs(throttle) < 0.1:
+            return 0.0
+        p = self.vehicle.params
+        return throttle * (p["PILOT_SPEED_UP"] if throttle > 0 else p["WPNAV_SPEED_DN"]) / 100
+
+    def _stick_yaw(self) -> None:
+        self.yaw_rad = (self.yaw_rad + self.vehicle.sticks.yaw * math.radians(90) * STEP_S) % math.tau
+
+    def _stabilize(self) -> None:
+        self._lean_by_sticks()
+        throttle, hover = self.vehicle.sticks.throttle or 0.0, self.vehicle.setup.airframe.hover_throttle
+        self.demand.throttle = max(0.0, hover + throttle * (hover if throttle < 0 else 1.0 - hover))
+
+    def _lean_by_sticks(self) -> None:
+        sticks, most = self.vehicle.sticks, self.vehicle.limits.lean_max_rad
+        self._stick_yaw()
+        self.demand.roll_rad = sticks.roll * most
+        self.demand.pitch_rad = -sticks.pitch * most
+
+    def _alt_hold(self) -> None:
+        self._lean_by_sticks()
+        t = self.target
+        t.v_up_mps = self._stick_climb()
+        t.up_m += t.v_up_mps * STEP_S
+        self.controller.vertical(t, self.vehicle.estimate, self.demand)
+
+    def _loiter(self) -> None:
+        sticks, yaw = self.vehicle.sticks, self.vehicle.estimate.yaw_rad
+        self._stick_yaw()
+        speed = self.vehicle.params["LOIT_SPEED"] / 100
+        forward, right = sticks.pitch * speed, sticks.roll * speed
+        east = forward * math.sin(yaw) + right * math.cos(yaw)
+        north = forward * math.cos(yaw) - right * math.sin(yaw)
+        self.slew(east, north, self._stick_climb(), self.vehicle.limits.accel_mps2)
+
+    def _brake(self) -> None:
+        self.follow()
+
+    def _guided(self) -> None:
+        if self.phase == "velocity" and self._velocity is not None:
+            if self.vehicle.time_s > self._velocity_until_s:
+                self._velocity = (0.0, 0.0, 0.0)
+            self.slew(*self._velocity, self.vehicle.limits.accel_mps2)
+        else:
+            self.follow()
+
+    # -- going home and landing ----------------------------------------------------------------------------
+
+    def begin_rtl(self) -> None:
+        """Start the return: climb first."""
+        vehicle, p = self.vehicle, self.vehicle.params
+        if p["RTL_SPEED"] > 0:
+            vehicle.limits.speed_mps = p["RTL_SPEED"] / 100
+        self.settle()
+        here = self.track.position
+        home_distance = math.hypot(here[0] - vehicle.home_east_m, here[1] - vehicle.home_north_m)
+        height = p["RTL_ALT"] / 100
+        if p["RTL_CONE_SLOPE"] > 0:
+            height = min(height, max(home_distance * p["RTL_CONE_SLOPE"], 2.0))
+        height = max(height, here[2] - vehicle.home_up_m + p["RTL_CLIMB_MIN"] / 100)
+        self.phase = "climb"
+        self.fly_to((here[0], here[1], vehicle.home_up_m + height))
+
+    def rtl(self) -> bool:
+        """One step of the return; True when the vehicle is down at home."""
+        vehicle = self.vehicle
+        if self.phase == "climb" and self.track.finished:
+            self.phase = "return"
+            kept = self.yaw_rad
+            self.fly_to((vehicle.home_east_m, vehicle.home_north_m, self.track.position[2]))
+            if vehicle.params["WP_YAW_BEHAVIOR"] != 1:
+                self.yaw_rad = kept
+        elif self.phase == "return" and self.track.finished and self.within_m() < vehicle.limits.radius_m:
+            self.phase = "loiter"
+            self._since_s = vehicle.time_s
+        elif (
+            self.phase == "loiter"
+            and vehicle.time_s - self._since_s >= vehicle.params["RTL_LOIT_TIME"] / 1000
+        ):
+            self._end_rtl(vehicle.params["RTL_ALT_FINAL"] / 100)
+        if self.phase == "land":
+            return self.descend()
+        self.follow()
+        return False
+
+    def _end_rtl(self, final_m: float) -> None:
+        """Over home: land, or wait at RTL_ALT_FINAL if there is one."""
+        self.phase = "final" if final_m > 0 else "land"
+        if final_m > 0:
+            here = self.track.position
+            self.fly_to((here[0], here[1], self.vehicle.home_up_m + final_m))
+
+    def descend(self) -> bool:
+        """One step of landing here; True when the vehicle is down."""
+        vehicle, p = self.vehicle, self.vehicle.params
+        low = p["LAND_ALT_LOW"] / 100
+        slow = p["LAND_SPEED"] / 100
+        fast = (p["LAND_SPEED_HIGH"] or p["WPNAV_SPEED_DN"]) / 100
+        height = vehicle.estimate.up_m - vehicle.home_up_m
+        speed = slow if height < low else max(slow, fast)
+        if vehicle.readiness.has_position:
+            self.slew(0.0, 0.0, -speed, vehicle.limits.accel_mps2)
+        else:  # no position: level, and down
+            self.slew(0.0, 0.0, -speed, vehicle.limits.accel_mps2)
+            lean(0.0, 0.0, vehicle.estimate.yaw_rad, self.demand)
+        return vehicle.landed
+
+    def within_m(self) -> float:
+        """Distance of the believed position from the target."""
+        e, t = self.vehicle.estimate, self.target
+        return math.sqrt((t.east_m - e.east_m) ** 2 + (t.north_m - e.north_m) ** 2 + (t.up_m - e.up_m) ** 2)
+
+    def check_landed(self, period_s: float) -> None:
+        """Land detector, called with the slow work: on the ground without wanting off it for a second."""
+        vehicle = self.vehicle
+        if not vehicle.armed or not vehicle.auto_armed:
+            return
+        hover = vehicle.setup.airframe.hover_throttle
+        if not vehicle.body.on_ground:
+            self._touching_s = 0.0
+            if vehicle.landed and self.demand.throttle > 0.5 * hover:
+                vehicle.landed = False
+            return
+        self._touching_s = self._touching_s + period_s if self.demand.throttle < 0.9 * hover else 0.0
+        if self._touching_s < 1.0 or vehicle.landed:
+            return
+        vehicle.landed = True
+        vehicle.say(6, f"SIM Hit ground at {vehicle.body.impact_mps:.6f} m/s")
+        landing = self.phase == "land" or (vehicle.mode is Mode.AUTO and self.auto.landing)
+        if vehicle.mode in LANDS_ITSELF and landing:
+            if vehicle.mode is Mode.AUTO:
+                self.auto.on_touchdown()
+            vehicle.disarm()
+        else:
+            vehicle.auto_armed = False
+            vehicle.armed_at_s = vehicle.time_s
+
+
+def _step_auto(pilot: Pilot) -> None:
+    pilot.auto.step()
+
+
+def _step_rtl(pilot: Pilot) -> None:
+    pilot.rtl()
+
+
+def _step_land(pilot: Pilot) -> None:
+    pilot.descend()
+
+
+def _step_smart(pilot: Pilot) -> None:
+    pilot.way_back.fly(pilot)
+
+
+_STEPS = {
+    Mode.STABILIZE: Pilot._stabilize,
+    Mode.ALT_HOLD: Pilot._alt_hold,
+    Mode.LOITER: Pilot._loiter,
+    Mode.BRAKE: Pilot._brake,
+    Mode.GUIDED: Pilot._guided,
+    Mode.AUTO: _step_auto,
+    Mode.RTL: _step_rtl,
+    Mode.LAND: _step_land,
+    Mode.SMART_RTL: _step_smart,
+}

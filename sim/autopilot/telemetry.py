@@ -1,0 +1,427 @@
+"""The vehicle's state as MAVLink messages: one function per message, found by its number.
+
+This is where the simulator's east-north-up becomes MAVLink's north-east-down.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from pymavlink.dialects.v20 import ardupilotmega as mavlink
+
+from sim.autopilot.core import Shot, Vehicle
+from sim.autopilot.modes import Mode
+from sim.sensors import GNSS_KINDS
+
+Message = Any
+"""A pymavlink message (the generated classes have no common type that checkers know)."""
+
+_PRESENT = (
+    mavlink.MAV_SYS_STATUS_SENSOR_3D_GYRO
+    | mavlink.MAV_SYS_STATUS_SENSOR_3D_ACCEL
+    | mavlink.MAV_SYS_STATUS_SENSOR_3D_MAG
+    | mavlink.MAV_SYS_STATUS_SENSOR_ABSOLUTE_PRESSURE
+    | mavlink.MAV_SYS_STATUS_SENSOR_GPS
+    | mavlink.MAV_SYS_STATUS_SENSOR_ANGULAR_RATE_CONTROL
+    | mavlink.MAV_SYS_STATUS_SENSOR_ATTITUDE_STABILIZATION
+    | mavlink.MAV_SYS_STATUS_SENSOR_YAW_POSITION
+    | mavlink.MAV_SYS_STATUS_SENSOR_Z_ALTITUDE_CONTROL
+    | mavlink.MAV_SYS_STATUS_SENSOR_XY_POSITION_CONTROL
+    | mavlink.MAV_SYS_STATUS_SENSOR_MOTOR_OUTPUTS
+    | mavlink.MAV_SYS_STATUS_SENSOR_RC_RECEIVER
+    | mavlink.MAV_SYS_STATUS_AHRS
+    | mavlink.MAV_SYS_STATUS_SENSOR_BATTERY
+    | mavlink.MAV_SYS_STATUS_PREARM_CHECK
+)
+
+CAPABILITIES = (
+    mavlink.MAV_PROTOCOL_CAPABILITY_MISSION_FLOAT
+    | mavlink.MAV_PROTOCOL_CAPABILITY_PARAM_FLOAT
+    | mavlink.MAV_PROTOCOL_CAPABILITY_MISSION_INT
+    | mavlink.MAV_PROTOCOL_CAPABILITY_COMMAND_INT
+    | mavlink.MAV_PROTOCOL_CAPABILITY_SET_POSITION_TARGET_LOCAL_NED
+    | mavlink.MAV_PROTOCOL_CAPABILITY_SET_POSITION_TARGET_GLOBAL_INT
+    | mavlink.MAV_PROTOCOL_CAPABILITY_FLIGHT_TERMINATION
+    | mavlink.MAV_PROTOCOL_CAPABILITY_MAVLINK2
+    | mavlink.MAV_PROTOCOL_CAPABILITY_MISSION_FENCE
+    | mavlink.MAV_PROTOCOL_CAPABILITY_MISSION_RALLY
+)
+VERSION = 4 << 24 | 7 << 16
+"""flight_sw_version: 4.7.0, development."""
+
+
+def _ms(v: Vehicle) -> int:
+    return round(v.time_s * 1000) & 0xFFFFFFFF
+
+
+def utc_usec(v: Vehicle) -> int:
+    """Simulated UTC in microseconds since 1970."""
+    return round(v.setup.start_utc.timestamp() * 1e6 + v.time_s * 1e6)
+
+
+def _wrap_cdeg(angle_rad: float) -> int:
+    return round(math.degrees(angle_rad) * 100) % 36000
+
+
+def _position(v: Vehicle) -> tuple[int, int]:
+    """lat and lon times 1e7 as believed; 0, 0 before the filter has an origin."""
+    if not v.origin_set:
+        return 0, 0
+    lat, lon = v.place.to_geo(v.estimate.east_m, v.estimate.north_m)
+    return round(lat * 1e7), round(lon * 1e7)
+
+
+def heartbeat(v: Vehicle) -> Message:
+    """HEARTBEAT."""
+    base = mavlink.MAV_MODE_FLAG_CUSTOM_MODE_ENABLED | mavlink.MAV_MODE_FLAG_MANUAL_INPUT_ENABLED
+    if v.mode not in (Mode.STABILIZE, Mode.ALT_HOLD):
+        base |= mavlink.MAV_MODE_FLAG_GUIDED_ENABLED
+    base |= mavlink.MAV_MODE_FLAG_STABILIZE_ENABLED
+    if v.armed:
+        base |= mavlink.MAV_MODE_FLAG_SAFETY_ARMED
+    state = mavlink.MAV_STATE_STANDBY if v.landed else mavlink.MAV_STATE_ACTIVE
+    if v.time_s < 3.0:
+        state = mavlink.MAV_STATE_BOOT
+    elif v.armed and (v.failsafe.battery_low or not v.readiness.has_position) and not v.landed:
+        state = mavlink.MAV_STATE_CRITICAL
+    return mavlink.MAVLink_heartbeat_message(
+        mavlink.MAV_TYPE_QUADROTOR, mavlink.MAV_AUTOPILOT_ARDUPILOTMEGA, base, int(v.mode), state, 3
+    )
+
+
+def sys_status(v: Vehicle) -> Message:
+    """SYS_STATUS, with the PREARM bit."""
+    health = _PRESENT
+    if not v.readiness.has_fix:
+        health &= ~mavlink.MAV_SYS_STATUS_SENSOR_GPS
+    if not v.readiness.has_position:
+        health &= ~(mavlink.MAV_SYS_STATUS_AHRS | mavlink.MAV_SYS_STATUS_SENSOR_XY_POSITION_CONTROL)
+    if v.sticks.failed:
+        health &= ~mavlink.MAV_SYS_STATUS_SENSOR_RC_RECEIVER
+    if v.failsafe.battery_low:
+        health &= ~mavlink.MAV_SYS_STATUS_SENSOR_BATTERY
+    if not v.armed and v.readiness.reasons(Mode.GUIDED):
+        health &= ~mavlink.MAV_SYS_STATUS_PREARM_CHECK
+    enabled = _PRESENT if v.armed else _PRESENT & ~mavlink.MAV_SYS_STATUS_SENSOR_MOTOR_OUTPUTS
+    battery = v.battery
+    return mavlink.MAVLink_sys_status_message(
+        _PRESENT,
+        enabled,
+        health,
+        150,
+        round(battery.volts * 1000),
+        min(round(battery.amps * 100), 32767),
+        remaining_percent(v),
+        *(0,) * 6,
+    )
+
+
+def remaining_percent(v: Vehicle) -> int:
+    """Remaining charge as the power monitor counts it."""
+    return max(0, min(100, round(100 * v.remaining_mah / max(v.params["BATT_CAPACITY"], 1.0))))
+
+
+def system_time(v: Vehicle) -> Message:
+    """SYSTEM_TIME; no date before GNSS has one."""
+    return mavlink.MAVLink_system_time_message(utc_usec(v) if v.readiness.has_fix else 0, _ms(v))
+
+
+def gps_raw_int(v: Vehicle) -> Message:
+    """GPS_RAW_INT: what the receiver says, not what the filter makes of it."""
+    usec = round(v.time_s * 1e6)
+    if not v.readiness.has_fix:
+        fix = mavlink.GPS_FIX_TYPE_NO_FIX if v.time_s > 2.0 else mavlink.GPS_FIX_TYPE_NO_GPS
+        return mavlink.MAVLink_gps_raw_int_message(usec, fix, 0, 0, 0, 9999, 9999, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+    body, gnss, error = v.body, v.estimator.gnss, v.estimator.gnss_error_m
+    lat, lon = v.place.to_geo(body.east_m + error[0], body.north_m + error[1])
+    alt_mm = round((body.up_m + error[2]) * 1000)
+    return mavlink.MAVLink_gps_raw_int_message(
+        usec,
+        gnss.fix_type,
+        round(lat * 1e7),
+        round(lon * 1e7),
+        alt_mm,
+        round(gnss.hdop * 100),
+        round(gnss.hdop * 150),
+        round(math.hypot(body.v_east_mps, body.v_north_mps) * 100),
+        _wrap_cdeg(math.atan2(body.v_east_mps, body.v_north_mps)),
+        gnss.satellites,
+        alt_mm,
+        round(gnss.sigma_h_m * 1000 * 1.414),
+        round(gnss.sigma_v_m * 1000),
+        50 if gnss is GNSS_KINDS["rtk"] else 200,
+        0,
+        0,
+    )
+
+
+def attitude(v: Vehicle) -> Message:
+    """ATTITUDE."""
+    e, b = v.estimate, v.body
+    yaw = math.remainder(e.yaw_rad, math.tau)
+    return mavlink.MAVLink_attitude_message(
+        _ms(v), e.roll_rad, e.pitch_rad, yaw, b.roll_rate_radps, b.pitch_rate_radps, b.yaw_rate_radps
+    )
+
+
+def attitude_quaternion(v: Vehicle) -> Message:
+    """ATTITUDE_QUATERNION (w, x, y, z; body to NED)."""
+    e, b = v.estimate, v.body
+    cr, sr = math.cos(e.roll_rad / 2), math.sin(e.roll_rad / 2)
+    cp, sp = math.cos(e.pitch_rad / 2), math.sin(e.pitch_rad / 2)
+    cy, sy = math.cos(e.yaw_rad / 2), math.sin(e.yaw_rad / 2)
+    return mavlink.MAVLink_attitude_quaternion_message(
+        _ms(v),
+        cr * cp * cy + sr * sp * sy,
+        sr * cp * cy - cr * sp * sy,
+        cr * sp * cy + sr * cp * sy,
+        cr * cp * sy - sr * sp * cy,
+        b.roll_rate_radps,
+        b.pitch_rate_radps,
+        b.yaw_rate_radps,
+    )
+
+
+def local_position_ned(v: Vehicle) -> Message:
+    """LOCAL_POSITION_NED, about the filter's origin."""
+    e = v.estimate
+    return mavlink.MAVLink_local_position_ned_message(
+        _ms(v),
+        e.north_m - v.origin_north_m,
+        e.east_m - v.origin_east_m,
+        v.origin_up_m - e.up_m,
+        e.v_north_mps,
+        e.v_east_mps,
+        -e.v_up_mps,
+    )
+
+
+def global_position_int(v: Vehicle) -> Message:
+    """GLOBAL_POSITION_INT."""
+    e = v.estimate
+    lat, lon = _position(v)
+    return mavlink.MAVLink_global_position_int_message(
+        _ms(v),
+        lat,
+        lon,
+        round(e.up_m * 1000),
+        round(v.relative_alt_m * 1000),
+        round(e.v_north_mps * 100),
+        round(e.v_east_mps * 100),
+        round(-e.v_up_mps * 100),
+        _wrap_cdeg(e.yaw_rad),
+    )
+
+
+def vfr_hud(v: Vehicle) -> Message:
+    """VFR_HUD."""
+    e = v.estimate
+    ground_speed = math.hypot(e.v_east_mps, e.v_north_mps)
+    heading = round(math.degrees(e.yaw_rad)) % 360
+    throttle = round(v.climb_throttle * 100)
+    return mavlink.MAVLink_vfr_hud_message(ground_speed, ground_speed, heading, throttle, e.up_m, e.v_up_mps)
+
+
+def battery_status(v: Vehicle) -> Message:
+    """BATTERY_STATUS: the whole pack's voltage in the first slot."""
+    battery = v.battery
+    return mavlink.MAVLink_battery_status_message(
+        0,
+        0,
+        mavlink.MAV_BATTERY_TYPE_LIPO,
+        32767,
+        [round(battery.volts * 1000)] + [65535] * 9,
+        min(round(battery.amps * 100), 32767),
+        round(battery.consumed_mah),
+        -1,
+        remaining_percent(v),
+    )
+
+
+def rc_channels(v: Vehicle) -> Message:
+    """RC_CHANNELS: the sticks."""
+    s = v.sticks
+    rest = -1.0 if v.landed else 0.0
+    throttle = s.throttle if s.throttle is not None else rest
+    values = [round(1500 + 500 * x) for x in (s.roll, -s.pitch, throttle, s.yaw)]
+    if s.failed:
+        return mavlink.MAVLink_rc_channels_message(_ms(v), 0, *[0] * 18, 0)
+    return mavlink.MAVLink_rc_channels_message(_ms(v), 8, *values, *[1800, 1000, 1000, 1800], *[0] * 10, 254)
+
+
+def mission_current(v: Vehicle) -> Message:
+    """MISSION_CURRENT: the total leaves home out, DO items are never current."""
+    total = v.mission.flyable
+    if total == 0:
+        state = mavlink.MISSION_STATE_NO_MISSION
+    elif v.walk.complete:
+        state = mavlink.MISSION_STATE_COMPLETE
+    elif v.pilot.auto.running and v.armed:
+        stopped = v.pilot.auto.paused or v.mode is not Mode.AUTO
+        state = mavlink.MISSION_STATE_PAUSED if stopped else mavlink.MISSION_STATE_ACTIVE
+    else:
+        state = mavlink.MISSION_STATE_NOT_STARTED
+    mode = 1 if v.mode is Mode.AUTO else 2
+    return mavlink.MAVLink_mission_current_message(v.walk.nav_index, total, state, mode)
+
+
+def nav_controller_output(v: Vehicle) -> Message:
+    """NAV_CONTROLLER_OUTPUT: where the target is."""
+    t, e, d = v.pilot.target, v.estimate, v.pilot.demand
+    goal = v.pilot.track.goal
+    east, north = goal[0] - e.east_m, goal[1] - e.north_m
+    bearing = round(math.degrees(math.atan2(east, north)))
+    return mavlink.MAVLink_nav_controller_output_message(
+        math.degrees(d.roll_rad),
+        math.degrees(d.pitch_rad),
+        bearing,
+        bearing,
+        min(round(math.hypot(east, north)), 65535),
+        t.up_m - e.up_m,
+        0.0,
+        0.0,
+    )
+
+
+def position_target_global_int(v: Vehicle) -> Message:
+    """POSITION_TARGET_GLOBAL_INT: where the current leg ends."""
+    goal = v.pilot.track.goal
+    lat, lon = v.place.to_geo(goal[0], goal[1])
+    return mavlink.MAVLink_position_target_global_int_message(
+        _ms(v), 0, 0xDF8, round(lat * 1e7), round(lon * 1e7), v.pilot.target.up_m, *(0,) * 8
+    )
+
+
+def extended_sys_state(v: Vehicle) -> Message:
+    """EXTENDED_SYS_STATE."""
+    if v.landed:
+        landed = mavlink.MAV_LANDED_STATE_ON_GROUND
+    elif v.pilot.phase == "land":
+        landed = mavlink.MAV_LANDED_STATE_LANDING
+    else:
+        landed = mavlink.MAV_LANDED_STATE_IN_AIR
+    return mavlink.MAVLink_extended_sys_state_message(mavlink.MAV_VTOL_STATE_UNDEFINED, landed)
+
+
+def ekf_status_report(v: Vehicle) -> Message:
+    """EKF_STATUS_REPORT."""
+    rejected = min(v.estimator.rejected_s, 2.0) / 2.0
+    lost = 0.0 if v.estimator.available else 0.3
+    return mavlink.MAVLink_ekf_status_report_message(
+        int(v.readiness.flags), 0.02 + lost, 0.02 + rejected + lost, 0.02, 0.03, 0.0, 0.0
+    )
+
+
+def home_position(v: Vehicle) -> Message | None:
+    """HOME_POSITION, or None before there is a home."""
+    if not v.origin_set:
+        return None
+    lat, lon = v.place.to_geo(v.home_east_m, v.home_north_m)
+    return mavlink.MAVLink_home_position_message(
+        round(lat * 1e7),
+        round(lon * 1e7),
+        round(v.home_up_m * 1000),
+        v.home_north_m - v.origin_north_m,
+        v.home_east_m - v.origin_east_m,
+        v.origin_up_m - v.home_up_m,
+        [1.0, 0.0, 0.0, 0.0],
+        0.0,
+        0.0,
+        0.0,
+        utc_usec(v),
+    )
+
+
+def gps_global_origin(v: Vehicle) -> Message | None:
+    """GPS_GLOBAL_ORIGIN, or None before there is one."""
+    if not v.origin_set:
+        return None
+    lat, lon = v.place.to_geo(v.origin_east_m, v.origin_north_m)
+    return mavlink.MAVLink_gps_global_origin_message(
+        round(lat * 1e7), round(lon * 1e7), round(v.origin_up_m * 1000), utc_usec(v)
+    )
+
+
+def autopilot_version(v: Vehicle) -> Message:
+    """AUTOPILOT_VERSION."""
+    return mavlink.MAVLink_autopilot_version_message(
+        CAPABILITIES, VERSION, 0, 0, 0, [0] * 8, [0] * 8, [0] * 8, 0x1209, 0x5740, 0x5157000 + v.sysid
+    )
+
+
+def terrain_report(v: Vehicle) -> Message:
+    """TERRAIN_REPORT: height above the ground below."""
+    lat, lon = _position(v)
+    ground = v.place.ground.height_m(v.estimate.east_m, v.estimate.north_m)
+    return mavlink.MAVLink_terrain_report_message(lat, lon, 30, ground, v.estimate.up_m - ground, 0, 0)
+
+
+def camera_feedback(v: Vehicle, shot: Shot) -> Message:
+    """CAMERA_FEEDBACK: the airframe's attitude, as ArduPilot reports it for a camera on its trigger."""
+    return mavlink.MAVLink_camera_feedback_message(
+        round(shot.time_utc.timestamp() * 1e6),
+        0,
+        0,
+        shot.index & 0xFFFF,
+        round(shot.believed_lat_deg * 1e7),
+        round(shot.believed_lon_deg * 1e7),
+        shot.believed_alt_amsl_m,
+        shot.believed_rel_alt_m,
+        shot.airframe_roll_deg,
+        shot.airframe_pitch_deg,
+        shot.airframe_yaw_deg,
+        0.0,
+        mavlink.CAMERA_FEEDBACK_PHOTO,
+        shot.index & 0xFFFF,
+    )
+
+
+BUILDERS: dict[int, Callable[[Vehicle], Message | None]] = {
+    mavlink.MAVLINK_MSG_ID_HEARTBEAT: heartbeat,
+    mavlink.MAVLINK_MSG_ID_SYS_STATUS: sys_status,
+    mavlink.MAVLINK_MSG_ID_SYSTEM_TIME: system_time,
+    mavlink.MAVLINK_MSG_ID_GPS_RAW_INT: gps_raw_int,
+    mavlink.MAVLINK_MSG_ID_ATTITUDE: attitude,
+    mavlink.MAVLINK_MSG_ID_ATTITUDE_QUATERNION: attitude_quaternion,
+    mavlink.MAVLINK_MSG_ID_LOCAL_POSITION_NED: local_position_ned,
+    mavlink.MAVLINK_MSG_ID_GLOBAL_POSITION_INT: global_position_int,
+    mavlink.MAVLINK_MSG_ID_VFR_HUD: vfr_hud,
+    mavlink.MAVLINK_MSG_ID_BATTERY_STATUS: battery_status,
+    mavlink.MAVLINK_MSG_ID_RC_CHANNELS: rc_channels,
+    mavlink.MAVLINK_MSG_ID_MISSION_CURRENT: mission_current,
+    mavlink.MAVLINK_MSG_ID_NAV_CONTROLLER_OUTPUT: nav_controller_output,
+    mavlink.MAVLINK_MSG_ID_POSITION_TARGET_GLOBAL_INT: position_target_global_int,
+    mavlink.MAVLINK_MSG_ID_EXTENDED_SYS_STATE: extended_sys_state,
+    mavlink.MAVLINK_MSG_ID_EKF_STATUS_REPORT: ekf_status_report,
+    mavlink.MAVLINK_MSG_ID_HOME_POSITION: home_position,
+    mavlink.MAVLINK_MSG_ID_GPS_GLOBAL_ORIGIN: gps_global_origin,
+    mavlink.MAVLINK_MSG_ID_AUTOPILOT_VERSION: autopilot_version,
+    mavlink.MAVLINK_MSG_ID_TERRAIN_REPORT: terrain_report,
+}
+"""Messages that can be asked for, once or as a stream, by message number."""
+
+STREAM_GROUPS: dict[int, tuple[int, ...]] = {
+    mavlink.MAV_DATA_STREAM_EXTENDED_STATUS: (
+        mavlink.MAVLINK_MSG_ID_SYS_STATUS,
+        mavlink.MAVLINK_MSG_ID_MISSION_CURRENT,
+        mavlink.MAVLINK_MSG_ID_GPS_RAW_INT,
+        mavlink.MAVLINK_MSG_ID_NAV_CONTROLLER_OUTPUT,
+        mavlink.MAVLINK_MSG_ID_POSITION_TARGET_GLOBAL_INT,
+    ),
+    mavlink.MAV_DATA_STREAM_RC_CHANNELS: (mavlink.MAVLINK_MSG_ID_RC_CHANNELS,),
+    mavlink.MAV_DATA_STREAM_POSITION: (
+        mavlink.MAVLINK_MSG_ID_GLOBAL_POSITION_INT,
+        mavlink.MAVLINK_MSG_ID_LOCAL_POSITION_NED,
+    ),
+    mavlink.MAV_DATA_STREAM_EXTRA1: (mavlink.MAVLINK_MSG_ID_ATTITUDE,),
+    mavlink.MAV_DATA_STREAM_EXTRA2: (mavlink.MAVLINK_MSG_ID_VFR_HUD,),
+    mavlink.MAV_DATA_STREAM_EXTRA3: (
+        mavlink.MAVLINK_MSG_ID_SYSTEM_TIME,
+        mavlink.MAVLINK_MSG_ID_BATTERY_STATUS,
+        mavlink.MAVLINK_MSG_ID_EKF_STATUS_REPORT,
+        mavlink.MAVLINK_MSG_ID_TERRAIN_REPORT,
+    ),
+}
+"""What REQUEST_DATA_STREAM's groups hold (MAV_DATA_STREAM_ALL is all of them)."""

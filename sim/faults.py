@@ -1,0 +1,146 @@
+"""Things that go wrong on demand: a timeline of faults and what each does to vehicle and link."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from sim.autopilot.core import Vehicle
+from sim.errors import ScenarioError
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault. `at_s` counts from `since` ("start", "armed" or "takeoff") in simulated seconds; a
+    `duration_s` of 0 lasts for ever. Which numbers count depends on the kind:
+
+    gps_loss        none
+    gps_jump        east_m, north_m, up_m
+    battery_sag     ohm (added to the pack's resistance), charge_share (lost at once)
+    link_cut        none; every link of the simulator
+    wind_step       wind_mps, from_deg, gust_mps
+    camera_stuck    none
+    rc_loss         none
+    motor_weak      thrust_share (left)
+    """
+
+    kind: str
+    at_s: float
+    since: str = "start"
+    duration_s: float = 0.0
+    vehicle: int = 0
+    """System id of the vehicle; 0 is all of them."""
+    east_m: float = 0.0
+    north_m: float = 0.0
+    up_m: float = 0.0
+    ohm: float = 0.0
+    charge_share: float = 0.0
+    wind_mps: float = 0.0
+    from_deg: float = 0.0
+    gust_mps: float = 0.0
+    thrust_share: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.kind not in _KINDS:
+            raise ScenarioError(f"fault kind {self.kind!r} is not known; take one of: {', '.join(_KINDS)}")
+        if self.since not in ("start", "armed", "takeoff"):
+            raise ScenarioError(
+                f"fault {self.kind}: since must be start, armed or takeoff, not {self.since!r}"
+            )
+
+
+class Cuttable(Protocol):
+    """A link direction that can be cut."""
+
+    cut: bool
+
+
+def _gps_loss(fault: Fault, vehicle: Vehicle, on: bool) -> None:
+    vehicle.estimator.available = not on
+
+
+def _gps_jump(fault: Fault, vehicle: Vehicle, on: bool) -> None:
+    vehicle.estimator.jump_m = (fault.east_m, fault.north_m, fault.up_m) if on else (0.0, 0.0, 0.0)
+
+
+def _battery_sag(fault: Fault, vehicle: Vehicle, on: bool) -> None:
+    vehicle.battery.extra_resistance_ohm = fault.ohm if on else 0.0
+    if on:
+        vehicle.battery.used_mah += fault.charge_share * vehicle.battery.pack.capacity_mah
+
+
+def _wind_step(fault: Fault, vehicle: Vehicle, on: bool) -> None:
+    if on:
+        vehicle.wind.set(
+            replace(
+                vehicle.setup.weather,
+                wind_mps=fault.wind_mps,
+                from_deg=fault.from_deg,
+                gust_mps=fault.gust_mps,
+            )
+        )
+    else:
+        vehicle.wind.set(vehicle.setup.weather)
+
+
+def _camera_stuck(fault: Fault, vehicle: Vehicle, on: bool) -> None:
+    vehicle.camera_stuck = on
+
+
+def _rc_loss(fault: Fault, vehicle: Vehicle, on: bool) -> None:
+    vehicle.sticks.failed = on
+
+
+def _motor_weak(fault: Fault, vehicle: Vehicle, on: bool) -> None:
+    vehicle.motor_share = fault.thrust_share if on else 1.0
+
+
+_ON_VEHICLE: dict[str, Callable[[Fault, Vehicle, bool], None]] = {
+    "gps_loss": _gps_loss,
+    "gps_jump": _gps_jump,
+    "battery_sag": _battery_sag,
+    "wind_step": _wind_step,
+    "camera_stuck": _camera_stuck,
+    "rc_loss": _rc_loss,
+    "motor_weak": _motor_weak,
+}
+_KINDS = (*_ON_VEHICLE, "link_cut")
+
+
+class FaultTimeline:
+    """Starts and ends the faults of one vehicle. Call `update` after each step."""
+
+    def __init__(self, faults: Sequence[Fault], vehicle: Vehicle, links: Sequence[Cuttable] = ()) -> None:
+        self._waiting = [f for f in faults if f.vehicle in (0, vehicle.sysid)]
+        self._running: list[tuple[float, Fault]] = []
+        self._vehicle, self._links = vehicle, links
+        self._began: dict[str, float] = {"start": 0.0}
+
+    def update(self) -> None:
+        """Apply what is due and lift what is over."""
+        vehicle, now = self._vehicle, self._vehicle.time_s
+        if not self._waiting and not self._running:
+            return
+        if vehicle.armed:
+            self._began.setdefault("armed", now)
+            if not vehicle.landed:
+                self._began.setdefault("takeoff", now)
+        for fault in list(self._waiting):
+            began = self._began.get(fault.since)
+            if began is not None and now >= began + fault.at_s:
+                self._waiting.remove(fault)
+                self._apply(fault, True)
+                if fault.duration_s > 0:
+                    self._running.append((now + fault.duration_s, fault))
+        for until, fault in list(self._running):
+            if now >= until:
+                self._running.remove((until, fault))
+                self._apply(fault, False)
+
+    def _apply(self, fault: Fault, on: bool) -> None:
+        if fault.kind == "link_cut":
+            for link in self._links:
+                link.cut = on
+        else:
+            _ON_VEHICLE[fault.kind](fault, self._vehicle, on)

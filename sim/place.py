@@ -1,0 +1,104 @@
+"""Where the simulated vehicle is: its local frame, and the ground beneath it."""
+
+from __future__ import annotations
+
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyproj
+
+from plans.frames import WGS84, GeoPoint, LocalFrame
+from sim.errors import WorldError
+
+
+class Ground(Protocol):
+    """Height of the ground, metres AMSL, at local east and north."""
+
+    def height_m(self, east_m: float, north_m: float) -> float:
+        """Height at a place; outside the known area that of its nearest edge."""
+        ...
+
+
+class FlatGround:
+    """A plane."""
+
+    def __init__(self, height_m: float) -> None:
+        self._height_m = height_m
+
+    def height_m(self, east_m: float, north_m: float) -> float:
+        """The same everywhere."""
+        return self._height_m
+
+
+class RasterGround:
+    """A grid of heights in the vehicle's own local frame, bilinear between the cell centres."""
+
+    def __init__(self, heights: Any, west_m: float, north_m: float, step_m: float) -> None:
+        """`heights` is a 2-D array, rows from north; (west_m, north_m) is the first cell's centre."""
+        self._item = heights.item
+        self._rows, self._cols = heights.shape
+        self._west_m, self._north_m, self._step_m = west_m, north_m, step_m
+
+    def height_m(self, east_m: float, north_m: float) -> float:
+        """Bilinear; clamped at the edges."""
+        x = min(max((east_m - self._west_m) / self._step_m, 0.0), self._cols - 1.0)
+        y = min(max((self._north_m - north_m) / self._step_m, 0.0), self._rows - 1.0)
+        i, j = min(int(x), self._cols - 2), min(int(y), self._rows - 2)
+        fx, fy = x - i, y - j
+        item = self._item
+        top = item(j, i) * (1.0 - fx) + item(j, i + 1) * fx
+        bottom = item(j + 1, i) * (1.0 - fx) + item(j + 1, i + 1) * fx
+        return top * (1.0 - fy) + bottom * fy
+
+
+class Place:
+    """A LocalFrame for single points in plain floats, with the ground in it."""
+
+    def __init__(self, frame: LocalFrame, ground: Ground) -> None:
+        self.frame = frame
+        self.ground = ground
+
+    @cached_property
+    def _to_local(self) -> Any:
+        return pyproj.Transformer.from_crs(WGS84, self.frame.crs, always_xy=True).transform
+
+    @cached_property
+    def _to_geo(self) -> Any:
+        return pyproj.Transformer.from_crs(self.frame.crs, WGS84, always_xy=True).transform
+
+    def to_local(self, lat_deg: float, lon_deg: float) -> tuple[float, float]:
+        """(east_m, north_m)."""
+        east, north = self._to_local(lon_deg, lat_deg)
+        return east, north
+
+    def to_geo(self, east_m: float, north_m: float) -> tuple[float, float]:
+        """(lat_deg, lon_deg)."""
+        lon, lat = self._to_geo(east_m, north_m)
+        return lat, lon
+
+
+def place_of_world(folder: Path) -> tuple[Place, GeoPoint]:
+    """The place that a world folder describes, and its launch point on the ground.
+
+    Reads world.json and dem.tif. Raises WorldError when they are not there or not readable.
+    """
+    import rasterio
+    from rasterio.errors import RasterioError
+
+    try:
+        about = json.loads((folder / "world.json").read_text(encoding="utf-8"))
+        frame = LocalFrame(float(about["origin_lat_deg"]), float(about["origin_lon_deg"]))
+        launch_lat, launch_lon = float(about["launch"]["lat_deg"]), float(about["launch"]["lon_deg"])
+        with rasterio.open(folder / "dem.tif") as dem:
+            heights, transform = dem.read(1), dem.transform
+    except (OSError, ValueError, KeyError, TypeError, RasterioError) as err:
+        raise WorldError(
+            f"{folder}: not a world folder ({err!r}); make one with sim.world.make_world"
+        ) from err
+    step_m = transform.a
+    ground = RasterGround(heights, transform.c + step_m / 2, transform.f - step_m / 2, step_m)
+    place = Place(frame, ground)
+    east, north = place.to_local(launch_lat, launch_lon)
+    return place, GeoPoint(launch_lat, launch_lon, ground.height_m(east, north))

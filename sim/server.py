@@ -1,0 +1,302 @@
+"""The simulator as a process: vehicles stepped against the wall clock, talking MAVLink on sockets.
+
+Every link carries all vehicles (system ids 1..N), as a telemetry network does. One thread; simulated time is
+wall time times `speedup`, and slips when the machine cannot keep up.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import select
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pymavlink.dialects.v20 import ardupilotmega as mavlink
+
+from plans.cameras import Camera
+from plans.frames import GeoPoint, LocalFrame, Pose
+from sim.autopilot.core import Shot, Vehicle, VehicleSetup
+from sim.autopilot.mavlink import Channel, Face
+from sim.battery import BatteryPack
+from sim.dynamics import STEP_S, Weather
+from sim.errors import SettingsError
+from sim.faults import Fault, FaultTimeline
+from sim.links import Link, open_link, parse_address
+from sim.place import FlatGround, Place, place_of_world
+from sim.radio import Radio, RadioSettings
+from sim.sensors import find_gnss
+
+STEPS_PER_POLL = 5
+"""At most this many steps between two looks at the sockets: 0.1 simulated seconds."""
+_MAX_LAG_S = 0.5
+
+
+@dataclass(frozen=True)
+class SimSettings:
+    """What to simulate. Without a `world` the ground is a plane at the home's height; with one, home is its
+    launch point unless given, and the ground is its terrain. Photos need a world and a camera."""
+
+    home: GeoPoint | None = None
+    listen: tuple[str, ...] = ("tcpin:127.0.0.1:5760",)
+    speedup: float = 1.0
+    vehicles: int = 1
+    world: Path | None = None
+    photos_dir: Path | None = None
+    """With several vehicles each has a folder in it, named by its system id."""
+    camera: Camera | None = None
+    photo_workers: int = 1
+    seed: int = 0
+    gnss: str = "rtk"
+    weather: Weather = field(default_factory=Weather)
+    pack: BatteryPack = field(default_factory=BatteryPack)
+    charge_share: float = 1.0
+    radio: RadioSettings = field(default_factory=RadioSettings)
+    faults: tuple[Fault, ...] = ()
+    params: tuple[tuple[str, float], ...] = ()
+    start_utc: dt.datetime | None = None
+    """Simulated time at power-up; None is now."""
+
+    def check(self) -> None:
+        """Raise SettingsError or ListenError for what cannot be simulated."""
+        if self.home is None and self.world is None:
+            raise SettingsError(
+                "the simulator needs a home position or a world; give --home LAT,LON,ALT or --world"
+            )
+        if not 1.0 <= self.speedup <= 100.0:
+            raise SettingsError(f"speed-up {self.speedup:g} is not possible; take 1 to 100")
+        if not 1 <= self.vehicles <= 50:
+            raise SettingsError(f"{self.vehicles} vehicles are not possible; take 1 to 50")
+        if self.photos_dir is not None and (self.world is None or self.camera is None):
+            raise SettingsError("photos need a world to be taken of and a camera; give --world and a camera")
+        if not self.listen:
+            raise SettingsError("the simulator needs an address to listen on")
+        for url in self.listen:
+            parse_address(url)
+        find_gnss(self.gnss)
+
+
+def make_vehicles(settings: SimSettings) -> tuple[Place, list[Vehicle]]:
+    """The place and its vehicles, three metres apart in a row to the east. Raises SimError."""
+    settings.check()
+    home = settings.home
+    if settings.world is not None:
+        place, launch = place_of_world(settings.world)
+        home = home or launch
+    else:
+        assert home is not None
+        place = Place(LocalFrame(home.lat_deg, home.lon_deg), FlatGround(home.alt_amsl_m or 0.0))
+    camera_pause = settings.camera.min_trigger_interval_s if settings.camera is not None else 0.0
+    east, north = place.to_local(home.lat_deg, home.lon_deg)
+    vehicles = []
+    for number in range(settings.vehicles):
+        lat, lon = place.to_geo(east + 3.0 * number, north)
+        setup = VehicleSetup(
+            place=place,
+            home=GeoPoint(lat, lon),
+            sysid=number + 1,
+            seed=settings.seed,
+            gnss=find_gnss(settings.gnss),
+            weather=settings.weather,
+            pack=settings.pack,
+            charge_share=settings.charge_share,
+            camera_min_interval_s=camera_pause,
+            params=settings.params,
+            start_utc=settings.start_utc or dt.datetime.now(dt.UTC),
+        )
+        vehicles.append(Vehicle(setup))
+    return place, vehicles
+
+
+class _Port:
+    """A link with its radio and one channel per vehicle."""
+
+    def __init__(self, link: Link, faces: list[Face], radio: RadioSettings, seed: str) -> None:
+        self.link = link
+        self._faces = faces
+        self.down: Radio[tuple[bytes, bool]] = Radio(radio, f"{seed} down")
+        self.up: Radio[Any] = Radio(radio, f"{seed} up")
+        self._parser = self._new_parser()
+        self._generation = link.generation
+        self._channels = [Channel(face.vehicle, self._write) for face in faces]
+        for face, channel in zip(faces, self._channels, strict=True):
+            face.channels.append(channel)
+
+    @staticmethod
+    def _new_parser() -> Any:
+        parser = mavlink.MAVLink(None)
+        parser.robust_parsing = True
+        return parser
+
+    @property
+    def _now_s(self) -> float:
+        return self._faces[0].vehicle.time_s
+
+    def _write(self, data: bytes, droppable: bool) -> None:
+        if self.down.cut:
+            return
+        if self.down.settings.perfect:
+            self.link.write(data, droppable)
+        else:
+            self.down.put((data, droppable), len(data), self._now_s, droppable)
+
+    def pump(self) -> None:
+        """Take in what has arrived and hand it to the vehicles; send what is queued."""
+        for data in self.link.read():
+            if self.link.generation != self._generation:
+                self._welcome()
+            for message in self._parser.parse_buffer(data) or ():
+                if message.get_type() != "BAD_DATA":
+                    self._hear(message)
+        if self.link.generation != self._generation:
+            self._welcome()
+        for message in self.up.due(self._now_s):
+            self._dispatch(message)
+        for data, droppable in self.down.due(self._now_s):
+            self.link.write(data, droppable)
+        self.link.flush()
+
+    def _welcome(self) -> None:
+        self._generation = self.link.generation
+        self._parser = self._new_parser()
+        for channel in self._channels:
+            channel.reset_streams()
+
+    def _hear(self, message: Any) -> None:
+        if self.up.settings.perfect and not self.up.cut:
+            self._dispatch(message)
+        else:
+            self.up.put(message, len(message.get_msgbuf()), self._now_s)
+
+    def _dispatch(self, message: Any) -> None:
+        for face, channel in zip(self._faces, self._channels, strict=True):
+            face.handle(channel, message)
+
+
+class _PhotoDesk:
+    """Hands shots to the photo cards, one card per vehicle."""
+
+    def __init__(self, settings: SimSettings) -> None:
+        from sim.camera import PhotoCard
+
+        assert settings.photos_dir is not None
+        assert settings.world is not None
+        assert settings.camera is not None
+        self._cards = {}
+        for sysid in range(1, settings.vehicles + 1):
+            folder = settings.photos_dir if settings.vehicles == 1 else settings.photos_dir / str(sysid)
+            self._cards[sysid] = PhotoCard(
+                settings.world,
+                settings.camera,
+                folder,
+                workers=settings.photo_workers,
+                seed=settings.seed + sysid,
+            )
+
+    def take(self, shot: Shot) -> None:
+        """Queue a shot for rendering."""
+        self._cards[shot.sysid].capture(true_shot(shot))
+
+    def close(self) -> None:
+        """Wait until every photo is on its card."""
+        for card in self._cards.values():
+            card.close()
+
+
+def true_shot(shot: Shot) -> Any:
+    """A vehicle's Shot as the renderer takes it."""
+    from sim.camera import TrueShot
+
+    angles, believed = shot.true_angles, shot.believed_angles
+    return TrueShot(
+        index=shot.index,
+        time_utc=shot.time_utc,
+        pose=Pose(
+            shot.true_east_m,
+            shot.true_north_m,
+            shot.true_up_m,
+            angles.yaw_deg,
+            angles.pitch_deg,
+            angles.roll_deg,
+        ),
+        believed_lat_deg=shot.believed_lat_deg,
+        believed_lon_deg=shot.believed_lon_deg,
+        believed_alt_amsl_m=shot.believed_alt_amsl_m,
+        believed_rel_alt_m=shot.believed_rel_alt_m,
+        believed_yaw_deg=believed.yaw_deg,
+        believed_pitch_deg=believed.pitch_deg,
+        believed_roll_deg=believed.roll_deg,
+        position_sigma_h_m=shot.position_sigma_h_m,
+        position_sigma_v_m=shot.position_sigma_v_m,
+    )
+
+
+def serve(
+    settings: SimSettings,
+    on_ready: Callable[[tuple[str, ...]], None] | None = None,
+    stop_event: threading.Event | None = None,
+) -> None:
+    """Simulate until `stop_event` is set (for ever without one), then finish the photos and return.
+
+    `on_ready` gets the addresses at which a station connects, with real ports where 0 was asked for.
+    Raises SimError for settings, worlds and addresses that do not work.
+    """
+    _, vehicles = make_vehicles(settings)
+    faces = [Face(vehicle) for vehicle in vehicles]
+    desk = _PhotoDesk(settings) if settings.photos_dir is not None else None
+    ports: list[_Port] = []
+    try:
+        for url in settings.listen:
+            ports.append(_Port(open_link(url), faces, settings.radio, f"{settings.seed} {url}"))
+        radios = [radio for port in ports for radio in (port.up, port.down)]
+        timelines = [FaultTimeline(settings.faults, vehicle, radios) for vehicle in vehicles]
+        if on_ready is not None:
+            on_ready(tuple(port.link.connect_url() for port in ports))
+        _run(settings.speedup, faces, timelines, ports, desk, stop_event or threading.Event())
+    finally:
+        for port in ports:
+            port.link.close()
+        if desk is not None:
+            desk.close()
+
+
+def _run(
+    speedup: float,
+    faces: list[Face],
+    timelines: list[FaultTimeline],
+    ports: list[_Port],
+    desk: _PhotoDesk | None,
+    stop_event: threading.Event,
+) -> None:
+    """The loop: step to where the clock says, look at the sockets, wait."""
+    began, steps = time.monotonic(), 0
+    while not stop_event.is_set():
+        due = math.floor((time.monotonic() - began) * speedup / STEP_S)
+        if (due - steps) * STEP_S / speedup > _MAX_LAG_S:
+            began = time.monotonic() - (steps + 1) * STEP_S / speedup  # too slow a machine: time slips
+            due = steps + 1
+        for _ in range(min(due - steps, STEPS_PER_POLL)):
+            steps += 1
+            for face, timeline in zip(faces, timelines, strict=True):
+                face.step()
+                timeline.update()
+                if face.shots:
+                    _hand_over(face, desk)
+        for port in ports:
+            port.pump()
+        wait = (steps + 1) * STEP_S / speedup - (time.monotonic() - began)
+        if wait > 0.0:
+            sockets = [s for port in ports for s in port.link.sockets()]
+            select.select(sockets, (), (), min(max(wait, 0.001), 0.05))
+
+
+def _hand_over(face: Face, desk: _PhotoDesk | None) -> None:
+    shots, face.shots = face.shots, []
+    if desk is not None:
+        for shot in shots:
+            if shot.captured:
+                desk.take(shot)
