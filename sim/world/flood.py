@@ -24,8 +24,11 @@ from sim.world.noise import generator
 from sim.world.objects import Building, Trees
 from sim.world.terrain import RIVER_HALF_WIDTH_M, FloatArray, Heights, Relief, Valley, smoothstep
 
-BEFORE_STAGE_M, STAGE_M, PEAK_STAGE_M = -1.7, 0.32, 1.75
-"""Water above the floor at the valley's axis: normal, when the survey is flown, at the worst."""
+BEFORE_STAGE_M, PEAK_STAGE_M = -1.7, 1.75
+"""Water above the floor at the valley's axis: normal, and at the worst."""
+SURVEY_STAGES_M = (0.30, 0.40, 0.50, 0.60, 0.70, 0.80)
+"""When the survey is flown: the first at which _FLOODED_HOUSES stand in water."""
+_FLOODED_HOUSES = 7
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,8 @@ class Flood:
 
     relief: Relief
     """Bare earth after the event."""
+    stage_m: float
+    """When the survey is flown."""
     depth_before_m: Heights
     depth_m: Heights
     peak_depth_m: Heights
@@ -86,12 +91,16 @@ def strike(layout: Layout, buildings: tuple[Building, ...]) -> Flood:
     valley, before = layout.valley, layout.relief
     washout = _washout(layout)
     relief = _eroded(before, washout, valley)
-    depth = connected_depth(relief, valley, STAGE_M)
     peak = connected_depth(before, valley, PEAK_STAGE_M)
-    graded = _graded(buildings, relief, depth, peak, valley)
+    for stage in SURVEY_STAGES_M:
+        depth = connected_depth(relief, valley, stage)
+        graded = _graded(buildings, relief, depth, peak, valley)
+        if sum(house.flooded and house.standing for house in graded) >= _FLOODED_HOUSES:
+            break
     rubble = _rubble(layout, graded, relief, peak)
     return Flood(
         relief,
+        stage,
         connected_depth(before, valley, BEFORE_STAGE_M),
         depth,
         peak,

@@ -228,20 +228,12 @@ def _lerp(values: npt.NDArray, index: npt.NDArray, axis: int) -> npt.NDArray:
 
 
 def _villages(valley: Valley) -> tuple[Village, ...]:
-    w = valley.width_m
-
-    def at(share: float, offset: float, zh: str, en: str, houses: int) -> Village:
-        e = share * w
+    names = (("河湾村", "Hewan", 22), ("柳坝村", "Liuba", 18), ("上坪村", "Shangping", 14))
+    out = []
+    for (e, n), (zh, en, houses) in zip(valley.village_places, names, strict=True):
         slope = float(valley.axis_n(e + 1) - valley.axis_n(e - 1)) / 2
-        return Village(zh, en, e, float(valley.axis_n(e)) + offset, float(np.arctan(slope)), houses)
-
-    low_e = -0.22 * w
-    side = -float(np.sign(valley.river_n(low_e) - valley.axis_n(low_e)))
-    return (
-        at(-0.22, side * 58, "河湾村", "Hewan", 22),
-        at(0.21, -(FLOOR_HALF_WIDTH_M - 18), "柳坝村", "Liuba", 18),
-        at(0.27, FLOOR_HALF_WIDTH_M + 8, "上坪村", "Shangping", 14),
-    )
+        out.append(Village(zh, en, e, n, float(np.arctan(slope)), houses))
+    return tuple(out)
 
 
 def _roads(valley: Valley, villages: tuple[Village, ...]) -> tuple[Road, ...]:
@@ -252,7 +244,7 @@ def _roads(valley: Valley, villages: tuple[Village, ...]) -> tuple[Road, ...]:
         return LineString(np.stack([e, valley.axis_n(e) + offset], axis=1))
 
     north_d, south_d = FLOOR_HALF_WIDTH_M + 26, -(FLOOR_HALF_WIDTH_M - 8)
-    cross_e = 0.085 * valley.width_m
+    cross_e = valley.bridge_e
     cross_d = np.arange(south_d, north_d + 1, 6.0)
     cross = LineString(np.stack([cross_e + 0.05 * cross_d, valley.axis_n(cross_e) + cross_d], axis=1))
     roads = [

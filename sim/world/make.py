@@ -121,10 +121,8 @@ def flood_zone(flood: Flood, layout: Layout) -> Polygon:
         valley.width_m / 2 - MARGIN_M,
         valley.height_m / 2 - MARGIN_M,
     )
-    hill = Point(valley.knoll).buffer(40)
-    low = next(v for v in layout.villages if v.name_en == "Shangping")
-    dry_end = box(low.east_m - 26, low.north_m - 20, low.east_m + 44, valley.height_m)
-    zone = reach.intersection(inner).simplify(4.0).difference(hill.simplify(2.0)).difference(dry_end)
+    hill = Point(valley.knoll).buffer(36).intersection(reach.intersection(inner).buffer(-14))
+    zone = reach.intersection(inner).simplify(4.0).difference(hill.simplify(2.0))
     return max(getattr(zone, "geoms", [zone]), key=lambda p: p.area)
 
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from shapely import MultiPolygon, Point, Polygon, STRtree, points, prepare, unary_union
 
 from imagery.damage.legend import GRADE_DESTROYED, GRADE_NONE
-from sim.world.landcover import FOREST, GRASS, SCRUB, Layout, Units
+from sim.world.landcover import BUND, FOREST, GRASS, SCRUB, Layout, Units
 from sim.world.noise import generator
 from sim.world.terrain import RIVER_HALF_WIDTH_M, FloatArray, Grid, Relief, Valley
 
@@ -230,6 +230,7 @@ def place_trees(layout: Layout, units: Units, grid: Grid, buildings: tuple[Build
         [
             _scattered(valley, units, grid, rng, 5.0, {FOREST: 0.92, SCRUB: 0.10}),
             _scattered(valley, units, grid, rng, 11.0, {SCRUB: 0.35, GRASS: 0.22}),
+            _scattered(valley, units, grid, rng, 4.0, {BUND: 0.10}),
             _orchards(layout, rng),
             _by_river(valley, rng),
             _about_houses(buildings, rng),

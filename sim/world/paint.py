@@ -26,7 +26,7 @@ from imagery.damage.legend import (
     VEGETATION,
     WATER,
 )
-from sim.world.flood import Flood
+from sim.world.flood import PEAK_STAGE_M, Flood
 from sim.world.landcover import Layout, Material, Units, fill, materials, ragged, tiles, upsampled
 from sim.world.noise import PixelNoise, generator
 from sim.world.objects import Building, Trees
@@ -227,7 +227,7 @@ def _after_tile(
 
 def _signed_depth(flood: Flood) -> FloatGrid:
     """Depth where wet; a small negative height above the water elsewhere, so that the shore is sharp."""
-    dry = np.where(flood.peak_depth_m > 0, flood.peak_depth_m - 1.13, -1.0)
+    dry = np.where(flood.peak_depth_m > 0, flood.peak_depth_m - (PEAK_STAGE_M - flood.stage_m), -1.0)
     dry = np.minimum(dry, -0.02)
     return np.where(flood.depth_m > 0, flood.depth_m, dry).astype(np.float32)
 

@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
-from shapely import LineString, get_coordinates, segmentize
+from shapely import LineString, Point, get_coordinates, segmentize
 
 from sim.world.noise import fractal_grid, generator
 
@@ -23,6 +23,7 @@ FLOOR_HALF_WIDTH_M = 122.0
 _FLOOR_AMSL_M = 640.0
 _FALL = 0.006
 _TERRACE_STEP_M = 2.6
+_FAR_M = 60.0
 
 
 def smoothstep(low: float, high: float, x: npt.NDArray) -> npt.NDArray:
@@ -107,13 +108,44 @@ class Valley:
         return LineString(np.stack([e, self.river_n(e)], axis=1))
 
     @cached_property
+    def spur(self) -> tuple[float, float]:
+        """(east, -1 or 1): where a spur of the terrace reaches into the floor, away from the river."""
+        at = 0.04 * self.width_m
+        side = -float(np.sign(self.river_n(at) - self.axis_n(at))) or 1.0
+        ke, kn = self.knoll
+        if side * (kn - float(self.axis_n(ke))) > 0:  # the hill stands there already
+            at = ke + (105 if ke < 0 else -105)
+        return float(at), side
+
+    @property
+    def bridge_e(self) -> float:
+        """East coordinate at which the bridge road leaves the axis."""
+        return 0.085 * self.width_m
+
+    @property
+    def village_places(self) -> tuple[tuple[float, float], ...]:
+        """(east, north) of three villages: on the floor across from the river, at the floor's southern
+        edge, at the foot of the northern terrace."""
+        low_e = -0.22 * self.width_m
+        side = -float(np.sign(self.river_n(low_e) - self.axis_n(low_e))) or 1.0
+        offsets = ((-0.22, side * 58), (0.21, 18 - FLOOR_HALF_WIDTH_M), (0.27, FLOOR_HALF_WIDTH_M + 8))
+        return tuple(
+            (share * self.width_m, float(self.axis_n(share * self.width_m)) + offset)
+            for share, offset in offsets
+        )
+
+    @cached_property
     def knoll(self) -> tuple[float, float]:
-        """Place of the dry hill on the floor, opposite to a bend near the middle."""
-        e = np.arange(-0.24 * self.width_m, 0.24 * self.width_m, 2.0)
-        swing = self.river_n(e) - self.axis_n(e)
-        at = e[int(np.argmax(np.abs(swing) - 0.04 * np.abs(e)))]
-        side = -np.sign(float(self.river_n(at) - self.axis_n(at)))
-        return float(at), float(self.axis_n(at) + side * 58)
+        """Place of the dry hill on the floor: where it has most room between river, bridge and villages."""
+        best, most = (0.0, 0.0), -np.inf
+        for e in np.arange(-0.25 * self.width_m, 0.25 * self.width_m, 5.0):
+            for offset in (-64, -56, -48, -40, 40, 48, 56, 64):
+                n = float(self.axis_n(e)) + offset
+                room = [self.river.distance(Point(e, n)) - 50, abs(e - self.bridge_e) - 62]
+                room += [max(abs(e - ve) - 100, abs(n - vn) - 62) for ve, vn in self.village_places]
+                if min(room) > most:
+                    best, most = (float(e), n), min(room)
+        return best
 
 
 @dataclass(frozen=True)
@@ -124,7 +156,7 @@ class Relief:
     heights_m: Heights
     """(rows, cols), AMSL."""
     river_distance_m: Heights
-    """(rows, cols), to the river's centre line."""
+    """(rows, cols), to the river's centre line; 60 m and farther count as 60."""
     terraced: Heights
     """(rows, cols), 0..1: how much the slope is cut into terraces."""
 
@@ -152,13 +184,17 @@ def make_relief(valley: Valley) -> Relief:
     def noise(key: str, cells: list[float], amplitudes: list[float]) -> Heights:
         return fractal_grid(valley.seed, key, shape, cells, amplitudes)
 
+    river = _distance_to(valley.river, e, n)
     d = n - valley.axis_n(e)
     a = np.abs(d) + noise("floor edge", [90, 40], [16, 5])
-    river = _distance_to(valley.river, e, n)
+    spur_e, spur_side = valley.spur
+    spur = 46 * np.exp(-(((e - spur_e) / 42) ** 2)) * (d * spur_side > 0)
+    river_room = smoothstep(22, 48, river)
+    a += spur * river_room * smoothstep(30, 70, np.abs(d))
     z = valley.floor_amsl(e) + 0.004 * np.abs(d)
     z += noise("floor", [85, 34, 12], [0.72, 0.30, 0.08])
     z += 3.8 * smoothstep(FLOOR_HALF_WIDTH_M, FLOOR_HALF_WIDTH_M + 16, a)
-    past = np.maximum(a - FLOOR_HALF_WIDTH_M - 48, 0)
+    past = np.maximum(a - spur * river_room - FLOOR_HALF_WIDTH_M - 48, 0)
     rise = np.where(d > 0, 0.42, 0.34) * (np.sqrt(past**2 + 18**2) - 18)
     rise *= 1 + noise("spurs", [150, 70], [0.28, 0.14])
     z += rise + smoothstep(0, 60, past) * noise("gullies", [55, 24], [2.6, 0.9])
@@ -213,6 +249,8 @@ def _smoothed(values: FloatArray, half: int) -> FloatArray:
 
 
 def _distance_to(line: LineString, e: FloatArray, n: FloatArray) -> FloatArray:
+    """Metres to the line, at most _FAR_M."""
     points = get_coordinates(segmentize(line, 0.5))
-    distance, _ = cKDTree(points).query(np.stack([e.ravel(), n.ravel()], axis=1))
-    return distance.reshape(e.shape)
+    places = np.stack([e.ravel(), n.ravel()], axis=1)
+    distance, _ = cKDTree(points).query(places, distance_upper_bound=_FAR_M)
+    return np.minimum(distance, _FAR_M).reshape(e.shape)
