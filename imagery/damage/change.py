@@ -31,6 +31,7 @@ OBJECT_M = 0.9
 
 CHANGED_SIGMA = 3.0
 STRONG_SIGMA = 6.0
+_SMOOTH_M = 1.8
 
 
 @dataclass(frozen=True)
@@ -56,12 +57,27 @@ def magnitude(after: View, before: View, match: ColourMatch, pixel_m: float) -> 
     return np.asarray(np.sqrt(total / 3.0) * weight, np.float32)
 
 
+def clear_water(before: View, pixel_m: float) -> Mask:
+    """(rows, cols) where the before-ortho shows calm clear water: smooth, greenish to bluish, not grey.
+
+    Flood water is muddy, so a forest that learned it from the mosaic does not know a clear river again.
+    """
+    size = (2 * max(1, round(_SMOOTH_M / 2 / pixel_m)) + 1,) * 2
+    light, red_green, yellow_blue = (cv2.blur(plane, size) for plane in to_lab(before.rgb))
+    square = cv2.blur(to_lab(before.rgb)[0] ** 2, size)
+    rough = np.sqrt(np.maximum(square - light * light, 0.0))
+    calm = before.valid & (rough < 3.0) & (red_green < -2.0) & (yellow_blue < 9.0)
+    # Back out to the banks, which the window had blurred.
+    return np.asarray(cv2.dilate(calm.astype(np.uint8), np.ones(size, np.uint8)) > 0)
+
+
 def kind(
     classes: npt.NDArray[np.uint8],
     classes_before: npt.NDArray[np.uint8],
     size: Float,
     compared: Mask,
     known: Known,
+    pixel_m: float,
 ) -> npt.NDArray[np.uint8]:
     """(rows, cols) change codes.
 
@@ -71,20 +87,28 @@ def kind(
         size: change magnitude in sigmas.
         compared: where both pictures show the ground.
         known: buildings and roads before the event.
+        pixel_m: side of a cell.
     """
     changed = size > CHANGED_SIGMA
     laid = np.isin(classes, (MUD, DEBRIS))
     open_ground = np.isin(classes, (MUD, DEBRIS, BARE))
     result = np.full(classes.shape, UNCHANGED, np.uint8)
-    result[size > STRONG_SIGMA] = OTHER_CHANGE
+    result[_without_specks(size > STRONG_SIGMA, pixel_m)] = OTHER_CHANGE
     result[(classes == WATER) & (classes_before == WATER)] = UNCHANGED
     result[laid & changed & ~np.isin(classes_before, (MUD, DEBRIS))] = MUD_OR_DEBRIS_LAID
     result[(classes == WATER) & (classes_before != WATER)] = FLOODED
-    result[known.road & changed & open_ground & (classes != MUD)] = ROAD_LOST
+    result[known.road & (size > STRONG_SIGMA) & (classes == BARE)] = ROAD_LOST
     result[known.building & changed & (open_ground | (classes == ROAD))] = BUILDING_LOST
     result[known.building & (classes == BUILDING) & (size < STRONG_SIGMA)] = UNCHANGED
     result[~compared | (classes == 0)] = 0
     return result
+
+
+def _without_specks(mask: Mask, pixel_m: float, smallest_m: float = 1.6) -> Mask:
+    """Only what is at least `smallest_m` wide: moved shadows and swaying crowns are narrower."""
+    side = 2 * max(1, round(smallest_m / 2 / pixel_m)) + 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    return np.asarray(cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, kernel) > 0)
 
 
 def magnitude_only(size: Float, compared: Mask) -> npt.NDArray[np.uint8]:

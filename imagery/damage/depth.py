@@ -33,6 +33,7 @@ _NEIGHBOURS = 24
 _STEEPEST = 0.6
 """Boundary cells on steeper ground (rise over run) say little: a metre of misplacement is 60 cm of height."""
 _SMALLEST_BODY_M2 = 20.0
+_SMALLEST_SHORE_M2 = 400.0
 _BAND_SIGMA = 1.28
 """Half width in sigmas of a band that holds 80 % of normal errors."""
 DEM_SIGMA_M = 0.3
@@ -109,7 +110,7 @@ def map_depth(water: Mask, dry: Mask, dem: Float, grid: GeoGrid) -> DepthMap:
     bodies[~keep[bodies]] = 0
     depth = np.full(dem.shape, np.nan, np.float32)
     band = np.full(dem.shape, np.nan, np.float32)
-    edge_row, edge_col, edge_height = _edge(bodies > 0, dry, dem, grid)
+    edge_row, edge_col, edge_height = _edge(bodies > 0, _shores(dry, grid), dem, grid)
     if len(edge_height) < 4:
         return DepthMap(grid, depth, band)
     level, spread = _surface(bodies, edge_row, edge_col, edge_height, grid)
@@ -117,6 +118,14 @@ def map_depth(water: Mask, dry: Mask, dem: Float, grid: GeoGrid) -> DepthMap:
     depth[wet] = np.maximum(level[wet] - dem[wet], 0.0)
     band[wet] = _BAND_SIGMA * np.hypot(spread[wet], DEM_SIGMA_M)
     return DepthMap(grid, depth, band)
+
+
+def _shores(dry: Mask, grid: GeoGrid) -> Mask:
+    """Dry ground without its small islands: those are crowns and roofs that stand in the water."""
+    islands, count = ndimage.label(dry)
+    large = np.bincount(islands.ravel(), minlength=count + 1) * grid.cell_m2 >= _SMALLEST_SHORE_M2
+    large[0] = False
+    return np.asarray(large[islands])
 
 
 def _edge(

@@ -139,9 +139,7 @@ def run(inputs: Inputs, folder: Path, tags: dict[str, str], on_progress: Progres
     before = inputs.before
     vectors = _Vectors(inputs.buildings), _Vectors(inputs.roads)
     with ExitStack() as stack:
-        pictures = stack.enter_context(
-            Pictures(inputs.mosaic, grid, before.source if before else None)
-        )
+        pictures = stack.enter_context(Pictures(inputs.mosaic, grid, before.source if before else None))
         views = (
             stack.enter_context(
                 RasterOnGrid(inputs.views, grid, "photo count", resampling=Resampling.nearest)
@@ -205,8 +203,9 @@ def _block(
         if inputs.before.classifier is not None and asked.any():
             judged = inputs.before.classifier.probabilities(old, None, asked)
             was, _ = decide(judged, inputs.before.classifier.codes, asked)
+            was[asked & (classes == WATER) & change.clear_water(old, grid.pixel_m)] = WATER
         known = change.Known(*(v.mask(grid, window) for v in vectors))
-        codes = change.kind(classes, was, size, compared, known)
+        codes = change.kind(classes, was, size, compared, known, grid.pixel_m)
     result["change"] = change.despeckle(codes, grid.pixel_m)
     return result
 

@@ -22,8 +22,12 @@ from imagery.damage.features import Float, Mask, View, to_lab
 from imagery.damage.scene import GeoGrid, Picture
 
 _TILE_PX = 192
-_LARGEST_PX = 5000
-_REGISTER_PIXEL_M = 0.3
+_SMALLEST_TILE_PX = 48
+_ROUNDS = 2
+_FEWEST_FOR_AFFINE = 24
+_SMALLEST_OVERLAP_M2 = 100.0
+_LARGEST_PX = 4000
+_REGISTER_PIXEL_M = 0.4
 _SAME_STRUCTURE = 0.75
 _FEWEST_SAME_CELLS = 400
 
@@ -57,7 +61,7 @@ class ColourMatch:
 
 
 def registration_grid(grid: GeoGrid) -> GeoGrid:
-    """The coarser grid on which pictures are compared as wholes: 30 cm, or what keeps it under 25 Mpx."""
+    """The coarser grid on which pictures are compared as wholes: 40 cm, or what keeps it under 16 Mpx."""
     pixel = max(_REGISTER_PIXEL_M, grid.pixel_m * max(grid.width, grid.height) / _LARGEST_PX)
     return grid.coarser(pixel)
 
@@ -72,18 +76,30 @@ def register(mosaic: Path, before: Path, grid: GeoGrid) -> Registration | None:
     whole = Window(0, 0, coarse.width, coarse.height)
     with Picture(mosaic, coarse, "mosaic") as picture:
         after = _edges(*picture.rgb(whole))
-    with Picture(before, coarse, "before-ortho") as picture:
-        rgb, valid = picture.rgb(whole)
-    if valid.sum() * coarse.cell_m2 < 100.0:
+    old = _old_edges(before, coarse, Affine.identity())
+    if np.count_nonzero(old) * coarse.cell_m2 < _SMALLEST_OVERLAP_M2:
         return None
-    old = _edges(rgb, valid)
-    start = _whole_shift(old, after)
-    moved = _translated(old, start)
-    at, shifts, total = _tile_shifts(moved, after)
-    inliers = _consensus(shifts)
-    if inliers.sum() < max(3, 0.12 * total):
-        return None
-    return _fit(coarse, at[inliers], shifts[inliers] + start, total)
+    correction = _as_affine(_whole_shift(old, after), coarse)
+    for _ in range(_ROUNDS):  # each time read anew, so that resampling has no share in the answer
+        at, shifts, total = _tile_shifts(_old_edges(before, coarse, correction), after)
+        inliers = _consensus(shifts)
+        if inliers.sum() < max(3, 0.12 * total):
+            return None
+        found = _fit(coarse, at[inliers], shifts[inliers])
+        correction = found.correction * correction
+    middle = ((coarse.bounds[0] + coarse.bounds[2]) / 2, (coarse.bounds[1] + coarse.bounds[3]) / 2)
+    moved = correction * middle
+    shift_m = (moved[0] - middle[0], moved[1] - middle[1])
+    return Registration(correction, shift_m, found.rms_m, int(inliers.sum()), total)
+
+
+def _old_edges(before: Path, grid: GeoGrid, correction: Affine) -> Float:
+    with Picture(before, grid, "before-ortho", correction=correction) as picture:
+        return _edges(*picture.rgb(Window(0, 0, grid.width, grid.height)))
+
+
+def _as_affine(shift_px: npt.NDArray[np.float64], grid: GeoGrid) -> Affine:
+    return Affine.translation(shift_px[0] * grid.transform.a, shift_px[1] * grid.transform.e)
 
 
 def _edges(rgb: npt.NDArray[np.uint8], valid: Mask) -> Float:
@@ -106,15 +122,10 @@ def _whole_shift(old: Float, new: Float) -> npt.NDArray[np.float64]:
     return np.asarray(shift) * factor
 
 
-def _translated(plane: Float, shift: npt.NDArray[np.float64]) -> Float:
-    matrix = np.array([[1.0, 0.0, shift[0]], [0.0, 1.0, shift[1]]])
-    return np.asarray(cv2.warpAffine(plane, matrix, plane.shape[::-1]), np.float32)
-
-
 def _tile_shifts(old: Float, new: Float) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], int]:
     """Middles (n, 2) and shifts (n, 2) in px of the tiles that correlate, and how many were tried."""
     rows, cols = old.shape
-    size = min(_TILE_PX, rows, cols)
+    size = min(max(min(rows, cols) // 4, _SMALLEST_TILE_PX), _TILE_PX, rows, cols)
     window = cv2.createHanningWindow((size, size), cv2.CV_32F)
     step = max(size * 2 // 3, math.ceil(math.sqrt(rows * cols / 600.0)))
     at, shifts, tried = [], [], 0
@@ -141,27 +152,37 @@ def _consensus(shifts: npt.NDArray[np.float64], radius_px: float = 1.5) -> npt.N
     return np.asarray(np.linalg.norm(shifts - centre, axis=1) < radius_px)
 
 
-def _fit(
-    grid: GeoGrid, at_px: npt.NDArray[np.float64], shifts_px: npt.NDArray[np.float64], total: int
-) -> Registration:
-    """Least-squares correction in CRS metres: an affine with 12 tiles or more, otherwise a shift."""
+@dataclass(frozen=True)
+class _Fit:
+    correction: Affine
+    rms_m: float
+
+
+def _fit(grid: GeoGrid, at_px: npt.NDArray[np.float64], shifts_px: npt.NDArray[np.float64]) -> _Fit:
+    """Least-squares correction in CRS metres: a shift, or an affine where
+    enough tiles show one."""
     step = np.array([grid.transform.a, grid.transform.e])
     origin = np.array([grid.transform.c, grid.transform.f])
     target = at_px * step + origin
     shift = shifts_px * step
     middle = np.array([(grid.bounds[0] + grid.bounds[2]) / 2, (grid.bounds[1] + grid.bounds[3]) / 2])
     source = target - shift
-    if len(at_px) >= 12:
-        design = np.column_stack([source - middle, np.ones(len(source))])
-        coefficients = np.linalg.lstsq(design, shift, rcond=None)[0]
-    else:
-        coefficients = np.vstack([np.zeros((2, 2)), shift.mean(axis=0)])
-    residual = shift - np.column_stack([source - middle, np.ones(len(source))]) @ coefficients
+    design = np.column_stack([source - middle, np.ones(len(source))])
+    coefficients = np.vstack([np.zeros((2, 2)), np.median(shift, axis=0)])
+    residual = shift - coefficients[2]
+    if len(at_px) >= _FEWEST_FOR_AFFINE:
+        affine = np.linalg.lstsq(design, shift, rcond=None)[0]
+        left = shift - design @ affine
+        if _rms(left) < 0.7 * _rms(residual):  # six numbers only where they explain what two cannot
+            coefficients, residual = affine, left
     linear, constant = coefficients[:2].T, coefficients[2]
     moved = constant - linear @ middle
     correction = Affine(1 + linear[0, 0], linear[0, 1], moved[0], linear[1, 0], 1 + linear[1, 1], moved[1])
-    rms = float(np.sqrt((residual**2).sum(axis=1).mean()))
-    return Registration(correction, (float(constant[0]), float(constant[1])), rms, len(at_px), total)
+    return _Fit(correction, _rms(residual))
+
+
+def _rms(residual: npt.NDArray[np.float64]) -> float:
+    return float(np.sqrt((residual**2).sum(axis=1).mean()))
 
 
 def match_colours(mosaic: Path, before: Path, grid: GeoGrid, correction: Affine) -> ColourMatch | None:

@@ -1,4 +1,7 @@
-"""Where roads are cut: stations along each line, joined to stretches of one state."""
+"""Where roads are cut: stations along each line, joined to stretches of one state.
+
+Mud alone does not count as a cut: from above its depth cannot be told.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,6 @@ from shapely.ops import substring
 from imagery.damage.legend import (
     BUILDING_LOST,
     DEBRIS,
-    MUD,
     ROAD_BLOCKED,
     ROAD_FLOODED,
     ROAD_LOST,
@@ -54,7 +56,7 @@ def grade_roads(
     grid: GeoGrid,
     layers: Layers,
 ) -> tuple[RoadStretch, ...]:
-    """Cut each road into stretches: passable, flooded, blocked (mud, debris, washed away), not analysed."""
+    """Cut each road into stretches: passable, flooded, blocked (debris, washed away), not analysed."""
     stretches: list[RoadStretch] = []
     for geometry, identifier, fid in zip(lines, identifiers, fids, strict=True):
         for part in shapely.get_parts(geometry):
@@ -127,7 +129,7 @@ def _states(
         gone = np.isin(np.where(inside, change[row, col], 0), (ROAD_LOST, BUILDING_LOST))
     count = np.maximum(seen.sum(axis=1), 1)
     water = ((classes == WATER) & seen).sum(axis=1) / count
-    heaped = ((np.isin(classes, (MUD, DEBRIS)) | gone) & seen & (classes != WATER)).sum(axis=1) / count
+    heaped = (((classes == DEBRIS) | gone) & seen & (classes != WATER)).sum(axis=1) / count
     enough = seen.mean(axis=1) >= 0.5
     cut = water + heaped > 0.5
     states[enough] = _PASSABLE

@@ -28,7 +28,7 @@ from shapely import Geometry, box
 
 from imagery.errors import DamageError
 
-WORK_PIXEL_M = 0.15
+WORK_PIXEL_M = 0.2
 """Side of a work cell: fine enough for a car and a kerb, coarse enough that texture means something."""
 
 BLOCK_PX = 1024
@@ -267,7 +267,7 @@ class Picture(RasterOnGrid):
 
 def grid_of(mosaic: Path, work_pixel_m: float | None = None) -> GeoGrid:
     """The work grid of a mosaic: its own CRS when that is in metres, otherwise a transverse Mercator about
-    its middle; cells of `work_pixel_m`, by default the mosaic's own but not finer than 15 cm.
+    its middle; cells of `work_pixel_m`, by default the mosaic's own but not finer than 20 cm.
 
     Raises DamageError for a raster that is missing, broken, has no CRS or no sensible size.
     """

@@ -159,7 +159,9 @@ def _write_pictures(folder: Path, before: np.ndarray, after: np.ndarray, rng: np
     east, north = BEFORE_ERROR_M
     faded = np.clip(calm * 0.88 + 12, 1, 255).astype(np.uint8)
     write_raster(
-        folder / "before.tif", np.moveaxis(faded, -1, 0), transform=Affine.translation(east, north) * TRANSFORM
+        folder / "before.tif",
+        np.moveaxis(faded, -1, 0),
+        transform=Affine.translation(east, north) * TRANSFORM,
     )
 
 
