@@ -117,8 +117,9 @@ def build_sortie(
     path = np.concatenate([heights[0], *(leg[1:] for leg in heights[1:])])
     clear = clearance_m(path, rules.terrain)
     if clear < rules.limits.clearance_m:  # ground between two samples stood higher than both
-        heights = [leg + [0.0, 0.0, rules.limits.clearance_m - clear] for leg in heights]
-        path = path + [0.0, 0.0, rules.limits.clearance_m - clear]
+        lift = np.array([0.0, 0.0, rules.limits.clearance_m - clear])
+        heights = [leg + lift for leg in heights]
+        path = path + lift
         clear = rules.limits.clearance_m
     legs = tuple(
         Leg(LineString(points), None if at is None else lanes[at][0], _lane_trigger_m(points, at, rules))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -71,14 +72,14 @@ def _sample_step_m(terrain: Terrain) -> float:
     return float(np.clip(terrain.step_m / 2, 1.0, 25.0))
 
 
-def _densify(legs_m: Sequence[FloatArray], step_m: float) -> tuple[FloatArray, np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+def _densify(legs_m: Sequence[FloatArray], step_m: float) -> tuple[FloatArray, np.ndarray, np.ndarray]:
     """Points (n, 2) at most step_m apart, the leg that each belongs to, and whether it is a corner.
 
     The shared end of two legs occurs once, as the start of the later one.
     """
     points, owner, corner = [], [], []
     for index, leg in enumerate(legs_m):
-        for a, b in zip(leg[:-1], leg[1:], strict=True):
+        for a, b in itertools.pairwise(leg):
             parts = max(int(np.ceil(np.hypot(*(b - a)) / step_m)), 1)
             t = np.arange(parts)[:, None] / parts
             points.append(a + t * (b - a))
@@ -98,7 +99,7 @@ def _within_slopes(target: FloatArray, run: FloatArray, limits: FollowLimits) ->
     return np.asarray(rising - limits.climb_slope * back)
 
 
-def _needed(curve: FloatArray, run: FloatArray, corner: np.ndarray, tolerance: float) -> np.ndarray:  # type: ignore[type-arg]
+def _needed(curve: FloatArray, run: FloatArray, corner: np.ndarray, tolerance: float) -> np.ndarray:
     """Which points must be kept so that straight lines stay within tolerance (Douglas-Peucker in height)."""
     keep = corner.copy()
     fixed = np.flatnonzero(corner)
@@ -124,7 +125,7 @@ def _leg(
     heights: FloatArray,
     keep: np.ndarray,
     leg_of: np.ndarray,
-    index: int,  # type: ignore[type-arg]
+    index: int,
 ) -> FloatArray:
     own = np.flatnonzero(leg_of == index)
     end = min(own[-1] + 1, len(dense) - 1)

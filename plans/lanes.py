@@ -80,7 +80,7 @@ def sweep_lanes(
     return [lane for lane in lanes if lane.length_m > 0.5]
 
 
-def _spans(pieces: np.ndarray, unit: FloatArray) -> list[list[tuple[float, float]]]:  # type: ignore[type-arg]
+def _spans(pieces: np.ndarray, unit: FloatArray) -> list[list[tuple[float, float]]]:
     """For each clipped sweep line, its stretches (low, high) measured along `unit`."""
     parts, owner = shapely.get_parts(pieces, return_index=True)
     spans: list[list[tuple[float, float]]] = [[] for _ in pieces]

@@ -49,7 +49,7 @@ class Obstacles:
         """All walls as one geometry."""
         return MultiPolygon(list(self.walls))
 
-    def crosses(self, a_m: FloatArray, b_m: FloatArray) -> np.ndarray:  # type: ignore[type-arg]
+    def crosses(self, a_m: FloatArray, b_m: FloatArray) -> np.ndarray:
         """For segments from a_m to b_m, both (n, 2): True where one crosses a wall. Shape (n,)."""
         if not self.walls or len(a_m) == 0:
             return np.zeros(len(a_m), bool)

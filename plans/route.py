@@ -17,8 +17,8 @@ _BLOCK = 1200  # lanes optimised together; the cost matrix of more would not fit
 class _Tour:
     """Lanes in order: nodes by which each is entered and left. Node 2i is lane i's start, 2i+1 its end."""
 
-    enter: np.ndarray  # type: ignore[type-arg]
-    leave: np.ndarray  # type: ignore[type-arg]
+    enter: np.ndarray
+    leave: np.ndarray
 
 
 def order_lanes(

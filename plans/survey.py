@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,7 @@ class SurveySettings:
     sidelap: float = 0.70
     clearance_m: float = 20.0
     speed_mps: float | None = None
-    wind: Wind = Wind()
+    wind: Wind = field(default_factory=Wind)
     angle_deg: float | None = None
     endurance_s: float = 25 * 60.0
     crosshatch: bool = False
@@ -52,7 +53,7 @@ class SurveySettings:
     hole_margin_m: float = 2.0
     blur_px: float = 1.0
     gimbal_pitch_deg: float | None = None
-    airframe: Airframe = Airframe()
+    airframe: Airframe = field(default_factory=Airframe)
 
 
 @dataclass(frozen=True)
@@ -314,7 +315,8 @@ def _obstacles(
     closed = [hole for hole in holes if not any(hole.contains(point) for point in inner)]
     if len(closed) < len(holes):
         notes.append(
-            f"{len(holes) - len(closed)} of {len(holes)} holes may be flown over: a zone or launch point lies inside"
+            f"{len(holes) - len(closed)} of {len(holes)} holes may be flown over: "
+            "there is a zone or launch point inside"
         )
     walls = [*make_obstacles(closed, settings.hole_margin_m).walls]
     walls += make_obstacles(forbidden, settings.no_fly_margin_m).walls
@@ -342,11 +344,13 @@ def _check_launches(launches: Sequence[GeoPoint], obstacles: Obstacles, frame: L
         e, n = frame.to_local(launch.lat_deg, launch.lon_deg)
         if not (np.isfinite(e) and np.isfinite(n)) or np.hypot(e, n) > 200_000:
             raise SurveyError(
-                f"launch point {launch.lat_deg:g},{launch.lon_deg:g} is not near the zone; it is LAT,LON in degrees"
+                f"launch point {launch.lat_deg:g},{launch.lon_deg:g} is not near the zone; "
+                "give LAT,LON in degrees"
             )
         if obstacles.holds(np.array([float(e), float(n)])) is not None:
             raise SurveyError(
-                f"launch point {launch.lat_deg:.6f},{launch.lon_deg:.6f} stands in a no-fly area or its margin"
+                f"launch point {launch.lat_deg:.6f},{launch.lon_deg:.6f} stands in a no-fly "
+                "area or its margin"
             )
 
 
@@ -460,10 +464,7 @@ def _fly(job: _Job, lanes: list[Lane], drones: int) -> tuple[list[Sortie], list[
 def _lane_costs(lanes: Sequence[Lane], job: _Job) -> LaneCosts:
     frame = job.settings.airframe
     up, down = job.height_m / frame.climb_mps, job.height_m / frame.descent_mps + 5.0
-    between = [
-        _path_s(job.obstacles.path(a.end_m, b.start_m), job)
-        for a, b in zip(lanes[:-1], lanes[1:], strict=True)
-    ]
+    between = [_path_s(job.obstacles.path(a.end_m, b.start_m), job) for a, b in itertools.pairwise(lanes)]
     out = [[up + _path_s(job.obstacles.path(p, lane.start_m), job) for lane in lanes] for p in job.launches_m]
     home = [
         [down + _path_s(job.obstacles.path(lane.end_m, p), job) for lane in lanes] for p in job.launches_m

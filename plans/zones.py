@@ -207,14 +207,14 @@ def _to_wgs84(geometry: Geometry, to_wgs84: pyproj.Transformer) -> Geometry:
     return shapely.transform(geometry, lambda xy: np.column_stack(to_wgs84.transform(*xy.T)))
 
 
-def _name(fields: dict[str, np.ndarray], index: int) -> str | None:  # type: ignore[type-arg]
+def _name(fields: dict[str, np.ndarray], index: int) -> str | None:
     for key in _NAME_FIELDS:
         if key in fields and fields[key][index] is not None and str(fields[key][index]).strip():
             return str(fields[key][index]).strip()
     return None
 
 
-def _priority(fields: dict[str, np.ndarray], index: int) -> float:  # type: ignore[type-arg]
+def _priority(fields: dict[str, np.ndarray], index: int) -> float:
     for key in _PRIORITY_FIELDS:
         if key in fields:
             try:

@@ -9,14 +9,18 @@ import numpy as np
 
 from plans.cameras import Camera
 from plans.errors import PlanFileError
+from plans.flights import Sortie
+from plans.formats.geojson import write_geojson
+from plans.formats.kml import write_kml
 from plans.formats.qgc_plan import read_qgc_plan, write_qgc_plan
 from plans.formats.waypoints import read_waypoints, write_waypoints
+from plans.formats.wpml import write_wpml
 from plans.frames import GeoPoint
 from plans.mission import AltitudeFrame, Mission
 from plans.survey import SurveyPlan
 
 _WAYPOINT_SUFFIXES = (".waypoints", ".txt", ".mission")
-PLAN_SUFFIXES = (".plan", ".waypoints")
+PLAN_SUFFIXES = (".plan", ".waypoints", ".kmz", ".kml", ".geojson")
 
 
 def read_mission(path: Path | str) -> Mission:
@@ -47,21 +51,35 @@ def write_mission(
 
 
 def write_plan(plan: SurveyPlan, path: Path | str) -> tuple[Path, ...]:
-    """Write a survey in the format of the suffix: .plan, .waypoints. Returns the files written.
+    """Write a survey in the format of the suffix: .plan, .waypoints, .kmz (DJI WPML), .kml, .geojson.
 
-    One sortie gives `path`. Several give `path` with all of them one after another (each from its NAV_TAKEOFF
-    to its return; heights AMSL when they start from different places) and, to be flown one by one,
-    NAME-1.plan, NAME-2.plan... Raises PlanFileError.
+    Returns the files written. One sortie, or a format to look at, gives `path`. Several sorties give `path`
+    with all of them one after another (each from its NAV_TAKEOFF to its return; heights AMSL when they start
+    from different places) and, to be flown one by one, NAME-1.plan, NAME-2.plan... Raises PlanFileError.
     """
     path = Path(path)
-    walls = walls_of(plan)
-    if len(plan.sorties) == 1:
-        return (write_mission(plan.sorties[0].mission, path, plan.camera, walls),)
-    files = [write_mission(whole_mission(plan), path, plan.camera, walls)]
-    for sortie in plan.sorties:
-        one = path.with_name(f"{path.stem}-{sortie.index + 1}{path.suffix}")
-        files.append(write_mission(sortie.mission, one, plan.camera, walls))
+    suffix = path.suffix.lower()
+    if suffix == ".kml":
+        return (write_kml(plan, path),)
+    if suffix in (".geojson", ".json"):
+        return (write_geojson(plan, path),)
+    if suffix not in (".kmz", ".plan", *_WAYPOINT_SUFFIXES):
+        known = ", ".join(PLAN_SUFFIXES)
+        raise PlanFileError(f"{path}: no plan format has the suffix {suffix or '(none)'}; use one of {known}")
+    files = [_write_flights(plan, path, None)]
+    if len(plan.sorties) > 1:
+        for sortie in plan.sorties:
+            one = path.with_name(f"{path.stem}-{sortie.index + 1}{path.suffix}")
+            files.append(_write_flights(plan, one, sortie))
     return tuple(files)
+
+
+def _write_flights(plan: SurveyPlan, path: Path, sortie: Sortie | None) -> Path:
+    """One sortie, or all of them when it is None."""
+    if path.suffix.lower() == ".kmz":
+        return write_wpml(plan, path, None if sortie is None else (sortie,))
+    mission = whole_mission(plan) if sortie is None else sortie.mission
+    return write_mission(mission, path, plan.camera, walls_of(plan))
 
 
 def whole_mission(plan: SurveyPlan) -> Mission:

@@ -88,7 +88,7 @@ def read_qgc_plan(path: Path | str) -> Mission:
 
 
 def read_camera(path: Path | str) -> Camera | None:
-    """The camera that a plan was made for: ours, or that of QGroundControl's survey item; None when unsaid."""
+    """The camera that a plan was made for: ours, or that of a QGroundControl survey item, or None."""
     root = _load(Path(path))
     try:
         own = (root.get("missionctl") or {}).get("camera")

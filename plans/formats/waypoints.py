@@ -60,8 +60,8 @@ def read_waypoints(path: Path | str) -> Mission:
         raise PlanFileError(
             f"{path}: waypoint files of version {lines[0].split()[-1]} are not known, only 110"
         )
-    items = [_read_row(line, number, path) for number, line in enumerate(lines[1:], 2) if line.strip()]
-    items = [item for item in items if item is not None]
+    rows = [(n, line) for n, line in enumerate(lines[1:], 2) if line.strip() and not line.startswith("#")]
+    items = [_read_row(line, number, path) for number, line in rows]
     home = None
     if items and items[0].command == Command.NAV_WAYPOINT and items[0].frame == AltitudeFrame.AMSL:
         home = GeoPoint(items[0].lat_deg, items[0].lon_deg, items[0].alt_m)
@@ -76,9 +76,7 @@ def read_waypoints(path: Path | str) -> Mission:
     return Mission(flown, home, speed, inclusion, exclusion, rally)
 
 
-def _read_row(line: str, number: int, path: Path) -> MissionItem | None:
-    if line.lstrip().startswith("#"):
-        return None
+def _read_row(line: str, number: int, path: Path) -> MissionItem:
     cells = line.split()
     if len(cells) != 12:
         raise PlanFileError(
