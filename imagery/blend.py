@@ -19,6 +19,7 @@ from imagery.ortho import (
     GroundNodes,
     MosaicGrid,
     Window,
+    between_nodes,
     ground_nodes,
     inside_photo,
     pixel_map,
@@ -169,9 +170,7 @@ def _even(colour: UInt8, exposure: Exposure, photo: int, node_pixels: Float32, c
     factor = exposure.factor(photo, radius.astype(np.float32))
     if np.abs(factor - 1).max() < 0.004:
         return colour
-    scale = np.array([[1 / NODE_STEP_PX, 0, 0], [0, 1 / NODE_STEP_PX, 0]])
-    size = (colour.shape[1], colour.shape[0])
-    full = cv2.warpAffine(factor, scale, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    full = between_nodes(factor, (colour.shape[0], colour.shape[1]))
     return np.asarray(cv2.multiply(colour, full, dtype=cv2.CV_8U), np.uint8)
 
 

@@ -14,6 +14,8 @@ GAIN_SIGMA = 0.15
 VIGNETTING_SIGMA = 0.10
 SAMPLES_PER_PAIR = 300
 DARKEST, BRIGHTEST = 12, 243
+HIGHLIGHT = 248.0
+"""Where the brightest 2 % of most photos come to lie."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +54,22 @@ def solve_exposure(views: Sequence[View], photos: int, seed: int = 0) -> Exposur
                 basis.append(radial)
     if not ratio:
         return Exposure(np.zeros((photos, 3)), np.zeros(2))
-    return _least_squares(
+    even = _least_squares(
         np.concatenate(pair_i), np.concatenate(pair_j), np.concatenate(ratio), np.concatenate(basis), photos
     )
+    return _levelled(even, views)
+
+
+def _levelled(exposure: Exposure, views: Sequence[View]) -> Exposure:
+    """The same corrections darkened or brightened as one, so that few highlights are lost."""
+    bright = []
+    for view in views:
+        seen = view.colour[::4, ::4][view.valid[::4, ::4]]
+        if len(seen):
+            factor = exposure.factor(view.photo, view.radius[::4, ::4][view.valid[::4, ::4]])
+            bright.append(np.log(np.maximum(np.percentile((seen * factor).max(axis=1), 98), 1.0)))
+    excess = float(np.percentile(bright, 80) - np.log(HIGHLIGHT)) if bright else 0.0
+    return Exposure(exposure.log_gain - np.clip(excess, -0.2, 0.4), exposure.vignetting)
 
 
 def _sample(
@@ -65,16 +80,16 @@ def _sample(
     if window is None:
         return None
     sa, sb = window.within(a.window), window.within(b.window)
-    ca, cb = a.colour[sa], b.colour[sb]
-    good = a.valid[sa] & b.valid[sb]
-    good &= (ca.min(axis=2) > DARKEST) & (cb.min(axis=2) > DARKEST)
-    good &= (ca.max(axis=2) < BRIGHTEST) & (cb.max(axis=2) < BRIGHTEST)
-    cells = np.flatnonzero(good.ravel())
-    if len(cells) < 50:
+    both = np.flatnonzero((a.valid[sa] & b.valid[sb]).ravel())
+    if len(both) < 50:
         return None
-    cells = rng.choice(cells, min(SAMPLES_PER_PAIR, len(cells)), replace=False)
-    la, lb = (np.log(c.reshape(-1, 3)[cells].astype(float)) for c in (ca, cb))
-    ra, rb = (v.radius[s].ravel()[cells].astype(float) ** 2 for v, s in ((a, sa), (b, sb)))
+    cells = rng.choice(both, min(SAMPLES_PER_PAIR, len(both)), replace=False)
+    rows, cols = np.divmod(cells, window.shape[1])
+    ca, cb = a.colour[sa][rows, cols], b.colour[sb][rows, cols]
+    good = (np.minimum(ca, cb).min(axis=1) > DARKEST) & (np.maximum(ca, cb).max(axis=1) < BRIGHTEST)
+    rows, cols = rows[good], cols[good]
+    la, lb = np.log(ca[good].astype(float)), np.log(cb[good].astype(float))
+    ra, rb = (v.radius[s][rows, cols].astype(float) ** 2 for v, s in ((a, sa), (b, sb)))
     return la - lb, np.stack([ra - rb, ra**2 - rb**2], axis=1)
 
 

@@ -244,7 +244,8 @@ class _Run:
 
     def _paint(self, painting: Painting, block: Block, raw: Path, pool: Executor) -> int:
         shelf = PhotoShelf(
-            lambda i, factor: decode(block.photos[i].path, factor), (self._options.memory_mb or DEFAULT_MEMORY_MB) * 500_000
+            lambda i, factor: decode(block.photos[i].path, factor),
+            (self._options.memory_mb or DEFAULT_MEMORY_MB) * 500_000,
         )
         windows = _tile_windows(painting.grid.shape)
         pixels = 0

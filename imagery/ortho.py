@@ -182,17 +182,17 @@ def make_grid(
 
 @dataclass(frozen=True)
 class GroundNodes:
-    """Places and heights under every `NODE_STEP_PX`-th pixel of a window: (rows, cols, 3) ENU, float64."""
+    """Places and heights under every step-th pixel of a window: (rows, cols, 3) ENU, float64."""
 
     window: Window
     enu: FloatArray
 
 
-def ground_nodes(grid: MosaicGrid, window: Window, surface: Surface) -> GroundNodes:
+def ground_nodes(grid: MosaicGrid, window: Window, surface: Surface, step: int = NODE_STEP_PX) -> GroundNodes:
     """The nodes that cover a window of the grid."""
     rows, cols = window.shape
-    r = window.row0 + NODE_STEP_PX * np.arange(-(-rows // NODE_STEP_PX) + 1)
-    c = window.col0 + NODE_STEP_PX * np.arange(-(-cols // NODE_STEP_PX) + 1)
+    r = window.row0 + step * np.arange(-(-rows // step) + 1)
+    c = window.col0 + step * np.arange(-(-cols // step) + 1)
     east, north = grid.local_places(r, c)
     return GroundNodes(window, np.stack([east, north, surface.at(east, north)], axis=2))
 
@@ -220,16 +220,19 @@ def inside_photo(pixels: Float32, camera: Camera, margin_px: float = EDGE_MARGIN
 
 
 def pixel_map(node_pixels: Float32, shape: tuple[int, int], factor: float) -> Float32:
-    """Where each pixel of a window comes from: (rows, cols, 2), in a photo reduced by `factor`.
+    """Where each pixel of a window comes from: (rows, cols, 2), in a photo reduced by `factor`."""
+    reduced = (node_pixels + np.float32(0.5)) / np.float32(factor) - np.float32(0.5)
+    return between_nodes(reduced.astype(np.float32), shape)
 
-    Linear between nodes: warpAffine's steps of 1/32 hit every pixel between nodes 16 apart exactly.
+
+def between_nodes(values: Float32, shape: tuple[int, int], step: int = NODE_STEP_PX) -> Float32:
+    """Node values (rows, cols[, channels]) at every pixel of a window of this shape, linear between nodes.
+
+    warpAffine's steps of 1/32 hit every pixel between nodes 2, 4, 8, 16 or 32 apart exactly.
     """
-    reduced = ((node_pixels + np.float32(0.5)) / np.float32(factor) - np.float32(0.5)).astype(np.float32)
-    scale = np.array([[1 / NODE_STEP_PX, 0, 0], [0, 1 / NODE_STEP_PX, 0]])
-    return np.asarray(
-        cv2.warpAffine(reduced, scale, (shape[1], shape[0]), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP),
-        np.float32,
-    )
+    scale = np.array([[1 / step, 0, 0], [0, 1 / step, 0]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return np.asarray(cv2.warpAffine(values, scale, (shape[1], shape[0]), flags=flags), np.float32)
 
 
 def warp_photo(image: UInt8, source: Float32) -> UInt8:

@@ -43,17 +43,12 @@ def nadir_labels(views: Sequence[View], shape: tuple[int, int], priority: Sequen
     labels = np.full(shape, NOBODY, np.int16)
     best = np.full(shape, np.inf, np.float32)
     for view in views:
-        cost = view_cost(view) + np.float32(0 if priority[view.photo] else 100)
+        cost = view.cost + np.float32(0 if priority[view.photo] else 100)
         window = view.window.slices
         better = view.valid & (cost < best[window])
         best[window][better] = cost[better]
         labels[window][better] = view.photo
     return labels
-
-
-def view_cost(view: View) -> Float32:
-    """How little a photo is wanted at each cell: grows with the lean off nadir, and near the image's edge."""
-    return view.lean**2 + np.float32(0.15) * np.maximum(view.radius - np.float32(0.6), 0)
 
 
 def find_seams(
@@ -124,7 +119,7 @@ def _expand(
     if tall is not None:
         difference = difference + np.float32(0.5 * rules.difference_cap) * tall[window.slices]
     mine_cost = _own_cost(labels, window, views)
-    gain = rules.nadir_weight * (view_cost(view) - mine_cost)
+    gain = rules.nadir_weight * (view.cost - mine_cost)
     changing = view.valid & (mine != view.photo)
     if band is not None:
         changing = changing & band[window.slices]
@@ -140,10 +135,9 @@ def _own_cost(labels: Labels, window: Window, views: Sequence[View]) -> Float32:
     """The view cost of the photo that holds each cell now; high where nobody does."""
     cost = np.full(window.shape, 100.0, np.float32)
     held = labels[window.slices]
+    present = np.bincount((held + 1).ravel(), minlength=2)[1:] > 0
     by_photo = {v.photo: v for v in views}
-    for photo in np.unique(held):
-        if photo == NOBODY:
-            continue
+    for photo in np.flatnonzero(present):
         other = by_photo[int(photo)]
         shared = Window(
             max(window.row0, other.window.row0),
@@ -155,7 +149,7 @@ def _own_cost(labels: Labels, window: Window, views: Sequence[View]) -> Float32:
             continue
         here, there = shared.within(window), shared.within(other.window)
         is_his = held[here] == photo
-        cost[here][is_his] = view_cost(other)[there][is_his]
+        cost[here][is_his] = other.cost[there][is_his]
     return cost
 
 

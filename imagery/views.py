@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from imagery.ortho import MosaicGrid, Window, ground_outline, inside_photo, project_places, warp_photo
+from imagery.ortho import (
+    MosaicGrid,
+    Window,
+    between_nodes,
+    ground_nodes,
+    ground_outline,
+    inside_photo,
+    project_places,
+    warp_photo,
+)
 from imagery.surface import Surface
 from plans.cameras import Camera
 from plans.frames import FloatArray, Pose
 
 UInt8 = npt.NDArray[np.uint8]
 Float32 = npt.NDArray[np.float32]
+
+_NODE_STEP_CELLS = 4
 
 
 @dataclass(frozen=True)
@@ -34,6 +46,11 @@ class View:
     lean: Float32
     outline: FloatArray
 
+    @cached_property
+    def cost(self) -> Float32:
+        """How little this photo is wanted at each cell: grows with the lean and towards the image's edge."""
+        return self.lean**2 + np.float32(0.15) * np.maximum(self.radius - np.float32(0.6), 0)
+
 
 def make_view(
     photo: int, camera: Camera, pose: Pose, thumbnail: UInt8, factor: int, cells: MosaicGrid, surface: Surface
@@ -41,22 +58,21 @@ def make_view(
     """Orthorectify a thumbnail (the photo reduced by `factor`) onto the coarse grid."""
     outline = ground_outline(camera, pose, surface)
     window = cells.window_of(outline[:, 0], outline[:, 1]).grown(2).clipped(cells.shape)
-    rows = np.arange(window.row0, window.row1)
-    cols = np.arange(window.col0, window.col1)
-    east, north = cells.local_places(rows, cols)
-    heights = surface.at(east, north)
-    pixels = project_places(camera, pose, np.stack([east, north, heights], axis=2))
-    source = ((pixels + np.float32(0.5)) / np.float32(factor) - np.float32(0.5)).astype(np.float32)
-    offset = pixels - np.array(camera.principal_px, np.float32)
-    half = 0.5 * np.hypot(camera.image_width_px, camera.image_height_px)
-    depth = np.maximum(pose.up_m - heights, 1.0)
+    enu = ground_nodes(cells, window, surface, _NODE_STEP_CELLS).enu
+    node_pixels = project_places(camera, pose, enu)
+    depth = np.maximum(pose.up_m - enu[..., 2], 1.0)
+    lean = np.hypot(enu[..., 0] - pose.east_m, enu[..., 1] - pose.north_m) / depth
+    pixels = between_nodes(node_pixels, window.shape, _NODE_STEP_CELLS)
+    source = (pixels + np.float32(0.5)) / np.float32(factor) - np.float32(0.5)
+    x, y = cv2.split(pixels - np.array(camera.principal_px, np.float32))
+    half = 0.5 * float(np.hypot(camera.image_width_px, camera.image_height_px))
     return View(
         photo=photo,
         window=window,
         colour=warp_photo(thumbnail, source),
         valid=inside_photo(pixels, camera),
-        radius=(np.hypot(offset[..., 0], offset[..., 1]) / half).astype(np.float32),
-        lean=(np.hypot(east - pose.east_m, north - pose.north_m) / depth).astype(np.float32),
+        radius=np.asarray(cv2.magnitude(x, y), np.float32) / np.float32(half),
+        lean=between_nodes(lean.astype(np.float32), window.shape, _NODE_STEP_CELLS),
         outline=outline,
     )
 
@@ -74,9 +90,9 @@ def overlap(a: View, b: View) -> Window | None:
 
 def colour_difference(a: UInt8, b: UInt8) -> Float32:
     """How much two pictures of one place disagree, (rows, cols), grey levels: colour and structure."""
-    fa, fb = a.astype(np.float32), b.astype(np.float32)
-    plain = cv2.blur(np.abs(fa - fb).mean(axis=2), (3, 3))
-    ga, gb = fa.mean(axis=2), fb.mean(axis=2)
-    dx = np.abs(cv2.Sobel(ga, cv2.CV_32F, 1, 0, scale=0.25) - cv2.Sobel(gb, cv2.CV_32F, 1, 0, scale=0.25))
-    dy = np.abs(cv2.Sobel(ga, cv2.CV_32F, 0, 1, scale=0.25) - cv2.Sobel(gb, cv2.CV_32F, 0, 1, scale=0.25))
-    return np.asarray(plain + dx + dy, np.float32)
+    plain = cv2.blur(cv2.cvtColor(cv2.absdiff(a, b), cv2.COLOR_BGR2GRAY).astype(np.float32), (3, 3))
+    ga, gb = (cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY) for picture in (a, b))
+    for dx, dy in ((1, 0), (0, 1)):
+        slope_a, slope_b = (cv2.Sobel(g, cv2.CV_32F, dx, dy, scale=0.25) for g in (ga, gb))
+        plain = cv2.add(plain, cv2.absdiff(slope_a, slope_b))
+    return np.asarray(plain, np.float32)
