@@ -153,10 +153,10 @@ def suggest_grade(evidence: Evidence) -> tuple[str, float]:
     """
     if evidence.seen_share < _SEEN:
         return GRADE_NOT_ANALYSED, 0.0
-    gone = 1.0 - evidence.roof_share
-    hurt = max(evidence.debris_share, evidence.lost_share or 0.0)
-    if gone > 0.6 and (hurt > 0.35 or evidence.lost_share is None):
+    gone, lost = 1.0 - evidence.roof_share, evidence.lost_share or 0.0
+    if gone > 0.6 and max(evidence.debris_share, lost - 0.35) > 0.6:
         return GRADE_DESTROYED, _surely(gone, 0.6)
+    hurt = max(evidence.debris_share, lost - 0.5)
     if hurt > 0.2:
         return GRADE_DAMAGED, _surely(hurt, 0.2)
     touched = max(evidence.water_ring, evidence.mud_ring)

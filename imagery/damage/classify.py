@@ -27,10 +27,11 @@ from imagery.errors import DamageError
 Views = Callable[[Window], tuple[View, View | None]]
 """Reads the mosaic and, where there is one, the matched before-ortho of a window."""
 
-TREES = 80
+TREES = 64
 CELLS_PER_STROKE = 300
 _FOLDS = 5
 _SMOOTH_M = 0.25
+_AGREED = 0.6
 
 
 @dataclass(frozen=True)
@@ -93,9 +94,31 @@ class Forest:
         result = np.zeros((len(self.codes), *asked.shape), np.float32)
         if asked.any():
             stack = features.stack(after, self.pixel_m, before if self.with_before else None)
-            cells = np.ascontiguousarray(stack[:, asked].T)
-            result[:, asked] = self.estimator.predict_proba(cells).T.astype(np.float32)
+            self._judge(stack, asked, result)
         return _smooth(result, asked, self.pixel_m)
+
+    def _judge(self, stack: Float, asked: Mask, result: Float) -> None:
+        """Fill `result` where asked: every second cell of every second row first, then, only where those do
+        not agree with each other, the cells between. Inside fields and water that saves most of the work."""
+        lattice = np.zeros_like(asked)
+        lattice[::2, ::2] = asked[::2, ::2]
+        self._judge_cells(stack, lattice, result)
+        few = result[:, ::2, ::2]
+        winner = np.where(asked[::2, ::2], few.argmax(axis=0), len(few)).astype(np.uint8)
+        square = np.ones((3, 3), np.uint8)
+        agreed = (cv2.erode(winner, square) == cv2.dilate(winner, square)) & (few.max(axis=0) > _AGREED)
+        size = (2 * few.shape[2], 2 * few.shape[1])
+        agreed = cv2.resize(agreed.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
+        filled = agreed[: asked.shape[0], : asked.shape[1]].astype(bool) & asked & ~lattice
+        for code, plane in enumerate(few):
+            between = cv2.resize(plane, size, interpolation=cv2.INTER_NEAREST)
+            result[code][filled] = between[: asked.shape[0], : asked.shape[1]][filled]
+        self._judge_cells(stack, asked & ~lattice & ~filled, result)
+
+    def _judge_cells(self, stack: Float, where: Mask, result: Float) -> None:
+        if where.any():
+            cells = np.ascontiguousarray(stack[:, where].T)
+            result[:, where] = self.estimator.predict_proba(cells).T.astype(np.float32)
 
 
 def collect(samples: Samples, grid: GeoGrid, views: Views, with_before: bool, seed: int) -> TrainingSet:
@@ -155,9 +178,9 @@ def train(cells: TrainingSet, with_before: bool, pixel_m: float, seed: int) -> F
     return Forest(estimator, np.asarray(estimator.classes_, np.int64), with_before, pixel_m)
 
 
-def without_before(cells: TrainingSet, pixel_m: float, seed: int) -> Forest:
+def without_before(cells: TrainingSet, with_relief: bool, pixel_m: float, seed: int) -> Forest:
     """The same forest without the differences to the before-ortho, to judge that picture by itself."""
-    own = cells.features[:, : len(features.feature_names(False))]
+    own = cells.features[:, : len(features.feature_names(False, with_relief))]
     return train(replace(cells, features=own), False, pixel_m, seed)
 
 

@@ -28,6 +28,7 @@ Float = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 
 DEPTH_PIXEL_M = 1.0
+LOWEST_WITHIN_M = 40.0
 _LARGEST_CELLS = 16_000_000
 _NEIGHBOURS = 24
 _STEEPEST = 0.6
@@ -91,6 +92,19 @@ def read_dem(path: Path, grid: GeoGrid) -> Float:
     if not np.isfinite(heights).any():
         raise DamageError(f"{path}: the DEM does not overlap the mosaic; check the CRS of both")
     return heights
+
+
+def relief_of(dem: Float, grid: GeoGrid) -> Float:
+    """(2, rows, cols): height above the lowest ground within `LOWEST_WITHIN_M` (how far water would have to
+    rise, after the idea of HAND), and slope. 0 where the DEM says nothing."""
+    known = np.isfinite(dem)
+    filled = np.where(known, dem, np.nanmax(dem)).astype(np.float32)
+    smooth = cv2.GaussianBlur(filled, (0, 0), max(0.5, 1.5 / grid.pixel_m))
+    side = 2 * max(1, round(LOWEST_WITHIN_M / grid.pixel_m)) + 1
+    lowest = ndimage.minimum_filter1d(ndimage.minimum_filter1d(smooth, side, axis=0), side, axis=1)
+    slope = np.hypot(*np.gradient(smooth, grid.pixel_m))
+    relief = np.stack([np.minimum(smooth - lowest, 20.0), np.minimum(slope, 2.0)])
+    return (relief * known).astype(np.float32)
 
 
 def map_depth(water: Mask, dry: Mask, dem: Float, grid: GeoGrid) -> DepthMap:

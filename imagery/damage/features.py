@@ -28,10 +28,14 @@ CHANGE_NAMES = (
 )
 
 
-def feature_names(with_before: bool) -> tuple[str, ...]:
+RELIEF_NAMES = ("height_above_lowest", "slope")
+
+
+def feature_names(with_before: bool, with_relief: bool) -> tuple[str, ...]:
     """Names of the columns of `stack`."""
     texture = tuple(f"{what}_{s:g}m" for s in SCALES_M for what in ("L", "a", "b", "std", "gradient"))
-    return COLOUR_NAMES + texture + (CHANGE_NAMES if with_before else ())
+    relief = RELIEF_NAMES if with_relief else ()
+    return COLOUR_NAMES + texture + relief + (CHANGE_NAMES if with_before else ())
 
 
 def halo_px(pixel_m: float) -> int:
@@ -41,10 +45,12 @@ def halo_px(pixel_m: float) -> int:
 
 @dataclass(frozen=True)
 class View:
-    """A block of an orthophoto: (rows, cols, 3) uint8 and where it is valid."""
+    """A block of an orthophoto: (rows, cols, 3) uint8, where it is valid, and, when there is a DEM, the
+    relief under it: (2, rows, cols) as `RELIEF_NAMES`, in metres and metres per metre."""
 
     rgb: npt.NDArray[np.uint8]
     valid: Mask
+    relief: Float | None = None
 
 
 def stack(after: View, pixel_m: float, before: View | None = None) -> Float:
@@ -66,6 +72,8 @@ def stack(after: View, pixel_m: float, before: View | None = None) -> Float:
         planes += [*mean, deviation, _mean(gradient, weight, norm, size)]
         means.append((mean[0], mean[1], mean[2]))
         deviations.append(deviation)
+    if after.relief is not None:
+        planes += list(after.relief)
     if before is not None:
         planes += _change_planes(lab[0], weight, means, deviations, before, pixel_m)
     return np.stack(planes)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 from rasterio.enums import Resampling
@@ -84,6 +85,7 @@ class Inputs:
     grid: GeoGrid
     classifier: Classifier | None
     before: Before | None
+    relief: Relief | None = None
     buildings: tuple[Geometry, ...] = ()
     roads: tuple[Geometry, ...] = ()
 
@@ -104,10 +106,42 @@ class Counts:
                 into[code] = into.get(code, 0) + n
 
 
+@dataclass(frozen=True)
+class Relief:
+    """The relief planes of `features.RELIEF_NAMES` on their own, coarser grid."""
+
+    grid: GeoGrid
+    planes: Float
+
+    def on(self, grid: GeoGrid, window: Window) -> Float:
+        """(2, rows, cols) bilinear on a window of a finer grid with the same origin."""
+        scale = grid.pixel_m / self.grid.pixel_m
+        # Centre of fine cell (c) in coarse cell indices: (c + 0.5) * scale - 0.5.
+        matrix = np.array(
+            [
+                [scale, 0.0, (window.col_off + 0.5) * scale - 0.5],
+                [0.0, scale, (window.row_off + 0.5) * scale - 0.5],
+            ]
+        )
+        size = (int(window.width), int(window.height))
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        planes = [
+            cv2.warpAffine(p, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE) for p in self.planes
+        ]
+        return np.stack(planes).astype(np.float32)
+
+
 class Pictures:
     """The mosaic and the matched before-ortho, in windows of the grid."""
 
-    def __init__(self, mosaic: Path, grid: GeoGrid, before: tuple[Path, Registration, ColourMatch] | None):
+    def __init__(
+        self,
+        mosaic: Path,
+        grid: GeoGrid,
+        before: tuple[Path, Registration, ColourMatch] | None,
+        relief: Relief | None,
+    ) -> None:
+        self._grid, self._relief = grid, relief
         self._stack = ExitStack()
         self._after = self._stack.enter_context(Picture(mosaic, grid, "mosaic"))
         self._before: Picture | None = None
@@ -125,11 +159,12 @@ class Pictures:
 
     def __call__(self, window: Window) -> tuple[View, View | None]:
         """The two views of a window; no before view when there is no before-ortho."""
-        after = View(*self._after.rgb(window))
+        relief = self._relief.on(self._grid, window) if self._relief else None
+        after = View(*self._after.rgb(window), relief)
         if self._before is None:
             return after, None
         rgb, valid = self._before.rgb(window)
-        return after, View(self._colours.apply(rgb), valid)
+        return after, View(self._colours.apply(rgb), valid, relief)
 
 
 def run(inputs: Inputs, folder: Path, tags: dict[str, str], on_progress: Progress) -> Counts:
@@ -139,7 +174,9 @@ def run(inputs: Inputs, folder: Path, tags: dict[str, str], on_progress: Progres
     before = inputs.before
     vectors = _Vectors(inputs.buildings), _Vectors(inputs.roads)
     with ExitStack() as stack:
-        pictures = stack.enter_context(Pictures(inputs.mosaic, grid, before.source if before else None))
+        pictures = stack.enter_context(
+            Pictures(inputs.mosaic, grid, before.source if before else None, inputs.relief)
+        )
         views = (
             stack.enter_context(
                 RasterOnGrid(inputs.views, grid, "photo count", resampling=Resampling.nearest)
@@ -159,7 +196,7 @@ def run(inputs: Inputs, folder: Path, tags: dict[str, str], on_progress: Progres
             if views is not None:
                 photos, known = views.read(grown(window, halo), (1,))
                 analysis[after.valid & known & (photos[0] < _FEWEST_PHOTOS)] = TOO_FEW_PHOTOS
-            after = View(after.rgb, analysis == SEEN)
+            after = View(after.rgb, analysis == SEEN, after.relief)
             block = _block(inputs, after, old, vectors, grid, grown(window, halo))
             block["not_analysed"] = analysis
             core = np.s_[halo : halo + int(window.height), halo : halo + int(window.width)]

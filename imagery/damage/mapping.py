@@ -16,8 +16,8 @@ import numpy as np
 
 from imagery.damage import classify, coarse, ground_pass, register, statistics
 from imagery.damage.buildings import GradedBuilding, grade_buildings
-from imagery.damage.depth import DepthMap, depth_grid, map_depth, read_dem
-from imagery.damage.ground_pass import DEPTH_KIND, SEEN, Before, Classifier, Counts, Inputs, Pictures
+from imagery.damage.depth import DepthMap, depth_grid, map_depth, read_dem, relief_of
+from imagery.damage.ground_pass import DEPTH_KIND, SEEN, Before, Classifier, Counts, Inputs, Pictures, Relief
 from imagery.damage.legend import CHANGES, GRADES, ROAD_STATES, WATER
 from imagery.damage.onnx_model import load_model
 from imagery.damage.rasters import Layers, raster_sink
@@ -156,17 +156,20 @@ def _run(
     samples = read_samples(options.samples, grid) if options.samples else None
     depth_cells = depth_grid(grid)
     dem = read_dem(options.dem, depth_cells) if options.dem else None
+    relief = Relief(depth_cells, relief_of(dem, depth_cells)) if dem is not None else None
     notes: list[str] = []
     produced = dt.datetime.now(dt.UTC)
     tags = _tags(mosaic, options, produced)
 
     comparison = _compare(mosaic, grid, options, notes, progress)
-    classifier, plain, accuracy = _classifier(mosaic, grid, options, samples, comparison, notes, progress)
+    classifier, plain, accuracy = _classifier(
+        mosaic, grid, options, samples, comparison, relief, notes, progress
+    )
     before = None
     if comparison is not None and options.before is not None:
         before = Before(options.before, *comparison, plain)
     inputs = Inputs(
-        mosaic, _views_beside(mosaic), grid, classifier, before, _geometries(vectors.footprints),
+        mosaic, _views_beside(mosaic), grid, classifier, before, relief, _geometries(vectors.footprints),
         tuple(road.buffer(2.0) for road in _geometries(vectors.roads)),
     )  # fmt: skip
     counts = ground_pass.run(inputs, folder, tags, progress)
@@ -232,6 +235,7 @@ def _classifier(
     options: DamageOptions,
     samples: Samples | None,
     comparison: tuple[register.Registration, register.ColourMatch] | None,
+    relief: Relief | None,
     notes: list[str],
     progress: Progress,
 ) -> tuple[Classifier | None, Classifier | None, classify.Accuracy | None]:
@@ -248,10 +252,10 @@ def _classifier(
         return None, None, None
     progress("train", 0.0)
     before = (options.before, *comparison) if comparison and options.before else None
-    with Pictures(mosaic, grid, before) as pictures:
+    with Pictures(mosaic, grid, before, relief) as pictures:
         cells = classify.collect(samples, grid, pictures, before is not None, options.seed)
     forest = classify.train(cells, before is not None, grid.pixel_m, options.seed)
-    plain = classify.without_before(cells, grid.pixel_m, options.seed) if before else None
+    plain = classify.without_before(cells, relief is not None, grid.pixel_m, options.seed) if before else None
     progress("train", 0.6)
     accuracy = classify.cross_validate(cells, options.seed)
     if accuracy is None:
