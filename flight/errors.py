@@ -1,12 +1,19 @@
-"""Errors of flight.
+"""Errors of the ground station.
 
-MissionError (plans.errors)
-└── FlightError
-    ├── LinkError         an address that cannot be read or opened, a link that is gone
-    ├── NoVehicleError    nobody answers
-    ├── RefusedError      the vehicle refused a command; carries its own reasons
-    ├── TransferError     a mission, parameters, a file or a log that did not get across
-    └── LogError          a recording that cannot be read or written
+    MissionError (plans.errors)
+    └── FlightError               anything between the station and the vehicle
+        ├── AddressError          a connection address that is not understood
+        ├── LinkError             a port that cannot be opened, or a link that is gone
+        ├── NoVehicleError        nobody answered
+        ├── CommandError          a command that the vehicle refused or did not answer
+        │   └── ArmingError       arming refused, with the vehicle's own reasons
+        ├── TransferError         a mission exchange that did not end well
+        ├── ParameterError        a parameter that is unknown or was not taken
+        ├── LogError              a log that cannot be listed, fetched or read
+        ├── FlightStopped         the flight was given up by the person in charge
+        └── FlightAborted         the vehicle did not do what the mission says
+
+Every message is one line: what is wrong, with what, and what to do.
 """
 
 from __future__ import annotations
@@ -18,25 +25,53 @@ class FlightError(MissionError):
     """Base of the faults that flight/ raises."""
 
 
+class AddressError(FlightError):
+    """A connection address that is not understood."""
+
+
 class LinkError(FlightError):
-    """An address that cannot be read or opened, or a link that is gone."""
+    """A port that cannot be opened, or a link that is gone."""
 
 
 class NoVehicleError(FlightError):
-    """No vehicle answered in time."""
+    """Nobody answered within the time limit."""
 
 
-class RefusedError(FlightError):
-    """The vehicle refused; `reasons` are its own words."""
+class CommandError(FlightError):
+    """A command that the vehicle refused or did not answer. `result` is MAV_RESULT, None without an answer."""
 
-    def __init__(self, message: str, reasons: tuple[str, ...] = ()) -> None:
+    def __init__(self, message: str, result: int | None = None) -> None:
         super().__init__(message)
+        self.result = result
+
+
+class ArmingError(CommandError):
+    """Arming was refused. `reasons` are the vehicle's own words."""
+
+    def __init__(self, message: str, result: int | None = None, reasons: tuple[str, ...] = ()) -> None:
+        super().__init__(message, result)
         self.reasons = reasons
 
 
 class TransferError(FlightError):
-    """A mission, parameters, a file or a log that did not get across."""
+    """A mission exchange that did not end well. `result` is MAV_MISSION_RESULT, None without an answer."""
+
+    def __init__(self, message: str, result: int | None = None) -> None:
+        super().__init__(message)
+        self.result = result
+
+
+class ParameterError(FlightError):
+    """A parameter that is unknown or was not taken."""
 
 
 class LogError(FlightError):
-    """A recording that cannot be read or written."""
+    """A log that cannot be listed, fetched or read."""
+
+
+class FlightStopped(FlightError):  # noqa: N818 - a decision, not a fault
+    """The flight was given up by the person in charge."""
+
+
+class FlightAborted(FlightError):  # noqa: N818 - named for what happened
+    """The vehicle did not do what the mission says."""

@@ -1,127 +1,189 @@
-"""MAVLink 2 on the wire: bytes to messages and back. The only module of flight that sim may use.
+"""MAVLink 2 on the wire: bytes to messages and back, over pymavlink's ardupilotmega dialect.
 
-Source: MAVLink common.xml and ardupilotmega.xml through pymavlink's generated dialect.
+The only module of flight that the simulator shares. No sockets, no state machines.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import struct
+import time
+from collections.abc import Callable
 from typing import Any
 
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
-from plans.mission import MissionItem
+from plans.mission import AltitudeFrame, MissionItem
 
 Message = Any
-"""A message of pymavlink's dialect: `get_type()`, `get_srcSystem()` and its fields as attributes."""
+"""A pymavlink message object (MAVLink_message); pymavlink's classes carry no types."""
 
-_INT_FRAMES = {0: 5, 3: 6, 10: 11}  # GLOBAL, GLOBAL_RELATIVE_ALT, GLOBAL_TERRAIN_ALT to their _INT twins
-_FLOAT_FRAMES = {v: k for k, v in _INT_FRAMES.items()}
+AUTOPILOT_COMPONENT = 1
+STATION_COMPONENT = 190
+_MARKERS = (mavlink.PROTOCOL_MARKER_V1, mavlink.PROTOCOL_MARKER_V2)
+_STALE_S = 1.0
+
+_TO_INT_FRAME = {0: 5, 3: 6, 10: 11}
+_FROM_INT_FRAME = {value: key for key, value in _TO_INT_FRAME.items()}
+_DEGREES = 1e7
 
 
 class Parser:
-    """Messages out of a byte stream; garbage and unknown messages are counted and passed over."""
+    """Bytes in any portions to whole, checked messages. Garbage between them costs nothing but itself.
 
-    def __init__(self) -> None:
-        self._codec = mavlink.MAVLink(None)
-        self._codec.robust_parsing = True
-        self.bad = 0
+    Frames are found by their own length and checksum; after a bad checksum the search goes on one byte
+    later, so that a false start marker in noise does not swallow the messages behind it. An unfinished
+    frame is given up when its rest has not come for a second.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._mav = mavlink.MAVLink(None)
+        self._buffer = bytearray()
+        self._clock = clock
+        self._waiting_since = clock()
+        self.bad_bytes = 0
 
     def feed(self, data: bytes) -> list[Message]:
-        """Every whole message that these bytes complete, in order."""
-        messages = self._codec.parse_buffer(data) or []
-        good = [m for m in messages if m.get_type() != "BAD_DATA" and not m.get_type().startswith("UNKNOWN")]
-        self.bad += len(messages) - len(good)
-        return good
+        """The messages that `data` completes, oldest first. Never raises."""
+        now = self._clock()
+        self._buffer += data
+        messages: list[Message] = []
+        start, size = 0, len(self._buffer)
+        stale = now - self._waiting_since > _STALE_S
+        while start < size:
+            if self._buffer[start] not in _MARKERS:
+                start += 1
+                self.bad_bytes += 1
+                continue
+            length = self._frame_length(start)
+            if length is None or start + length > size:
+                if not stale:
+                    break
+                stale = False
+                message = None
+            else:
+                message = self._decode(bytes(self._buffer[start : start + length]))
+            if message is None:
+                start += 1
+                self.bad_bytes += 1
+            else:
+                assert length is not None
+                start += length
+                stale = False
+                messages.append(message)
+        del self._buffer[:start]
+        if start or not self._buffer:
+            self._waiting_since = now
+        return messages
+
+    def _frame_length(self, start: int) -> int | None:
+        if len(self._buffer) < start + 3:
+            return None
+        payload = self._buffer[start + 1]
+        if self._buffer[start] == mavlink.PROTOCOL_MARKER_V1:
+            return payload + mavlink.HEADER_LEN_V1 + 2
+        signed = self._buffer[start + 2] & mavlink.MAVLINK_IFLAG_SIGNED
+        return payload + mavlink.HEADER_LEN_V2 + 2 + (mavlink.MAVLINK_SIGNATURE_BLOCK_LEN if signed else 0)
+
+    def _decode(self, frame: bytes) -> Message | None:
+        if frame[0] == mavlink.PROTOCOL_MARKER_V2 and frame[2] & ~mavlink.MAVLINK_IFLAG_SIGNED:
+            return None  # a flag that we must understand and do not
+        try:
+            return self._mav.decode(bytearray(frame))
+        except (mavlink.MAVError, struct.error):
+            return None
 
 
 class Encoder:
-    """Messages to bytes, with one component's ids and its sequence numbers."""
+    """Messages to MAVLink 2 bytes under one system and component id, with their own running sequence."""
 
-    def __init__(self, sysid: int, compid: int) -> None:
-        self._codec = mavlink.MAVLink(None, srcSystem=sysid, srcComponent=compid)
-        self.sysid, self.compid = sysid, compid
+    def __init__(self, sysid: int, compid: int = STATION_COMPONENT) -> None:
+        if not 1 <= sysid <= 255 or not 0 <= compid <= 255:
+            raise ValueError(f"system id {sysid}, component id {compid}: out of range")
+        self.sysid = sysid
+        self.compid = compid
+        self._mav = mavlink.MAVLink(None, srcSystem=sysid, srcComponent=compid)
 
     def encode(self, message: Message) -> bytes:
-        """The packet (MAVLink 2) of a message."""
-        packet = bytes(message.pack(self._codec, force_mavlink1=False))
-        self._codec.seq = (self._codec.seq + 1) % 256
+        """The packet of one message; the sequence number moves on."""
+        packet = bytes(message.pack(self._mav))
+        self._mav.seq = (self._mav.seq + 1) % 256
         return packet
 
 
-def item_message(
-    item: MissionItem, seq: int, target: tuple[int, int], mission_type: int = 0, current: bool = False
+def packet_of(message: Message) -> bytes:
+    """The raw bytes that a parsed message came in."""
+    return bytes(message.get_msgbuf())
+
+
+def item_to_message(
+    item: MissionItem,
+    seq: int,
+    target_system: int,
+    target_component: int = AUTOPILOT_COMPONENT,
+    mission_type: int = mavlink.MAV_MISSION_TYPE_MISSION,
+    current: int = 0,
 ) -> Message:
-    """MISSION_ITEM_INT of an item. Global frames go out as their _INT twins."""
-    x, y = round(item.lat_deg * 1e7), round(item.lon_deg * 1e7)
+    """MISSION_ITEM_INT of an item: frames by their _INT twins, degrees times 1e7. NaN parameters stay."""
+    scale = 1.0 if item.frame == AltitudeFrame.MISSION else _DEGREES
     return mavlink.MAVLink_mission_item_int_message(
-        target[0],
-        target[1],
+        target_system,
+        target_component,
         seq,
-        _INT_FRAMES.get(item.frame, item.frame),
-        item.command,
-        int(current),
+        _TO_INT_FRAME.get(int(item.frame), int(item.frame)),
+        int(item.command),
+        current,
         int(item.autocontinue),
         *item.params,
-        x,
-        y,
+        _scaled(item.lat_deg, scale),
+        _scaled(item.lon_deg, scale),
         item.alt_m,
         mission_type,
     )
 
 
-def message_item(message: Message) -> MissionItem:
-    """The item of a MISSION_ITEM_INT or MISSION_ITEM."""
-    scale = 1e-7 if message.get_type() == "MISSION_ITEM_INT" else 1.0
+def message_to_item(message: Message) -> MissionItem:
+    """The item in a MISSION_ITEM_INT or MISSION_ITEM; _INT frames become their plain twins."""
+    frame = _FROM_INT_FRAME.get(message.frame, message.frame)
+    whole = message.get_type() == "MISSION_ITEM_INT" and frame != AltitudeFrame.MISSION
+    scale = _DEGREES if whole else 1.0
     return MissionItem(
         command=message.command,
-        frame=_FLOAT_FRAMES.get(message.frame, message.frame),
+        frame=frame,
         params=(message.param1, message.param2, message.param3, message.param4),
-        lat_deg=message.x * scale,
-        lon_deg=message.y * scale,
+        lat_deg=message.x / scale,
+        lon_deg=message.y / scale,
         alt_m=message.z,
         autocontinue=bool(message.autocontinue),
     )
 
 
-def item_differences(sent: MissionItem, held: MissionItem) -> list[str]:
-    """What differs between an item as sent and as a vehicle reads it back, in words.
-
-    Not counted: rounding (7 digits of a degree, a centimetre, float32), NaN that came back as 0, and the
-    frame and place of items that have no place (ArduPilot stores frame 2 as 0).
-    """
-    found = []
-    if sent.command != held.command:
-        found.append(f"command {sent.command} became {held.command}")
-    for number, (a, b) in enumerate(zip(sent.params, held.params, strict=True), start=1):
-        if not _same_number(a, b):
-            found.append(f"param{number} {a:g} became {b:g}")
-    if sent.has_place:
-        if sent.frame != held.frame:
-            found.append(f"frame {sent.frame} became {held.frame}")
-        if abs(sent.lat_deg - held.lat_deg) > 2e-7 or abs(sent.lon_deg - held.lon_deg) > 2e-7:
-            found.append(
-                f"place {sent.lat_deg:.7f},{sent.lon_deg:.7f} became {held.lat_deg:.7f},{held.lon_deg:.7f}"
-            )
-        if abs(sent.alt_m - held.alt_m) > 0.02:
-            found.append(f"altitude {sent.alt_m:.2f} m became {held.alt_m:.2f} m")
-    return found
+def _scaled(value: float, scale: float) -> int:
+    return 0 if math.isnan(value) else round(value * scale)
 
 
-def _same_number(a: float, b: float) -> bool:
-    if math.isnan(a) or math.isnan(b):
-        return math.isnan(a) == math.isnan(b) or a == 0 or b == 0
-    return abs(a - b) <= max(1e-3, 1e-5 * abs(a))
+def station_heartbeat() -> Message:
+    """The heartbeat of a ground station."""
+    return mavlink.MAVLink_heartbeat_message(
+        mavlink.MAV_TYPE_GCS, mavlink.MAV_AUTOPILOT_INVALID, 0, 0, mavlink.MAV_STATE_ACTIVE, 3
+    )
 
 
-def mission_differences(sent: Sequence[MissionItem], held: Sequence[MissionItem]) -> list[str]:
-    """What differs between two missions, a line each."""
-    found = [
-        f"item {seq}: {text}"
-        for seq, (a, b) in enumerate(zip(sent, held, strict=False))
-        for text in item_differences(a, b)
-    ]
-    if len(sent) != len(held):
-        found.insert(0, f"{len(sent)} items were sent, the vehicle holds {len(held)}")
-    return found
+def vehicle_heartbeat(
+    vehicle_type: int, autopilot: int, base_mode: int, custom_mode: int, system_status: int
+) -> Message:
+    """The heartbeat of a vehicle."""
+    return mavlink.MAVLink_heartbeat_message(
+        vehicle_type, autopilot, base_mode, custom_mode, system_status, 3
+    )
+
+
+def encode_text(text: str, field_bytes: int) -> bytes:
+    """A char[] field: UTF-8, cut to the field's size at a whole character."""
+    return text.encode("utf-8")[:field_bytes].decode("utf-8", "ignore").encode("utf-8")
+
+
+def decode_text(value: str | bytes) -> str:
+    """A char[] field as text, up to its first zero."""
+    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+    return text.split("\0", 1)[0]
