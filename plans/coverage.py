@@ -120,21 +120,33 @@ def _add_photo(
     if window is None:
         return
     rows, cols = window
-    z = heights[rows, cols]
-    points = np.empty((*z.shape, 3))
-    points[..., 0] = e[cols][None, :] - pose.east_m
-    points[..., 1] = n[rows][:, None] - pose.north_m
-    points[..., 2] = z - pose.up_m
-    pixels = camera.project(points.reshape(-1, 3) @ pose.camera_from_enu.T)
-    x, y = pixels[:, 0], pixels[:, 1]
-    with np.errstate(invalid="ignore"):
-        seen = (
-            (x >= -0.5)
-            & (x <= camera.image_width_px - 0.5)
-            & (y >= -0.5)
-            & (y <= camera.image_height_px - 0.5)
-        )
-    counts[rows, cols] += seen.reshape(z.shape)
+    counts[rows, cols] += _seen(
+        e[cols][None, :] - pose.east_m,
+        n[rows][:, None] - pose.north_m,
+        heights[rows, cols] - pose.up_m,
+        pose.camera_from_enu,
+        camera,
+    )
+
+
+def _seen(
+    east: FloatArray, north: FloatArray, up: FloatArray, rotation: FloatArray, camera: Camera
+) -> npt.NDArray[np.bool_]:
+    """Which places, given from the camera as east (1, c), north (r, 1) and up (r, c), fall into its image.
+
+    Without distortion the image's edges are four planes through the camera, so nothing need be divided.
+    """
+    x, y, z = (row[0] * east + row[1] * north + row[2] * up for row in rotation)
+    width, height = camera.image_width_px, camera.image_height_px
+    if any(camera.distortion):
+        pixels = camera.project(np.stack([x, y, z], axis=-1).reshape(-1, 3))
+        with np.errstate(invalid="ignore"):
+            inside = (np.abs(pixels + 0.5 - [width / 2, height / 2]) <= [width / 2, height / 2]).all(axis=1)
+        return np.asarray(inside).reshape(up.shape)
+    cx, cy = camera.principal_px
+    x, y = x * camera.focal_px, y * camera.focal_px
+    seen = (x + (cx + 0.5) * z >= 0) & (x + (cx + 0.5 - width) * z <= 0) & (z > 0)
+    return np.asarray(seen & (y + (cy + 0.5) * z >= 0) & (y + (cy + 0.5 - height) * z <= 0))
 
 
 def _window(

@@ -25,11 +25,13 @@ _RUN_OUT = 0.3  # of the trigger distance: the lane goes on past its last photo,
 @dataclass(frozen=True)
 class Leg:
     """A piece of a flight: `line` with heights AMSL in local metres. `lane` numbers the plan's lanes; None
-    for a transit, on which the camera rests. `trigger_m` is the distance between photos on a lane."""
+    for a transit, on which the camera rests. `trigger_m` is the distance between photos on a lane, `speed_mps`
+    the ground speed commanded: less than the plan's where the leg is steep."""
 
     line: LineString
     lane: int | None = None
     trigger_m: float = 0.0
+    speed_mps: float = 0.0
 
     @property
     def points_m(self) -> FloatArray:
@@ -113,7 +115,7 @@ def build_sortie(
     base = np.array([float(v) for v in rules.frame.to_local(launch.lat_deg, launch.lon_deg)])
     ground = float(ground_under(base[None], rules.terrain)[0])
     flat, owner = _flat_legs(base, [lane for _, lane in lanes], rules.obstacles)
-    heights = follow_ground(flat, rules.terrain, rules.limits)
+    heights = follow_ground(flat, [at is None for at in owner], rules.terrain, rules.limits)
     path = np.concatenate([heights[0], *(leg[1:] for leg in heights[1:])])
     clear = clearance_m(path, rules.terrain)
     if clear < rules.limits.clearance_m:  # ground between two samples stood higher than both
@@ -122,12 +124,16 @@ def build_sortie(
         path = path + lift
         clear = rules.limits.clearance_m
     legs = tuple(
-        Leg(LineString(points), None if at is None else lanes[at][0], _lane_trigger_m(points, at, rules))
+        Leg(
+            LineString(points),
+            None if at is None else lanes[at][0],
+            _lane_trigger_m(points, at, rules),
+            _leg_speed_mps(points, rules),
+        )
         for points, at in zip(heights, owner, strict=True)
     )
-    duration = path_time_s(path, rules.speed_mps, rules.airframe, rules.wind) + take_off_and_land_s(
-        path[0, 2] - ground, path[-1, 2] - ground, rules.airframe
-    )
+    duration = take_off_and_land_s(path[0, 2] - ground, path[-1, 2] - ground, rules.airframe)
+    duration += sum(path_time_s(leg.points_m, leg.speed_mps, rules.airframe, rules.wind) for leg in legs)
     return Sortie(
         index=index,
         drone=drone,
@@ -160,6 +166,17 @@ def _flat_legs(
         legs.append(obstacles.path(here, base))
         owner.append(None)
     return legs, owner
+
+
+def _leg_speed_mps(points: FloatArray, rules: FlightRules) -> float:
+    """The speed at which the leg's steepest piece stays within the climb and descent rates."""
+    flat = np.maximum(np.hypot(*np.diff(points[:, :2], axis=0).T), 1e-6)
+    slope = np.diff(points[:, 2]) / flat
+    up, down = max(float(slope.max()), 1e-9), max(float(-slope.min()), 1e-9)
+    fastest = min(rules.airframe.climb_mps / up, rules.airframe.descent_mps / down)
+    if fastest >= rules.speed_mps:
+        return rules.speed_mps
+    return max(math.floor(fastest * 10) / 10, 0.1)
 
 
 def _lane_trigger_m(points: FloatArray, at: int | None, rules: FlightRules) -> float:
@@ -213,6 +230,7 @@ def _mission(legs: Sequence[Leg], launch: GeoPoint, ground_m: float, rules: Flig
         ),
         _order(Command.DO_CHANGE_SPEED, 1.0, round(rules.speed_mps, 2), -1.0),
     ]
+    speed = rules.speed_mps
     if rules.gimbal_pitch_deg is not None:
         # param7 (alt_m) = 2: MAV_MOUNT_MODE_MAVLINK_TARGETING
         mount = (rules.gimbal_pitch_deg, 0.0, 0.0, 0.0)
@@ -220,12 +238,16 @@ def _mission(legs: Sequence[Leg], launch: GeoPoint, ground_m: float, rules: Flig
     for leg, after in zip(legs, [*legs[1:], None], strict=True):
         points = leg.points_m
         places = [_waypoint(p, ground_m, rules.frame) for p in points]
+        slower = []
+        if leg.speed_mps != speed:
+            slower = [_order(Command.DO_CHANGE_SPEED, 1.0, round(leg.speed_mps, 2), -1.0)]
+            speed = leg.speed_mps
         if leg.lane is None:
             last = len(places) if after is None else -1
-            items += places[1:last]
+            items += [*slower, *places[1:last]]
         else:
             on = _order(Command.DO_SET_CAM_TRIGG_DIST, leg.trigger_m, 0.0, 1.0)
-            items += [places[0], on, *places[1:], _order(Command.DO_SET_CAM_TRIGG_DIST)]
+            items += [places[0], *slower, on, *places[1:], _order(Command.DO_SET_CAM_TRIGG_DIST)]
     items.append(_order(Command.NAV_RETURN_TO_LAUNCH))
     home = GeoPoint(launch.lat_deg, launch.lon_deg, launch.alt_amsl_m)
     return Mission(tuple(items), home, rules.speed_mps, fence_exclusion=rules.fence_exclusion)

@@ -29,9 +29,12 @@ class FollowLimits:
     descent_slope: float
 
 
-def follow_ground(legs_m: Sequence[FloatArray], terrain: Terrain, limits: FollowLimits) -> list[FloatArray]:
+def follow_ground(
+    legs_m: Sequence[FloatArray], transit: Sequence[bool], terrain: Terrain, limits: FollowLimits
+) -> list[FloatArray]:
     """Legs (k, 2) of one unbroken path, each ending where the next begins, with heights: (k', 3) AMSL.
 
+    Lanes keep their height above ground; a `transit` goes as straight up or down as the clearance allows.
     Points are added within legs where the straight line between two would leave the tolerance. Raises
     TerrainError where the path leaves the terrain.
     """
@@ -39,8 +42,15 @@ def follow_ground(legs_m: Sequence[FloatArray], terrain: Terrain, limits: Follow
     ground = ground_under(dense, terrain)
     run = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(dense, axis=0).T))])
     tolerance = min(limits.tolerance_m, max(limits.height_m - limits.clearance_m, 0.0))
+    free = np.asarray(transit, bool)[leg_of] & ~_ends(leg_of)
     target = ground + limits.height_m
-    lifted = _within_slopes(target, run, limits)
+    lifted = _within_slopes(np.where(free, -np.inf, target), run, limits)
+    for first, last in _stretches(free):
+        span = slice(first - 1, last + 2)
+        floor = np.concatenate([[lifted[first - 1]], ground[first : last + 1], [lifted[last + 1]]])
+        floor[1:-1] += limits.clearance_m + tolerance
+        lifted[span] = _taut(floor, run[span])
+    lifted = _within_slopes(lifted, run, limits)
     # Chords between kept points hang up to `tolerance` under the curve: never under clearance.
     keep = corner | _needed(lifted, run, corner, max(tolerance, 0.05))
     if tolerance < 0.05:
@@ -89,6 +99,35 @@ def _densify(legs_m: Sequence[FloatArray], step_m: float) -> tuple[FloatArray, n
     owner.append(np.array([len(legs_m) - 1]))
     corner.append(np.array([True]))
     return np.concatenate(points), np.concatenate(owner), np.concatenate(corner)
+
+
+def _ends(leg_of: np.ndarray) -> np.ndarray:
+    """True for the first point of every leg and the last point of all: they belong to both neighbours."""
+    ends = np.concatenate([[True], np.diff(leg_of) > 0])
+    ends[-1] = True
+    return ends
+
+
+def _stretches(free: np.ndarray) -> list[tuple[int, int]]:
+    """(first, last) of every unbroken stretch of True."""
+    edges = np.diff(np.concatenate([[0], free.astype(np.int8), [0]]))
+    firsts, lasts = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1) - 1
+    return list(zip(firsts.tolist(), lasts.tolist(), strict=True))
+
+
+def _taut(floor: FloatArray, run: FloatArray) -> FloatArray:
+    """A string pulled tight over the points (run, floor): their upper hull, at every run."""
+    hull: list[int] = []
+    for i in range(len(floor)):
+        while len(hull) >= 2 and _under(hull[-2], hull[-1], i, floor, run):
+            hull.pop()
+        hull.append(i)
+    return np.interp(run, run[hull], floor[hull])
+
+
+def _under(a: int, b: int, c: int, floor: FloatArray, run: FloatArray) -> bool:
+    """Whether point b lies on or under the line from a to c."""
+    return bool((floor[b] - floor[a]) * (run[c] - run[a]) <= (floor[c] - floor[a]) * (run[b] - run[a]))
 
 
 def _within_slopes(target: FloatArray, run: FloatArray, limits: FollowLimits) -> FloatArray:

@@ -507,12 +507,14 @@ def _build(job: _Job, lanes: Sequence[Lane], cuts: Sequence[SortieCut], drones: 
 
 def _rules(job: _Job) -> FlightRules:
     frame = job.settings.airframe
+    # On steep ground a leg is flown slower, down to this, before the path is lifted off the ground.
+    slowest = 0.5 * job.speed_mps
     limits = FollowLimits(
         height_m=job.height_m,
         clearance_m=job.settings.clearance_m,
         tolerance_m=max(1.0, 0.05 * job.height_m),
-        climb_slope=frame.climb_mps / job.speed_mps,
-        descent_slope=frame.descent_mps / job.speed_mps,
+        climb_slope=frame.climb_mps / slowest,
+        descent_slope=frame.descent_mps / slowest,
     )
     fence = []
     for area in job.no_fly:
