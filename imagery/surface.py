@@ -78,7 +78,7 @@ def surface_from_points(
     base: Surface | None = None,
     stiffness: float = 1.0,
     tolerance_m: float = 0.3,
-    max_nodes: int = 60_000,
+    max_nodes: int = 30_000,
 ) -> Surface:
     """A smooth sheet through points (n, 3), by least squares with a bending penalty and robust weights.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -82,23 +81,21 @@ class Place:
 def place_of_world(folder: Path) -> tuple[Place, GeoPoint]:
     """The place that a world folder describes, and its launch point on the ground.
 
-    Reads world.json and dem.tif. Raises WorldError when they are not there or not readable.
+    Raises WorldError when there is no world or its terrain cannot be read.
     """
     import rasterio
     from rasterio.errors import RasterioError
 
+    from sim.world import load_world  # only simulations of a world pay for the imaging libraries
+
+    world = load_world(folder)
     try:
-        about = json.loads((folder / "world.json").read_text(encoding="utf-8"))
-        frame = LocalFrame(float(about["origin_lat_deg"]), float(about["origin_lon_deg"]))
-        launch_lat, launch_lon = float(about["launch"]["lat_deg"]), float(about["launch"]["lon_deg"])
-        with rasterio.open(folder / "dem.tif") as dem:
+        with rasterio.open(world.dem) as dem:
             heights, transform = dem.read(1), dem.transform
-    except (OSError, ValueError, KeyError, TypeError, RasterioError) as err:
-        raise WorldError(
-            f"{folder}: not a world folder ({err!r}); make one with sim.world.make_world"
-        ) from err
+    except RasterioError as err:
+        raise WorldError(f"{world.dem}: cannot be read ({err}); make the world anew") from err
     step_m = transform.a
     ground = RasterGround(heights, transform.c + step_m / 2, transform.f - step_m / 2, step_m)
-    place = Place(frame, ground)
-    east, north = place.to_local(launch_lat, launch_lon)
-    return place, GeoPoint(launch_lat, launch_lon, ground.height_m(east, north))
+    place = Place(world.frame, ground)
+    lat, lon = world.launch.lat_deg, world.launch.lon_deg
+    return place, GeoPoint(lat, lon, ground.height_m(*place.to_local(lat, lon)))

@@ -22,7 +22,7 @@ from sim.world.noise import generator
 from sim.world.objects import Building, Trees
 from sim.world.paint import SUN_AFTER
 from sim.world.sprites import LAYER_HEIGHTS, blend, crowns
-from sim.world.store import load_objects, load_world, read_band, read_picture
+from sim.world.store import load_image, load_objects, load_world, read_band
 from sim.world.terrain import Grid
 
 Pixels = npt.NDArray[np.uint8]
@@ -82,11 +82,11 @@ def load_scene(folder: Path) -> Scene:
     world = load_world(folder)
     buildings, trees = load_objects(world.objects)
     return Scene.of(
-        read_picture(world.ground),
+        load_image(world.ground),
         world.image_grid,
         read_band(world.dem) + read_band(world.truth_depth),
         world.dem_grid,
-        water=read_band(world.water),
+        water=load_image(world.water),
         buildings=buildings,
         trees=trees,
     )

@@ -16,8 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pymavlink.dialects.v20 import ardupilotmega as mavlink
-
+from flight.wire import Message, Parser, packet_of
 from plans.cameras import Camera
 from plans.frames import GeoPoint, LocalFrame, Pose
 from sim.autopilot.core import Shot, Vehicle, VehicleSetup
@@ -119,18 +118,12 @@ class _Port:
         self.link = link
         self._faces = faces
         self.down: Radio[tuple[bytes, bool]] = Radio(radio, f"{seed} down")
-        self.up: Radio[Any] = Radio(radio, f"{seed} up")
-        self._parser = self._new_parser()
+        self.up: Radio[Message] = Radio(radio, f"{seed} up")
+        self._parser = Parser()
         self._generation = link.generation
         self._channels = [Channel(face.vehicle, self._write) for face in faces]
         for face, channel in zip(faces, self._channels, strict=True):
             face.channels.append(channel)
-
-    @staticmethod
-    def _new_parser() -> Any:
-        parser = mavlink.MAVLink(None)
-        parser.robust_parsing = True
-        return parser
 
     @property
     def _now_s(self) -> float:
@@ -149,9 +142,8 @@ class _Port:
         for data in self.link.read():
             if self.link.generation != self._generation:
                 self._welcome()
-            for message in self._parser.parse_buffer(data) or ():
-                if message.get_type() != "BAD_DATA":
-                    self._hear(message)
+            for message in self._parser.feed(data):
+                self._hear(message)
         if self.link.generation != self._generation:
             self._welcome()
         for message in self.up.due(self._now_s):
@@ -162,17 +154,17 @@ class _Port:
 
     def _welcome(self) -> None:
         self._generation = self.link.generation
-        self._parser = self._new_parser()
+        self._parser = Parser()
         for channel in self._channels:
             channel.reset_streams()
 
-    def _hear(self, message: Any) -> None:
+    def _hear(self, message: Message) -> None:
         if self.up.settings.perfect and not self.up.cut:
             self._dispatch(message)
         else:
-            self.up.put(message, len(message.get_msgbuf()), self._now_s)
+            self.up.put(message, len(packet_of(message)), self._now_s)
 
-    def _dispatch(self, message: Any) -> None:
+    def _dispatch(self, message: Message) -> None:
         for face, channel in zip(self._faces, self._channels, strict=True):
             face.handle(channel, message)
 

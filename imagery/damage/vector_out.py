@@ -49,16 +49,17 @@ def write_vectors(
         part.unlink()
         for index, layer in enumerate(layers):
             try:
-                _write_layer(part, layer, crs, driver, append=index > 0, **options)
+                write_layer(part, layer, crs, driver, append=index > 0, **options)
             except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
                 raise DeliveryError(f"{path}: cannot be written ({error}); choose another folder") from error
         if driver == "GPKG":
             _write_styles(part, [layer for layer in layers if layer.styled_by or layer.kind != "Point"])
 
 
-def _write_layer(
-    path: Path, layer: OutLayer, crs: pyproj.CRS, driver: str, *, append: bool, **options: Any
+def write_layer(
+    path: Path, layer: OutLayer, crs: pyproj.CRS, driver: str, *, append: bool = False, **options: Any
 ) -> None:
+    """Write (or append) one layer by pyogrio, in place; raises what pyogrio raises."""
     geometries = np.array(layer.geometries, dtype=object)
     if layer.kind.startswith("Multi"):
         geometries = np.array([_multi(g, layer.kind) for g in geometries], dtype=object)

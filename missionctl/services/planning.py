@@ -7,18 +7,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import shapely
 
 from imagery.photo_tags import read_tags
-from imagery.photos import camera_of
+from imagery.photos import camera_of, list_photo_files
+from missionctl.jsontext import to_json
 from missionctl.workspace import Workspace, find_workspace
 from plans.cameras import Camera, find_camera
+from plans.coverage import cell_size_m, count_photos, write_coverage
 from plans.energy import Wind
 from plans.errors import CameraError, SurveyError
-from plans.formats import write_plan
+from plans.formats import read_mission, write_mission, write_plan
+from plans.formats.qgc_plan import read_camera, read_walls
 from plans.frames import GeoPoint, LocalFrame
+from plans.mission import CameraEvent
+from plans.mission_shots import frame_of, mission_poses
+from plans.resume import remaining_mission
 from plans.survey import SurveyPlan, SurveySettings, plan_survey
-from plans.terrain import Terrain, read_terrain
+from plans.terrain import Terrain, flat_terrain, read_terrain
 from plans.zones import Corridor, Zone, read_lines, read_zones
 
 _TERRAIN_MARGIN_M = 500.0
@@ -135,8 +142,6 @@ def _record(
     request: PlanRequest,
     files: Sequence[Path],
 ) -> None:
-    from missionctl.jsontext import to_json
-
     known = {f.values["name"] for f in workspace.features("zones")}
     new = [z for z in zones if isinstance(z, Zone) and z.name not in known]
     workspace.add("zones", [(z.polygon, {"name": z.name, "priority": z.priority}) for z in new])
@@ -153,3 +158,85 @@ def _record(
     }
     workspace.add("plans", [(lines, row)])
     workspace.log("plan made", plan=request.out.name, photos=len(plan.shots), lanes=len(plan.lanes))
+
+
+def cover_plan(
+    plan_file: Path, zone: Path, out: Path, camera: str | None, dem: Path | None
+) -> dict[str, Any]:
+    """Photos per ground cell of a planned mission, as a raster and as shares of the zone."""
+    workspace = find_workspace(out.parent)
+    mission = read_mission(plan_file)
+    known = find_camera(camera) if camera else _camera_of_plan(plan_file)
+    if known is None:
+        raise CameraError(
+            f"{plan_file}: does not say its camera; give --camera NAME (list: missionctl cameras)"
+        )
+    zones = read_zones(zone)
+    dem = dem or (workspace.input("dem") if workspace else None)
+    if dem:
+        terrain = terrain_around(dem, zones, (mission.home,) if mission.home else ())
+    else:
+        frame = frame_of(mission)
+        height = (mission.home.alt_amsl_m if mission.home else None) or 0.0
+        terrain = flat_terrain(frame, height, (-2e5, -2e5, 2e5, 2e5))
+    area = shapely.union_all([terrain.frame.geometry_to_local(z.polygon) for z in zones])
+    poses = mission_poses(mission, terrain)
+    if not poses:
+        raise SurveyError(f"{plan_file}: triggers no photo; coverage needs a survey plan")
+    ground = terrain.at([p.east_m for p in poses], [p.north_m for p in poses])
+    height_m = float(np.nanmedian([p.up_m for p in poses] - ground))
+    coverage = count_photos(area, poses, known, terrain, cell_size_m(known, height_m, area))
+    write_coverage(coverage, out)
+    return {
+        "file": str(out),
+        "photos": len(poses),
+        "camera": known.name,
+        "cell_m": coverage.cell_m,
+        "zone_area_m2": coverage.zone_area_m2,
+        "share_by_views": {k: coverage.share(k) for k in (1, 2, 3, 5, 8)},
+    }
+
+
+def plan_rest(plan_file: Path, out: Path, photos: Path | None, flight: str | None) -> dict[str, Any]:
+    """The plan of what `photos` (files) or a flight (camera messages) do not show yet; `file` is None when
+    nothing is left."""
+    mission = read_mission(plan_file)
+    taken = _photo_places(photos) if photos else _flight_events(flight or "", out)
+    walls = read_walls(plan_file) if plan_file.suffix.lower() == ".plan" else ()
+    rest = remaining_mission(mission, taken, walls=walls)
+    result: dict[str, Any] = {
+        "file": None,
+        "photos_planned": rest.shots_planned,
+        "photos_taken": rest.shots_taken,
+        "items": 0,
+    }
+    if rest.mission is not None:
+        write_mission(rest.mission, out, _camera_of_plan(plan_file), walls)
+        result |= {"file": str(out), "items": len(rest.mission.items)}
+        workspace = find_workspace(out.parent)
+        if workspace:
+            workspace.log("rest planned", plan=out.name, of=plan_file.name, **result)
+    return result
+
+
+def _camera_of_plan(plan_file: Path) -> Camera | None:
+    return read_camera(plan_file) if plan_file.suffix.lower() == ".plan" else None
+
+
+def _photo_places(folder: Path) -> list[GeoPoint]:
+    places = []
+    for file in list_photo_files(folder):
+        tags = read_tags(file)
+        if tags.lat_deg is not None and tags.lon_deg is not None:
+            places.append(GeoPoint(tags.lat_deg, tags.lon_deg, tags.alt_amsl_m))
+    if not places:
+        raise SurveyError(f"{folder}: no photo there says where it was taken; run missionctl geotag first")
+    return places
+
+
+def _flight_events(flight: str, out: Path) -> Sequence[CameraEvent]:
+    from missionctl.services.flying import camera_events_of
+
+    workspace = find_workspace(out.parent)
+    inside = workspace.path / "flights" / flight if workspace else None
+    return camera_events_of(inside if inside and inside.exists() else Path(flight))

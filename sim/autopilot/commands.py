@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
+from flight.wire import Message
 from sim.autopilot import telemetry
 from sim.autopilot.auto import change_speed
 from sim.autopilot.exchange import set_current
@@ -46,7 +47,7 @@ class CommandIn:
         return all(map(math.isfinite, (self.x, self.y))) and (self.x != 0.0 or self.y != 0.0)
 
 
-def command_of(message: Any) -> CommandIn:
+def command_of(message: Message) -> CommandIn:
     """A COMMAND_LONG or COMMAND_INT message as a CommandIn."""
     params = (message.param1, message.param2, message.param3, message.param4)
     if message.get_type() == "COMMAND_INT":

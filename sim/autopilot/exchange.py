@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
+from flight.wire import Message
 from sim.autopilot.core import Vehicle
 from sim.autopilot.mission import Item, MissionStore, PointStore, Result
 from sim.autopilot.modes import Mode
 
-Message = Any
 Store = MissionStore | PointStore
 
 RETRY_S, GIVE_UP_S = 1.0, 8.0

@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
+from flight.wire import AUTOPILOT_COMPONENT, Encoder, Message
 from sim.autopilot import commands, telemetry
 from sim.autopilot.core import HomeSet, Shot, Text, Vehicle
 from sim.autopilot.exchange import Exchange
 from sim.autopilot.modes import Mode, mode_of
 from sim.autopilot.params import PARAMETERS
-
-Message = Any
 
 HEARTBEAT_S = 1.0
 TIMESYNC_S = 10.0
@@ -35,7 +33,7 @@ class Channel:
     def __init__(self, vehicle: Vehicle, write: Callable[[bytes, bool], None]) -> None:
         self.vehicle = vehicle
         self._write = write
-        self._packer = mavlink.MAVLink(None, srcSystem=vehicle.sysid, srcComponent=1)
+        self._encoder = Encoder(vehicle.sysid, AUTOPILOT_COMPONENT)
         self._streams: dict[int, list[float]] = {}
         self._next_stream_s = math.inf
         self._next_heartbeat_s = 0.0
@@ -47,7 +45,7 @@ class Channel:
 
     def send(self, message: Message, droppable: bool = False) -> None:
         """Put a message on the link."""
-        self._write(bytes(message.pack(self._packer)), droppable)
+        self._write(self._encoder.encode(message), droppable)
 
     def send_state(self, message_id: int) -> bool:
         """Send a state message once; False if this vehicle has no such message, or nothing to say in it."""

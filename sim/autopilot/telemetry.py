@@ -7,16 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
+from flight.wire import Message
 from sim.autopilot.core import Shot, Vehicle
 from sim.autopilot.modes import Mode
 from sim.sensors import GNSS_KINDS
-
-Message = Any
-"""A pymavlink message (the generated classes have no common type that checkers know)."""
 
 _PRESENT = (
     mavlink.MAV_SYS_STATUS_SENSOR_3D_GYRO

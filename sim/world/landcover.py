@@ -198,7 +198,7 @@ def _paint_slopes(units: Units, layout: Layout, grid: Grid, noise: PixelNoise) -
         units[window] = tile
 
 
-def tiles(grid: Grid, side_px: int = 1024) -> list[tuple[slice, slice]]:
+def tiles(grid: Grid, side_px: int = 512) -> list[tuple[slice, slice]]:
     """Windows (rows, cols) that cover the grid."""
     return [
         (slice(r, min(r + side_px, grid.rows)), slice(c, min(c + side_px, grid.cols)))

@@ -63,6 +63,7 @@ def make_world(
     if not 0.04 <= pixel_m <= 1.0:
         raise WorldError(f"pixel size {pixel_m} m: choose 0.04 to 1 m")
     folder = Path(folder)
+    store.clear_world(folder)
     tell = on_progress or (lambda stage, share: None)
     tell("terrain", 0.0)
     width, height = float(round(size_m)), float(round(size_m * 5 / 6))
@@ -84,8 +85,9 @@ def make_world(
     )
     paint.paint_ground(canvas, layout, flood, units, noise, shadows, lambda share: tell("ground", share))
     del units, shadows, noise
+    paint.paint_rubble(canvas, flood, seed)
     paint.paint_roofs(canvas, [*flood.buildings, scene.deck], seed)
-    paint.paint_damage(canvas, flood, seed)
+    paint.paint_holes(canvas, flood, seed)
     world = World(
         folder,
         seed,
@@ -163,8 +165,8 @@ def _with_launch(world: World, scene: _Scene, zone: Polygon) -> World:
 
 def _write_scene(world: World, canvas: paint.Canvas, scene: _Scene, tell: Progress) -> None:
     tell("writing", 0.0)
-    store.write_picture(world.ground, canvas.after, canvas.grid, world.frame)
-    store.write_grid(world.water, canvas.water, canvas.grid, world.frame)
+    store.save_image(world.ground, canvas.after)
+    store.save_image(world.water, canvas.water)
     store.save_objects(world.objects, scene.standing, scene.trees_after)
 
 

@@ -43,6 +43,7 @@ SUN_BEFORE, SUN_AFTER = (152.0, 56.0), (138.0, 50.0)
 _MUD = np.array([150, 122, 88], np.float32)
 _WATER_SHALLOW = np.array([158, 132, 96], np.float32)
 _WATER_DEEP = np.array([140, 116, 84], np.float32)
+_SEASON = np.array([1.03, 0.97, 0.94], np.float32)
 _RIVER = np.array([84, 104, 92], np.float32)
 
 
@@ -74,32 +75,36 @@ class Canvas:
 
 @dataclass(frozen=True)
 class _Tables:
-    """Materials as arrays indexed by unit number."""
+    """Materials as arrays, the last axis indexed by unit number."""
 
     colour: FloatGrid
+    """(3, units)."""
     tint: FloatGrid
     amplitudes: FloatGrid
-    """(units, 4): patch, clump, grain, speckle."""
+    """(4, units): patch, clump, grain, speckle."""
     rows: FloatGrid
-    """(units, 3): row amplitude, wave numbers east and north in radians per metre."""
+    """(3, units): row amplitude, wave numbers east and north in radians per metre."""
     codes: Pixels
 
     @classmethod
     def of(cls, entries: list[Material]) -> _Tables:
         wave = [2 * np.pi / m.row_spacing_m for m in entries]
         return cls(
-            np.array([m.colour for m in entries], np.float32),
-            np.array([m.tint for m in entries], np.float32),
-            np.array([(m.patch, m.clump, m.grain, m.speckle) for m in entries], np.float32),
-            np.array(
+            _columns([m.colour for m in entries]),
+            _columns([m.tint for m in entries]),
+            _columns([(m.patch, m.clump, m.grain, m.speckle) for m in entries]),
+            _columns(
                 [
                     (m.row_amplitude, -np.sin(m.row_heading_rad) * k, np.cos(m.row_heading_rad) * k)
                     for m, k in zip(entries, wave, strict=True)
-                ],
-                np.float32,
+                ]
             ),
             np.array([m.class_code for m in entries], np.uint8),
         )
+
+
+def _columns(entries: list[tuple[float, ...]]) -> FloatGrid:
+    return np.ascontiguousarray(np.array(entries, np.float32).T)
 
 
 def paint_ground(
@@ -115,11 +120,14 @@ def paint_ground(
     tables = _Tables.of(materials(layout))
     lost_road = np.zeros((canvas.grid.rows, canvas.grid.cols), np.uint8)
     fill(lost_road, canvas.grid, [flood.washout], 1)
+    light = [_relative_light(layout, sun) for sun in (SUN_BEFORE, SUN_AFTER)]
+    source = layout.relief.grid
     windows = tiles(canvas.grid)
     for number, window in enumerate(windows):
         land, grain, wet_noise = _land(canvas.grid, window, units, tables, noise)
-        shade_before = _shade(canvas.grid, window, layout, SUN_BEFORE) * _lit(shadows[0][window])
-        shade_after = _shade(canvas.grid, window, layout, SUN_AFTER) * _lit(shadows[1][window])
+        shade_before, shade_after = (
+            upsampled(light[i], source, canvas.grid, window) * _lit(shadows[i][window]) for i in (0, 1)
+        )
         _before_tile(canvas, window, flood, land, grain, shade_before)
         _after_tile(canvas, window, flood, units, tables, land, grain, wet_noise, shade_after)
         gone = (lost_road[window] > 0) & (tables.codes[units[window]] == ROAD)
@@ -131,22 +139,26 @@ def paint_ground(
 def _land(
     grid: Grid, window: Window, units: Units, tables: _Tables, noise: PixelNoise
 ) -> tuple[FloatGrid, FloatGrid, FloatGrid]:
-    """(RGB float before light, fine grain about 0, clump noise about 0) of the dry ground."""
+    """Of the dry ground: (3, rows, cols) RGB before light, fine grain and clump noise about 0."""
     unit = units[window]
     patch = noise.tile("patch", window, [512, 256, 64, 16], [0.5, 0.45, 0.45, 0.35])
     hue = noise.tile("hue", window, [256, 64, 16, 8], [0.5, 0.5, 0.35, 0.3])
     clump = noise.tile("clump", window, [16, 8, 4], [0.55, 0.65, 0.45])
     grain = noise.tile("grain", window, [4, 2], [0.75, 0.95])
     speckle = noise.white("speckle", window)
-    amplitude = tables.amplitudes[unit]
-    value = 1 + amplitude[..., 0] * patch
-    value += amplitude[..., 1] * clump
-    value += amplitude[..., 2] * grain
-    value += amplitude[..., 3] * speckle
+    value = 1 + tables.amplitudes[0][unit] * patch
+    value += tables.amplitudes[1][unit] * clump
+    value += tables.amplitudes[2][unit] * grain
+    value += tables.amplitudes[3][unit] * speckle
     value += _rows(grid, window, unit, tables, clump, patch)
     np.clip(value, 0.35, 1.8, out=value)
-    rgb = tables.colour[unit] * value[..., None] + tables.tint[unit] * hue[..., None]
-    return cv2.GaussianBlur(rgb, (3, 3), 0.5), grain + 0.6 * speckle, clump
+    rgb = np.empty((3, *unit.shape), np.float32)
+    for band in range(3):
+        plane = tables.colour[band][unit] * value
+        plane += tables.tint[band][unit] * hue
+        cv2.GaussianBlur(plane, (3, 3), 0.5, dst=rgb[band])
+    speckle *= 0.6
+    return rgb, grain + speckle, clump
 
 
 def _rows(
@@ -156,20 +168,23 @@ def _rows(
     rows, cols = window
     east = (grid.west_m + (np.arange(cols.start, cols.stop) + 0.5) * grid.step_m).astype(np.float32)
     north = (grid.north_m - (np.arange(rows.start, rows.stop) + 0.5) * grid.step_m).astype(np.float32)
-    table = tables.rows[unit]
-    phase = table[..., 1] * east[None, :] + table[..., 2] * north[:, None]
-    phase += 1.1 * patch + 0.7 * clump
-    return table[..., 0] * np.sin(phase) * (1 + 0.7 * clump)
+    phase = tables.rows[1][unit] * east[None, :]
+    phase += tables.rows[2][unit] * north[:, None]
+    phase += 1.1 * patch
+    phase += 0.7 * clump
+    np.sin(phase, out=phase)
+    phase *= tables.rows[0][unit]
+    phase *= 1 + 0.7 * clump
+    return phase
 
 
-def _shade(grid: Grid, window: Window, layout: Layout, sun: tuple[float, float]) -> FloatGrid:
-    z, source = layout.relief.heights_m, layout.relief.grid
-    south, east = np.gradient(z, source.step_m)
+def _relative_light(layout: Layout, sun: tuple[float, float]) -> FloatGrid:
+    """Light on the slopes as a share of that on level ground, on the relief's grid."""
+    south, east = np.gradient(layout.relief.heights_m, layout.relief.grid.step_m)
     azimuth, elevation = np.radians(sun)
     light = np.array([np.sin(azimuth) * np.cos(elevation), np.cos(azimuth) * np.cos(elevation)])
     lit = (-east * light[0] + south * light[1] + np.sin(elevation)) / np.sqrt(1 + east**2 + south**2)
-    relative = np.clip(lit / np.sin(elevation), 0.35, 1.5) ** 0.8
-    return upsampled(relative, source, grid, window)
+    return (np.clip(lit / np.sin(elevation), 0.35, 1.5) ** 0.8).astype(np.float32)
 
 
 def _lit(shadow: Pixels) -> FloatGrid:
@@ -182,9 +197,11 @@ def _before_tile(
     relief = flood.relief
     depth = upsampled(flood.depth_before_m, relief.grid, canvas.grid, window)
     alpha = np.clip(depth * 1.6 + 0.05 * grain, 0, 0.92) * (depth > 0.02)
-    rgb = land * shade[..., None]
-    rgb += alpha[..., None] * (_RIVER * (1 + 0.02 * grain[..., None]) - rgb)
-    canvas.before[window] = np.clip(rgb, 0, 255)
+    river = 1 + 0.02 * grain
+    for band in range(3):
+        plane = land[band] * shade
+        plane += alpha * (_RIVER[band] * river - plane)
+        canvas.before[window][..., band] = np.clip(plane, 0, 255)
 
 
 def _after_tile(
@@ -203,17 +220,19 @@ def _after_tile(
     ground = upsampled(_signed_depth(flood), source, canvas.grid, window) + 0.05 * clump
     peak = upsampled(flood.peak_depth_m, source, canvas.grid, window)
     river = upsampled(flood.depth_before_m, source, canvas.grid, window)
-    rgb = land * np.array([1.03, 0.97, 0.94], np.float32)
     mud = np.clip((peak + 0.22 * clump - 0.18) * 3.2, 0, 1)
-    wet = np.clip(1.15 - 1.4 * np.maximum(-ground, 0), 0, 1)[..., None]
-    silt = _MUD * (1 - 0.22 * wet) * (1 + 0.10 * clump + 0.09 * grain)[..., None]
-    rgb += (0.93 * mud)[..., None] * (silt + 0.10 * (rgb - 110) - rgb)
-    rgb *= shade[..., None]
+    wet = np.clip(1.15 - 1.4 * np.maximum(-ground, 0), 0, 1)
+    silt = (1 - 0.22 * wet) * (1 + 0.10 * clump + 0.09 * grain)
     opacity = np.clip(ground * 5.5, 0, 1) * (ground > 0) * 0.96
-    far = np.clip(depth / 2.5, 0, 1)[..., None]
-    water = (_WATER_SHALLOW + far * (_WATER_DEEP - _WATER_SHALLOW)) * (0.8 + 0.2 * shade[..., None])
-    rgb += opacity[..., None] * (water - rgb)
-    canvas.after[window] = np.clip(rgb, 0, 255)
+    far = np.clip(depth / 2.5, 0, 1)
+    sky = 0.8 + 0.2 * shade
+    for band in range(3):
+        plane = land[band] * _SEASON[band]
+        plane += 0.93 * mud * (_MUD[band] * silt - 11.0 - 0.90 * plane)
+        plane *= shade
+        water = (_WATER_SHALLOW[band] + far * (_WATER_DEEP[band] - _WATER_SHALLOW[band])) * sky
+        plane += opacity * (water - plane)
+        canvas.after[window][..., band] = np.clip(plane, 0, 255)
     canvas.water[window] = (opacity * 255).astype(np.uint8)
     classes = tables.codes[units[window]]
     change = canvas.change[window]
@@ -251,7 +270,7 @@ def shadow_raster(grid: Grid, buildings: list[Building], trees: Trees, sun: tupl
 
 
 def paint_roofs(canvas: Canvas, buildings: list[Building], seed: int) -> None:
-    """Roofs in their true place on both pictures; holes of damaged ones and truth on the after side."""
+    """Roofs in their true place on both pictures, those that stand in the truth as well."""
     for house in buildings:
         window, inside = _window_of(canvas.grid, house.footprint)
         if inside.size == 0:
@@ -296,10 +315,10 @@ def _roof_texture(grid: Grid, window: Window, house: Building, rng: np.random.Ge
     return (value[..., None] * np.array(house.roof_colour)).astype(np.float32)
 
 
-def paint_damage(canvas: Canvas, flood: Flood, seed: int) -> None:
-    """Rubble on the ground and holes in roofs, on the after picture and in the truth."""
+def paint_rubble(canvas: Canvas, flood: Flood, seed: int) -> None:
+    """Debris on the ground, on the after picture and in the truth."""
     for number, patch in enumerate(flood.rubble):
-        _paint_rubble(canvas, patch.polygon, patch.colour, generator(seed, "sticks", number))
+        _paint_heap(canvas, patch.polygon, patch.colour, generator(seed, "sticks", number))
         window, inside = _window_of(canvas.grid, patch.polygon)
         canvas.classes[window][inside > 127] = DEBRIS
         canvas.change[window][inside > 127] = MUD_OR_DEBRIS_LAID
@@ -308,10 +327,16 @@ def paint_damage(canvas: Canvas, flood: Flood, seed: int) -> None:
         if not house.standing:
             window, inside = _window_of(canvas.grid, house.footprint)
             canvas.change[window][inside > 127] = BUILDING_LOST
+
+
+def paint_holes(canvas: Canvas, flood: Flood, seed: int) -> None:
+    """Holes in the roofs that stand, on the after picture and in the truth."""
+    for house in flood.buildings:
+        if not house.standing:
             continue
-        for part, code in _holes(house, generator(seed, "holes", house.building_id)):
-            part = part.intersection(house.footprint)
-            _paint_rubble(canvas, part, (70, 62, 54), generator(seed, "beams", house.building_id))
+        for whole, code in _holes(house, generator(seed, "holes", house.building_id)):
+            part = whole.intersection(house.footprint)
+            _paint_heap(canvas, part, (70, 62, 54), generator(seed, "beams", house.building_id))
             window, inside = _window_of(canvas.grid, part)
             canvas.classes[window][inside > 127] = code
             canvas.change[window][inside > 127] = OTHER_CHANGE
@@ -347,7 +372,7 @@ def _holes(house: Building, rng: np.random.Generator) -> list[tuple[Polygon, int
     return []
 
 
-def _paint_rubble(
+def _paint_heap(
     canvas: Canvas, polygon: Polygon, colour: tuple[int, int, int], rng: np.random.Generator
 ) -> None:
     """Planks, tiles and blocks in a heap."""

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import pyogrio.raw
@@ -121,12 +122,12 @@ class World:
     @property
     def ground(self) -> Path:
         """The renderer's ground: the after-orthophoto without trees."""
-        return self.folder / "scene" / "ground.tif"
+        return self.folder / "scene" / "ground.jpg"
 
     @property
     def water(self) -> Path:
         """The renderer's water opacity."""
-        return self.folder / "scene" / "water.tif"
+        return self.folder / "scene" / "water.png"
 
     @property
     def objects(self) -> Path:
@@ -151,6 +152,20 @@ def save_world(world: World) -> None:
     }
     with _whole(world.folder / "world.json") as part:
         part.write_text(json.dumps(value, indent=2), encoding="utf-8")
+
+
+def clear_world(folder: Path) -> None:
+    """Make the folder ready for a new world: it holds none until save_world.
+
+    Raises WorldError when it cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "world.json").unlink(missing_ok=True)
+    except OSError as error:
+        raise WorldError(
+            f"{folder}: a world cannot be written here ({error.strerror}); choose another folder"
+        ) from error
 
 
 def load_world(folder: Path) -> World:
@@ -250,6 +265,27 @@ def write_layer(
             crs=crs,
             layer=path.stem,
         )
+
+
+def save_image(path: Path, picture: npt.NDArray[np.uint8]) -> None:
+    """A picture without a place, RGB or one band, for the renderer: quick to write and read."""
+    jpeg = path.suffix == ".jpg"
+    options = [cv2.IMWRITE_JPEG_QUALITY, 95] if jpeg else [cv2.IMWRITE_PNG_COMPRESSION, 1]
+    ordered = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR) if picture.ndim == 3 else picture
+    done, data = cv2.imencode(path.suffix, ordered, options)
+    if not done:
+        raise WorldError(f"{path}: a picture of {picture.shape[1]} x {picture.shape[0]} cannot be encoded")
+    with _whole(path) as part:
+        part.write_bytes(data.tobytes())
+
+
+def load_image(path: Path) -> npt.NDArray[np.uint8]:
+    """What save_image wrote."""
+    flag = cv2.IMREAD_COLOR_RGB if path.suffix == ".jpg" else cv2.IMREAD_GRAYSCALE
+    picture = cv2.imread(str(path), flag)
+    if picture is None:
+        raise WorldError(f"{path}: cannot be read; make the world again")
+    return np.asarray(picture, np.uint8)
 
 
 def save_objects(path: Path, buildings: list[Building], trees: Trees) -> None:

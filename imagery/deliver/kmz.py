@@ -1,0 +1,94 @@
+"""KMZ: a super-overlay that Google Earth and phones page through, with a placemark per damaged building."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from xml.sax.saxutils import escape
+
+import numpy as np
+import rasterio
+import rasterio.shutil
+from rasterio.enums import ColorInterp
+
+from imagery.damage.legend import GRADE_NONE, GRADE_NOT_ANALYSED, GRADES, grade_entry
+from imagery.deliver.folder import DamageFolder, as_array
+from imagery.deliver.picture import fitted, overlay, warped
+from imagery.deliver.vectors import in_wgs84
+from imagery.errors import DeliveryError
+from imagery.raster_io import whole_file
+
+_MOST_PX = 20_000_000
+
+
+def export_kmz(folder: DamageFolder, out_dir: Path) -> list[Path]:
+    """damage.kmz: ground classes as a super-overlay (KML 2.2 regions), buildings as placemarks."""
+    target = out_dir / "damage.kmz"
+    grid = fitted(folder.grid, _MOST_PX)
+    picture, transform = warped(overlay(folder, grid, with_objects=False), grid, "EPSG:4326")
+    with TemporaryDirectory() as scratch, whole_file(target) as part:
+        flat, tiled = Path(scratch) / "flat.tif", Path(scratch) / "tiled.kmz"
+        try:
+            with rasterio.open(
+                flat, "w", driver="GTiff", width=picture.shape[1], height=picture.shape[0], count=4,
+                dtype="uint8", crs="EPSG:4326", transform=transform, photometric="RGB",
+            ) as sink:  # fmt: skip
+                sink.write(np.moveaxis(picture, -1, 0))
+                sink.colorinterp = (ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha)
+            rasterio.shutil.copy(str(flat), str(tiled), driver="KMLSUPEROVERLAY", FORMAT="PNG", NAME="Damage")
+        except rasterio.errors.RasterioError as error:
+            raise DeliveryError(f"{target}: cannot be written ({error}); free some space") from error
+        _with_placemarks(tiled, part, _placemarks(folder))
+    return [target]
+
+
+def _with_placemarks(tiled: Path, target: Path, placemarks: str) -> None:
+    """The archive again, with buildings.kml linked from doc.kml."""
+    link = "<NetworkLink><name>Buildings / 房屋</name><Link><href>buildings.kml</href></Link></NetworkLink>"
+    with zipfile.ZipFile(tiled) as source, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as sink:
+        for item in sorted(source.namelist(), key=lambda name: name != "doc.kml"):
+            data = source.read(item)
+            if item == "doc.kml":
+                text = data.decode("utf-8")
+                at = text.rindex("</Document>")
+                data = (text[:at] + link + text[at:]).encode("utf-8")
+            sink.writestr(item, data)
+        sink.writestr("buildings.kml", placemarks)
+
+
+def _placemarks(folder: DamageFolder) -> str:
+    styles = "".join(
+        f'<Style id="g{e.code}"><LineStyle><color>ff{_bgr(e.colour)}</color><width>2</width></LineStyle>'
+        f"<PolyStyle><color>a0{_bgr(e.colour)}</color></PolyStyle></Style>"
+        for e in GRADES
+    )
+    marks = []
+    buildings = folder.features("buildings")
+    if buildings is not None:
+        columns = {name: as_array(values) for name, values in buildings.columns.items()}
+        for i, shape in enumerate(in_wgs84(buildings).geometries):
+            if columns["grade"][i] in (GRADE_NONE, GRADE_NOT_ANALYSED) and not columns["flooded"][i]:
+                continue
+            entry = grade_entry(columns["grade"][i])
+            wet = " · flooded / 进水" if columns["flooded"][i] else ""
+            rings = "".join(
+                "<Polygon><outerBoundaryIs><LinearRing><coordinates>"
+                + " ".join(f"{x:.8f},{y:.8f}" for x, y in part.exterior.coords)
+                + "</coordinates></LinearRing></outerBoundaryIs></Polygon>"
+                for part in getattr(shape, "geoms", [shape])
+            )
+            marks.append(
+                f"<Placemark><name>{escape(str(columns['id'][i]))}</name>"
+                f"<description>{entry.name_en} / {entry.name_zh}{wet}. Suggested from imagery, not verified "
+                f"/ 影像判读，未经实地核查</description><styleUrl>#g{entry.code}</styleUrl>"
+                f"<MultiGeometry>{rings}</MultiGeometry></Placemark>"
+            )
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?><kml xmlns="http://www.opengis.net/kml/2.2"><Document>'
+        f"<name>Buildings / 房屋</name>{styles}{''.join(marks)}</Document></kml>"
+    )
+
+
+def _bgr(colour: tuple[int, int, int]) -> str:
+    return "{2:02x}{1:02x}{0:02x}".format(*colour)

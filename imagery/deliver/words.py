@@ -1,0 +1,88 @@
+"""The words of map sheets and tables, English and Chinese."""
+
+from __future__ import annotations
+
+from typing import Final
+
+NOTICE: Final = {
+    "en": "Preliminary image interpretation, not verified in the field",
+    "zh": "影像初步判读，未经实地核查",
+}
+
+WORDS: Final[dict[str, dict[str, str]]] = {
+    "en": {
+        "title": "Flood damage map",
+        "legend": "Legend",
+        "ground": "Ground",
+        "buildings": "Buildings (suspected)",
+        "roads": "Roads",
+        "areas": "Areas",
+        "township": "Township boundary",
+        "flooded_house": "Water at the walls",
+        "statistics": "Figures (from imagery)",
+        "water": "Under water",
+        "analysed": "Analysed",
+        "houses": "Buildings",
+        "cut": "Roads cut",
+        "depth": "Depth, mean / 90 %",
+        "depth_band": "± {:.1f} m (80 % band)",
+        "people": "People near water",
+        "locator": "Overview",
+        "sources": "Sources",
+        "mosaic": "Orthomosaic",
+        "acquired": "Acquired",
+        "produced": "Produced",
+        "unknown": "not stated",
+        "method": "Method",
+        "confidence": "Confidence",
+        "accuracy": "{:.0%} in blocked cross-validation",
+        "mean_confidence": "mean {:.0%}",
+        "no_accuracy": "no accuracy estimate",
+        "analyst": "Analyst",
+        "crs": "Coordinate system",
+        "scale": "Scale",
+        "inputs": "Inputs",
+        "not_analysed": "Not analysed",
+        "utc": "UTC",
+    },
+    "zh": {
+        "title": "洪涝灾害影像判读图",
+        "legend": "图例",
+        "ground": "地表",
+        "buildings": "房屋（疑似）",
+        "roads": "道路",
+        "areas": "区域",
+        "township": "乡镇界线",
+        "flooded_house": "墙外有水",
+        "statistics": "统计（影像判读）",
+        "water": "淹没面积",
+        "analysed": "已判读面积",
+        "houses": "房屋",
+        "cut": "中断道路",
+        "depth": "水深 平均 / 90 %",
+        "depth_band": "± {:.1f} 米（80 % 区间）",
+        "people": "临水人口",
+        "locator": "位置示意",
+        "sources": "资料来源",
+        "mosaic": "正射影像",
+        "acquired": "影像时间",
+        "produced": "制图时间",
+        "unknown": "未注明",
+        "method": "方法",
+        "confidence": "置信度",
+        "accuracy": "分区交叉验证 {:.0%}",
+        "mean_confidence": "平均 {:.0%}",
+        "no_accuracy": "无精度估计",
+        "analyst": "判读员",
+        "crs": "坐标系",
+        "scale": "比例尺",
+        "inputs": "输入数据",
+        "not_analysed": "未判读",
+        "utc": "世界时",
+    },
+}
+
+METHODS_ZH: Final = {
+    "forest of randomised trees on painted samples": "样本训练的随机树分类",
+    "no classification": "未分类",
+}
