@@ -38,7 +38,7 @@ class NoVehicleError(FlightError):
 
 
 class CommandError(FlightError):
-    """A command that the vehicle refused or did not answer. `result` is MAV_RESULT, None without an answer."""
+    """A command that the vehicle refused or did not answer. `result`: MAV_RESULT, None without an answer."""
 
     def __init__(self, message: str, result: int | None = None) -> None:
         super().__init__(message)

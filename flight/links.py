@@ -12,7 +12,7 @@ from typing import Protocol
 
 import serial
 
-from flight.errors import LinkError
+from flight.errors import AddressError, LinkError
 
 OnBytes = Callable[[bytes], None]
 _RECONNECT_S = 1.0
@@ -21,7 +21,7 @@ _PEER_MEMORY = 8
 
 @dataclass(frozen=True)
 class Address:
-    """A parsed address. `kind`: udpin, udpout, tcp, tcpin or serial; `host` is the device of a serial port."""
+    """A parsed address. `kind`: udpin, udpout, tcp, tcpin, serial; `host` is the device of a serial port."""
 
     kind: str
     host: str
@@ -49,7 +49,7 @@ def parse_address(text: str) -> Address:
     """Read an address: udp: and udpin: listen, udpout: sends first, tcp: connects, tcpin: listens,
     serial:DEV:BAUD or a bare device path; the udp://, tcp://, serial:// forms of MAVSDK too.
 
-    Raises LinkError that names the address and the forms.
+    Raises AddressError that names the address and the forms.
     """
     text = text.strip()
     if re.match(r"^(/dev/|COM\d+)", text):
@@ -58,7 +58,7 @@ def parse_address(text: str) -> Address:
     kind, separator, rest = text.partition(":")
     kind = _KINDS.get(kind.lower(), "")
     if not kind or not separator:
-        raise LinkError(f"address {text!r} is not understood; use one of: {_FORMS}")
+        raise AddressError(f"address {text!r} is not understood; use one of: {_FORMS}")
     rest = rest.removeprefix("//")
     host, _, tail = rest.rpartition(":")
     if kind == "serial":
@@ -66,10 +66,10 @@ def parse_address(text: str) -> Address:
             return Address("serial", rest)
         return Address("serial", host, baud=_number(tail, text))
     if not host and tail and not rest.startswith(":"):
-        raise LinkError(f"address {text!r} has no port; use one of: {_FORMS}")
+        raise AddressError(f"address {text!r} has no port; use one of: {_FORMS}")
     port = _number(tail, text)
     if not 0 <= port <= 65535:
-        raise LinkError(f"address {text!r}: a port is 1 to 65535")
+        raise AddressError(f"address {text!r}: a port is 1 to 65535")
     if not host:
         host = "0.0.0.0" if kind in ("udpin", "tcpin") else "127.0.0.1"
     return Address(kind, host.strip("[]"), port)
@@ -77,7 +77,7 @@ def parse_address(text: str) -> Address:
 
 def _number(text: str, whole: str) -> int:
     if not text.isdigit():
-        raise LinkError(f"address {whole!r}: {text or 'nothing'!r} is not a number; use one of: {_FORMS}")
+        raise AddressError(f"address {whole!r}: {text or 'nothing'!r} is not a number; use one of: {_FORMS}")
     return int(text)
 
 
@@ -103,8 +103,8 @@ class Link(Protocol):
 async def open_link(text: str, on_bytes: OnBytes) -> Link:
     """Open a link on the running loop; `on_bytes` is called there with what comes in.
 
-    A TCP client keeps trying to connect in the background. Raises LinkError for an address that cannot be
-    read, bound or opened.
+    A TCP client keeps trying to connect in the background. Raises AddressError for an address that
+    cannot be read, LinkError for one that cannot be bound or opened.
     """
     address = parse_address(text)
     try:

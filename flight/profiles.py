@@ -1,0 +1,111 @@
+"""Link profiles: what a link can carry, and how long an answer may take on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pymavlink.dialects.v20 import ardupilotmega as mavlink
+
+from flight.errors import FlightError
+
+_ID = {
+    "ATTITUDE": mavlink.MAVLINK_MSG_ID_ATTITUDE,
+    "GLOBAL_POSITION_INT": mavlink.MAVLINK_MSG_ID_GLOBAL_POSITION_INT,
+    "VFR_HUD": mavlink.MAVLINK_MSG_ID_VFR_HUD,
+    "SYS_STATUS": mavlink.MAVLINK_MSG_ID_SYS_STATUS,
+    "GPS_RAW_INT": mavlink.MAVLINK_MSG_ID_GPS_RAW_INT,
+    "EKF_STATUS_REPORT": mavlink.MAVLINK_MSG_ID_EKF_STATUS_REPORT,
+    "MISSION_CURRENT": mavlink.MAVLINK_MSG_ID_MISSION_CURRENT,
+    "BATTERY_STATUS": mavlink.MAVLINK_MSG_ID_BATTERY_STATUS,
+    "WIND": mavlink.MAVLINK_MSG_ID_WIND,
+    "EXTENDED_SYS_STATE": mavlink.MAVLINK_MSG_ID_EXTENDED_SYS_STATE,
+}
+
+
+@dataclass(frozen=True)
+class LinkProfile:
+    """How to use a link. `rates_hz` are the streams to ask for, by message id."""
+
+    name: str
+    answer_s: float
+    """How long to wait for an answer before asking again."""
+    tries: int
+    silence_s: float
+    """After this long without a word the vehicle counts as not heard."""
+    rates_hz: Mapping[int, float] = field(default_factory=dict)
+
+
+def _rates(**hz: float) -> dict[int, float]:
+    return {_ID[name]: rate for name, rate in hz.items()}
+
+
+PROFILES: Mapping[str, LinkProfile] = {
+    profile.name: profile
+    for profile in (
+        LinkProfile(
+            "wifi",
+            answer_s=1.0,
+            tries=6,
+            silence_s=3.5,
+            rates_hz=_rates(
+                ATTITUDE=4,
+                GLOBAL_POSITION_INT=4,
+                VFR_HUD=2,
+                SYS_STATUS=1,
+                GPS_RAW_INT=1,
+                EKF_STATUS_REPORT=1,
+                MISSION_CURRENT=1,
+                BATTERY_STATUS=0.5,
+                WIND=0.5,
+                EXTENDED_SYS_STATE=1,
+            ),
+        ),
+        LinkProfile(
+            "radio57k",
+            answer_s=2.0,
+            tries=6,
+            silence_s=5.0,
+            rates_hz=_rates(
+                ATTITUDE=1,
+                GLOBAL_POSITION_INT=2,
+                VFR_HUD=1,
+                SYS_STATUS=0.5,
+                GPS_RAW_INT=0.5,
+                EKF_STATUS_REPORT=0.5,
+                MISSION_CURRENT=0.5,
+                EXTENDED_SYS_STATE=0.5,
+            ),
+        ),
+        LinkProfile(
+            "narrowband",
+            answer_s=5.0,
+            tries=6,
+            silence_s=15.0,
+            rates_hz=_rates(
+                GLOBAL_POSITION_INT=0.3,
+                SYS_STATUS=0.2,
+                GPS_RAW_INT=0.1,
+                EKF_STATUS_REPORT=0.2,
+                MISSION_CURRENT=0.2,
+            ),
+        ),
+        LinkProfile(
+            "satellite",
+            answer_s=20.0,
+            tries=5,
+            silence_s=90.0,
+            rates_hz=_rates(
+                GLOBAL_POSITION_INT=0.05, SYS_STATUS=0.02, EKF_STATUS_REPORT=0.02, MISSION_CURRENT=0.05
+            ),
+        ),
+    )
+}
+
+
+def find_profile(name: str) -> LinkProfile:
+    """A profile by name. Raises FlightError that lists the names."""
+    try:
+        return PROFILES[name]
+    except KeyError:
+        raise FlightError(f"link profile {name!r} is not known; one of: {', '.join(PROFILES)}") from None
