@@ -1,4 +1,4 @@
-"""Camera messages to camera events: CAMERA_FEEDBACK of ArduPilot, CAMERA_IMAGE_CAPTURED of PX4 and cameras."""
+"""Camera events from CAMERA_FEEDBACK (ArduPilot) and CAMERA_IMAGE_CAPTURED (PX4, MAVLink cameras)."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def camera_event(message: Message, heard_utc: dt.datetime) -> CameraEvent | None
 
 
 def missing_indices(events: tuple[CameraEvent, ...]) -> tuple[int, ...]:
-    """Numbers between the first and the last event that were never heard: lost messages, photos that exist."""
+    """Numbers between the first and the last event that were never heard: lost messages, not lost photos."""
     heard = {e.index for e in events}
     return tuple(i for i in range(min(heard, default=0), max(heard, default=-1)) if i not in heard)
 

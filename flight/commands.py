@@ -22,7 +22,7 @@ _RESULT_WORDS = {
     mavlink.MAV_RESULT_DENIED: "denied",
     mavlink.MAV_RESULT_UNSUPPORTED: "not supported by this vehicle",
     mavlink.MAV_RESULT_FAILED: "failed",
-    mavlink.MAV_RESULT_CANCELLED: "cancelled",
+    6: "cancelled",  # MAV_RESULT_CANCELLED, which this dialect does not name
 }
 
 

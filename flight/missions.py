@@ -155,12 +155,8 @@ async def download(
             raise TransferError(f"vehicle {vehicle.sysid}: does not tell its {KIND_NAMES[kind]}; try again")
         items = []
         for seq in range(count.count):
-            message = await _ask(
-                vehicle,
-                inbox,
-                mavlink.MAVLink_mission_request_int_message(vehicle.sysid, vehicle.compid, seq, kind),
-                lambda m, seq=seq: _is(m, kind, "MISSION_ITEM_INT", "MISSION_ITEM") and m.seq == seq,
-            )
+            request = mavlink.MAVLink_mission_request_int_message(vehicle.sysid, vehicle.compid, seq, kind)
+            message = await _ask(vehicle, inbox, request, _item_match(kind, seq))
             if message is None:
                 raise TransferError(
                     f"vehicle {vehicle.sysid}: item {seq} of {count.count} of its {KIND_NAMES[kind]} did not "
@@ -174,6 +170,10 @@ async def download(
         )
         vehicle.send(done)
     return tuple(items)
+
+
+def _item_match(kind: int, seq: int) -> Callable[[Message], bool]:
+    return lambda m: _is(m, kind, "MISSION_ITEM_INT", "MISSION_ITEM") and m.seq == seq
 
 
 async def _ask(

@@ -38,6 +38,11 @@ class Inbox:
         """Take a message in."""
         self._queue.put_nowait(message)
 
+    def drain(self) -> Iterator[Message]:
+        """What is there now, without waiting."""
+        while not self._queue.empty():
+            yield self._queue.get_nowait()
+
     async def next(self, match: Match, timeout_s: float) -> Message | None:
         """The next message that fits, or None after `timeout_s`. What does not fit is let go."""
         deadline = time.monotonic() + timeout_s
