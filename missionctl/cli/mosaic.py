@@ -26,12 +26,6 @@ def mosaic(
     ] = None,
     crs: Annotated[int | None, typer.Option(metavar="EPSG", help="CRS of the mosaic (default: UTM).")] = None,
     quality: Annotated[str, typer.Option(help="quick or full.")] = "full",
-    live: Annotated[
-        bool, typer.Option("--live", help="Watch the folder and place photos as they come.")
-    ] = False,
-    cluster: Annotated[
-        str | None, typer.Option(metavar="tcp://...", help="A Dask scheduler to work on.")
-    ] = None,
     memory: Annotated[int | None, typer.Option(metavar="MB", help="Memory budget.")] = None,
     report: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report as JSON.")] = None,
     as_json: JsonFlag = False,
@@ -46,8 +40,6 @@ def mosaic(
         dem=dem,
         crs_epsg=crs,
         quality=quality,
-        live=live,
-        cluster=cluster,
         memory_mb=memory,
     )
     with progress("mosaic") as advance:
