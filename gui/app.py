@@ -1,0 +1,111 @@
+"""missionctl-gui: the desktop app. Exit code 0 done, 2 bad input (one line), 1 a bug."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from PyQt6.QtCore import QElapsedTimer, QTimer
+from PyQt6.QtWidgets import QApplication
+
+from gui import theme as themes
+from gui.window import VIEWS, MissionWindow
+from gui.words import LANGUAGES, Words
+from missionctl.workspace import Workspace
+from plans.errors import MissionError
+
+_SCREENSHOT_LIMIT_MS = 120_000
+_SETTLE_MS = 300
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Entry point of `missionctl-gui`."""
+    args = _arguments().parse_args(argv)
+    try:
+        code = run(args)
+    except MissionError as fault:
+        print(f"missionctl-gui: {' '.join(str(fault).split())}", file=sys.stderr)
+        code = 2
+    sys.exit(code)
+
+
+def _arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="missionctl-gui", description="Drone missions and their maps.")
+    parser.add_argument("folder", nargs="?", type=Path, metavar="DIR", help="mission folder to open")
+    parser.add_argument("--view", choices=VIEWS, default="plan", help="workspace to begin with")
+    parser.add_argument("--lang", choices=LANGUAGES, default="en", help="language of the screen")
+    parser.add_argument("--screenshot", type=Path, metavar="FILE.png", help="save a picture and leave")
+    parser.add_argument("--size", default="1600x1000", metavar="WxH", help="size of the window")
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Open the window and stay until it is closed. Raises MissionError for a folder that is none."""
+    size = _size(args.size)
+    folder = Workspace.open(args.folder).path if args.folder else None
+    app = QApplication.instance() or QApplication(sys.argv[:1])
+    assert isinstance(app, QApplication)
+    themes.apply(themes.DAYLIGHT, app)
+    words = Words(args.lang)
+    window = MissionWindow(folder, themes.DAYLIGHT, words, args.view)
+    window.resize(*size)
+    window.show()
+    if args.screenshot:
+        shot = _Screenshot(window, args.screenshot)
+        app.exec()
+        return shot.finish()
+    return app.exec()
+
+
+def _size(text: str) -> tuple[int, int]:
+    parts = text.lower().split("x")
+    if len(parts) != 2 or not all(p.isdigit() and 320 <= int(p) <= 16000 for p in parts):
+        raise MissionError(f"--size {text}: give width and height in pixels, such as 1600x1000")
+    return int(parts[0]), int(parts[1])
+
+
+class _Screenshot:
+    """Waits until all that is in view has come, saves the window as a picture and ends the app."""
+
+    def __init__(self, window: MissionWindow, file: Path):
+        self._window, self._file = window, file
+        self._fault = ""
+        self._clock, self._quiet = QElapsedTimer(), QElapsedTimer()
+        self._clock.start()
+        self._timer = QTimer()
+        self._timer.timeout.connect(self._look)
+        self._timer.start(50)
+
+    def _look(self) -> None:
+        if not self._window.ready:
+            self._quiet.invalidate()
+            if self._clock.elapsed() > _SCREENSHOT_LIMIT_MS:
+                self._fault = f"{self._file}: the map was not complete within two minutes"
+                self._end()
+            return
+        if not self._quiet.isValid():
+            self._quiet.start()
+        if self._quiet.elapsed() >= _SETTLE_MS:
+            self._save()
+            self._end()
+
+    def _save(self) -> None:
+        beside = self._file.with_name(f".{self._file.stem}.part.png")
+        if not self._window.grab().save(str(beside), "PNG"):
+            self._fault = f"{self._file}: cannot be written; choose another place for the picture"
+            return
+        os.replace(beside, self._file)
+
+    def _end(self) -> None:
+        self._timer.stop()
+        self._window.close()
+        QApplication.quit()
+
+    def finish(self) -> int:
+        """The exit code. Raises MissionError when there is no picture."""
+        if self._fault:
+            raise MissionError(self._fault)
+        return 0
