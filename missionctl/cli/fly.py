@@ -22,7 +22,7 @@ def fly(
     ],
     out: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Where the flight is recorded (default: the mission folder)."),
+        typer.Option(metavar="DIR", help="Where to record (default: the mission folder)."),
     ] = None,
     photos: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where the camera's photos turn up.")

@@ -4,6 +4,7 @@ against the truth that only a simulator has."""
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import shutil
 import signal
@@ -16,6 +17,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import shapely
+
 from imagery.damage import DamageOptions
 from imagery.damage.scoring import score
 from imagery.deliver import export
@@ -23,13 +26,14 @@ from imagery.mosaic import MosaicOptions
 from missionctl.errors import WorkspaceError
 from missionctl.jsontext import to_json
 from missionctl.services.damage import damage_from_mosaic
-from missionctl.services.flying import FlyRequest, fly_plan
+from missionctl.services.flying import FlyRequest, camera_events_of, fly_plan, match_flight_photos
 from missionctl.services.mapping import mosaic_photos
 from missionctl.services.planning import PlanRequest, plan_to_file
-from missionctl.services.scoring import score_position
+from missionctl.services.scoring import Standing, score_position
 from missionctl.workspace import MissionConfig, Workspace, write_text
 from plans.errors import MissionError
 from sim.world import World, make_world, paint_samples
+from sim.world.store import load_objects
 
 OnProgress = Callable[[str, float], None]
 
@@ -39,6 +43,7 @@ _SPEEDUP = 20.0
 _STROKES_PER_CLASS = 8
 _SIM_READY_S = 60.0
 _CARD_WAIT_S = 240.0
+_LEAN = 0.35  # tangent of the widest view angle that the seams leave
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ class DemoSize:
 
 
 _STAGES = {"world": 0.15, "plan": 0.02, "flight": 0.33, "mosaic": 0.30, "damage": 0.12, "report": 0.08}
-FULL = DemoSize(gsd_m=0.06, world_pixel_m=0.1, shares=_STAGES)
+FULL = DemoSize(gsd_m=0.08, world_pixel_m=0.1, shares=_STAGES)
 QUICK = DemoSize(gsd_m=0.12, world_pixel_m=0.2, shares=_STAGES)
 
 
@@ -81,8 +86,8 @@ def run_demo(out: Path, seed: int, quick: bool, on_progress: OnProgress) -> dict
 
     advance = stage("report")
     advance("score against the truth", 0.0)
-    position = score_position(mosaic_file, world.after, world.truth_classes)
-    result = {
+    position = score_position(mosaic_file, world.after, world.truth_classes, _standing(world))
+    result: dict[str, Any] = {
         "plan": plan,
         "flight": flight,
         "mosaic": {**mosaic, "rmse_gsd": position.rmse_gsd, "position_score": asdict(position)},
@@ -145,7 +150,7 @@ def _open_mission(out: Path, world: World, seed: int) -> Workspace:
         origin_lon_deg=world.frame.origin_lon_deg,
     )
     workspace = Workspace.create(out, config)
-    inputs = {
+    inputs: dict[str, Path] = {
         "world": world.folder,
         "dem": world.dem,
         "before_ortho": world.before,
@@ -181,7 +186,8 @@ def _fly(
         report = fly_plan(request, lambda step, share: on_progress(step, 0.8 * share))
         on_progress("photos come from the card", 0.8)
         finish()
-    return report
+    on_progress("match photos with camera messages", 0.98)
+    return {**report, "matching": match_flight_photos(photos, camera_events_of(folder))}
 
 
 @contextlib.contextmanager
@@ -247,6 +253,19 @@ def _last_line(log: Path) -> str:
     return lines[-1] if lines else "(nothing written)"
 
 
+def _standing(world: World) -> Standing:
+    """Where the world's trees and buildings may lean to in a mosaic on the bare ground."""
+    buildings, trees = load_objects(world.objects)
+    reach_m = trees.radius_m + _LEAN * trees.height_m
+    crowns = shapely.buffer(shapely.points(trees.east_m, trees.north_m), reach_m, quad_segs=3)
+    houses = shapely.buffer(
+        shapely.points([b.east_m for b in buildings], [b.north_m for b in buildings]),
+        [0.5 * math.hypot(b.length_m, b.width_m) + _LEAN * (b.wall_m + b.rise_m) for b in buildings],
+        quad_segs=3,
+    )
+    return Standing((*crowns, *houses), world.frame.crs)
+
+
 def _write_report_files(out: Path, mosaic: Path, damage_dir: Path) -> list[str]:
     """The report folder: what a command post takes with it."""
     reports = out / "reports"
@@ -264,7 +283,7 @@ def _checks(result: dict[str, Any]) -> dict[str, bool]:
     flight, mosaic, iou = result["flight"], result["mosaic"], result["damage"]["iou"]
     return {
         "mission_identical": bool(flight["identical"]) and flight["items_sent"] == flight["items_read_back"],
-        "all_photos_confirmed": flight["photos_confirmed"] == mosaic["photos"],
+        "all_photos_matched": flight["photos_confirmed"] == flight["matching"]["matched"] == mosaic["photos"],
         "all_photos_placed": mosaic["placed"] == flight["photos_confirmed"],
         "position_within_2_gsd": bool(mosaic["rmse_gsd"] <= 2.0),
         "water_iou_at_least_0_80": bool(iou.get("water", 0.0) >= 0.80),

@@ -15,6 +15,7 @@ import shapely
 from flight.commands import request_streams
 from flight.errors import CommandError, FlightAborted
 from flight.fly import FlightResult, describe, fly_mission
+from flight.log_files import camera_events
 from flight.profiles import find_profile
 from flight.station import open_station
 from flight.track import TrackPoint
@@ -176,6 +177,11 @@ def match_flight_photos(photos: Path, events: Sequence[CameraEvent]) -> dict[str
         "events_without_photo": list(found.events_without_photo),
         "clock_offset_s": found.clock_offset_s,
     }
+
+
+def camera_events_of(flight: Path) -> tuple[CameraEvent, ...]:
+    """The camera events of a recorded flight (its folder) or of a log file. Raises LogError."""
+    return camera_events(flight / "telemetry.tlog" if flight.is_dir() else flight)
 
 
 def find_vehicles(connect: Sequence[str], profile: str, listen_s: float = _LISTEN_S) -> list[dict[str, Any]]:

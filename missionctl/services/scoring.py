@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,9 +10,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import rasterio
+import shapely
+from pyproj import CRS, Transformer
 from rasterio.enums import Resampling
+from rasterio.features import rasterize
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
+from shapely import Polygon
 
 _PATCH_PX = 96
 _SEARCH_PX = 40
@@ -20,6 +24,14 @@ _MIN_CORRELATION = 0.5
 _MIN_STRUCTURE = 6.0  # standard deviation of grey values below which a patch tells nothing
 
 FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Ground that things standing up may cover in a mosaic: polygons in `crs`."""
+
+    shapes: Sequence[Polygon]
+    crs: CRS
 
 
 @dataclass(frozen=True)
@@ -40,12 +52,15 @@ class PositionScore:
     unclear: int
 
 
-def score_position(mosaic: Path, truth_ortho: Path, steady: Path | None = None) -> PositionScore:
+def score_position(
+    mosaic: Path, truth_ortho: Path, classes: Path | None = None, standing: Standing | None = None
+) -> PositionScore:
     """Compare a mosaic with the true orthophoto on a grid of patches, by normalised correlation with a
     sub-pixel peak.
 
-    `steady` is a class raster of the truth: only patches that lie wholly on classes 2 and up (no water:
-    it moves) and hold no building or tree class are compared, since those stand up. Without it all are.
+    The position of the ground is scored. With the true `classes` only patches wholly off water (it moves)
+    and off buildings are compared. `standing` names what else stands up and leans in a mosaic that is
+    rectified on the bare ground: trees with the reach of their lean.
     """
     shifts: list[tuple[float, float]] = []
     unclear = 0
@@ -59,11 +74,11 @@ def score_position(mosaic: Path, truth_ortho: Path, steady: Path | None = None) 
             height=src.height,
             resampling=Resampling.bilinear,
         ) as true_view:
-            ground = _steady_mask(steady, src) if steady else None
+            ground = _steady_mask(classes, standing, src)
             step = _step_px(src.width, src.height)
             for row in range(_SEARCH_PX, src.height - _PATCH_PX - _SEARCH_PX, step):
                 for col in range(_SEARCH_PX, src.width - _PATCH_PX - _SEARCH_PX, step):
-                    if ground is not None and not ground(row, col):
+                    if not ground(row, col):
                         continue
                     window = Window(col, row, _PATCH_PX, _PATCH_PX)
                     around = Window(
@@ -115,21 +130,28 @@ def _peak_offset(before: float, peak: float, after: float) -> float:
     return 0.0 if bend == 0 else float(np.clip(0.5 * (before - after) / bend, -0.5, 0.5))
 
 
-def _steady_mask(classes: Path, like: rasterio.DatasetReader) -> Callable[[int, int], bool]:
+def _steady_mask(
+    classes: Path | None, standing: Standing | None, like: rasterio.DatasetReader
+) -> Callable[[int, int], bool]:
     """A test whether a patch at (row, col) of `like` lies on ground that does not move or stand up."""
-    with (
-        rasterio.open(classes) as src,
-        WarpedVRT(
-            src,
-            crs=like.crs,
-            transform=like.transform,
-            width=like.width,
-            height=like.height,
-            resampling=Resampling.nearest,
-        ) as view,
-    ):
-        grid = view.read(1)
-    moving = np.isin(grid, (0, 1, 5)).astype(np.uint8)  # unseen, water, buildings
+    moving = np.zeros((like.height, like.width), np.uint8)
+    if classes is not None:
+        with (
+            rasterio.open(classes) as src,
+            WarpedVRT(
+                src,
+                crs=like.crs,
+                transform=like.transform,
+                width=like.width,
+                height=like.height,
+                resampling=Resampling.nearest,
+            ) as view,
+        ):
+            moving[np.isin(view.read(1), (0, 1, 5))] = 1  # unseen, water, buildings
+    if standing is not None and standing.shapes:
+        to_mosaic = Transformer.from_crs(standing.crs, like.crs, always_xy=True)
+        shapes = shapely.transform(np.array(standing.shapes), to_mosaic.transform, interleaved=False)
+        rasterize(((shape, 1) for shape in shapes), out=moving, transform=like.transform, all_touched=True)
     total = cv2.integral(moving)
 
     def steady(row: int, col: int) -> bool:
