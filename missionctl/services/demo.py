@@ -139,9 +139,8 @@ def _stages(size: DemoSize, on_progress: OnProgress) -> Callable[[str], OnProgre
 
 
 def _open_mission(out: Path, world: World, seed: int) -> Workspace:
-    samples = paint_samples(
-        world, world.folder / "samples.geojson", strokes_per_class=_STROKES_PER_CLASS, seed=seed
-    )
+    samples = world.folder / "samples.geojson"
+    paint_samples(world, samples, strokes_per_class=_STROKES_PER_CLASS, seed=seed)
     config = MissionConfig(
         name="Simulated flood",
         place="a valley that does not exist",

@@ -1,5 +1,5 @@
-"""What people really hand in at three in the morning: each gets one line that names the thing, exit code 2, and
-nothing half written."""
+"""What people really hand in at three in the morning: each gets one line that names the thing, exit code 2,
+and nothing half written."""
 
 import json
 import os

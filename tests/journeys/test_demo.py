@@ -56,7 +56,7 @@ def test_the_plan_is_one_that_qgroundcontrol_opens(demo):
 
 
 def test_the_flight_can_be_read_by_pymavlink(demo):
-    folder, report = demo
+    _, report = demo
     log = mavutil.mavlink_connection(report["flight"]["tlog"])
     photos = set()
     modes = set()
