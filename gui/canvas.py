@@ -197,7 +197,8 @@ class Canvas(QGraphicsView):
         """Scroll so that a scene point lies at a point of the view."""
         off = self.viewportTransform().map(scene_point) - view_point
         horizontal, vertical = self.horizontalScrollBar(), self.verticalScrollBar()
-        assert horizontal is not None and vertical is not None
+        assert horizontal is not None
+        assert vertical is not None
         horizontal.setValue(horizontal.value() + round(off.x()))
         vertical.setValue(vertical.value() + round(off.y()))
 

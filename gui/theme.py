@@ -160,7 +160,7 @@ def style_sheet(theme: Theme) -> str:
     QFrame#rail {{ background: {c.rail}; border: 0; }}
     QFrame#side {{ background: {c.surface}; border: 0; border-right: 1px solid {c.line}; }}
     QFrame#card {{ background: {c.surface}; border: 1px solid {c.line}; border-radius: {s.radius}px; }}
-    QFrame#soft {{ background: {c.surface_soft}; border: 0; border-radius: {s.radius}px; }}
+    QFrame#softbox {{ background: {c.surface_soft}; border: 0; border-radius: {s.radius}px; }}
     QFrame#rule {{ background: {c.line}; border: 0; max-height: 1px; min-height: 1px; }}
     QFrame#notice {{ background: {c.bad_soft}; border: 0; border-bottom: 1px solid {c.bad}; }}
     QFrame#notice QLabel {{ color: {c.bad}; font-size: {s.text}px; font-weight: 600; }}
@@ -174,6 +174,7 @@ def style_sheet(theme: Theme) -> str:
     QLabel#mission {{ font-size: {s.text_large}px; font-weight: 600; }}
     QLabel#soft {{ color: {c.ink_soft}; }}
     QLabel#small {{ color: {c.ink_soft}; font-size: {s.text_small}px; }}
+    QLabel#kicker {{ color: {c.accent}; font-size: {s.text_small}px; font-weight: 600; }}
     QLabel#title {{ font-size: {s.title}px; font-weight: 600; }}
     QLabel#heading {{ font-size: {s.text}px; font-weight: 600; color: {c.ink}; }}
     QLabel#figure {{ font-size: {s.figure}px; font-weight: 600; }}
@@ -182,11 +183,12 @@ def style_sheet(theme: Theme) -> str:
     QLabel#warn {{ color: {c.warn}; font-weight: 600; }}
     QLabel#bad {{ color: {c.bad}; font-weight: 600; }}
     QToolButton#rail {{ background: transparent; color: {c.rail_ink}; border: 0;
-        border-left: 4px solid transparent; border-right: 4px solid transparent; padding: 10px 0;
+        border-left: 4px solid transparent; padding: 10px 4px 10px 0;
         font-size: {s.text_small + 1}px; font-weight: 600; }}
     QToolButton#rail:hover {{ background: {c.rail_active}; }}
     QToolButton#rail:checked {{ background: {c.rail_active}; color: white; border-left-color: #4fd0c0; }}
-    QToolButton#rail:focus {{ border-right-color: #4fd0c0; }}
+    QToolButton#rail:focus {{ background: #1b3441; }}
+    QToolButton#rail:checked:focus {{ background: {c.rail_active}; }}
     QToolButton#map {{ background: {c.surface}; border: 1px solid {c.line};
         border-radius: {s.radius}px; padding: 0; }}
     QToolButton#map:hover {{ background: {c.surface_soft}; }}
@@ -220,10 +222,11 @@ def style_sheet(theme: Theme) -> str:
     QSlider {{ min-height: 28px; }}
     QSlider::groove:horizontal {{ height: 4px; background: {c.line}; border-radius: 2px; }}
     QSlider::sub-page:horizontal {{ background: {c.accent}; border-radius: 2px; }}
-    QSlider::handle:horizontal {{ background: {c.surface}; border: 2px solid {c.accent}; width: 16px;
-        height: 16px; margin: -8px 0; border-radius: 10px; }}
+    QSlider::handle:horizontal {{ background: {c.accent}; border: 2px solid {c.surface}; width: 14px;
+        height: 14px; margin: -7px 0; border-radius: 9px; }}
+    QSlider#replay::handle:horizontal {{ width: 22px; height: 22px; margin: -11px 0; border-radius: 13px; }}
     QSlider::sub-page:horizontal:disabled {{ background: {c.line}; }}
-    QSlider::handle:horizontal:disabled {{ border-color: #b9c4ca; }}
+    QSlider::handle:horizontal:disabled {{ background: #b9c4ca; }}
     QProgressBar {{ background: {c.line}; border: 0; border-radius: 4px; max-height: 8px; min-height: 8px; }}
     QProgressBar::chunk {{ background: {c.accent}; border-radius: 4px; }}
     """

@@ -72,7 +72,7 @@ def _zones(snapshot: Snapshot, theme: Theme) -> _Parts:
 
 def _lanes(snapshot: Snapshot, theme: Theme) -> _Parts:
     shapes = _geometries(snapshot.features["plans"][-1:])
-    yield shapes, Style(theme.colour("lane"), 1.4, theme.colour("casing", 0.5))
+    yield shapes, Style(theme.colour("lane"), 1.8, theme.colour("casing", 0.5))
 
 
 def _track(snapshot: Snapshot, theme: Theme) -> _Parts:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PyQt6.QtCore import Qt, pyqtSignal
+from PyQt6.QtCore import QEvent, QObject, Qt, pyqtSignal
 from PyQt6.QtGui import QCloseEvent, QKeySequence, QShortcut
 from PyQt6.QtWidgets import (
     QButtonGroup,
@@ -12,6 +12,7 @@ from PyQt6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QMainWindow,
+    QStackedWidget,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -19,17 +20,24 @@ from PyQt6.QtWidgets import (
 
 from gui.folder_watch import FolderWatch
 from gui.icons import icon, icon_size
+from gui.layer_panel import LayerPanel
 from gui.layers import LayerState, states_for
 from gui.map_view import MapView
+from gui.panels.damage import DamagePanel
+from gui.panels.mapping import MapPanel
+from gui.panels.plan import PlanPanel
 from gui.snapshot import Snapshot
 from gui.theme import Theme
+from gui.widgets import label, rule
 from gui.words import Words
 
-VIEWS = ("plan", "fly", "map", "damage", "train")
+VIEWS = ("plan", "map", "damage")
 
 
 class MissionWindow(QMainWindow):
     """One mission, five workspaces, one map."""
+
+    open_wanted = pyqtSignal()
 
     def __init__(self, path: Path, theme: Theme, words: Words, view: str = "plan"):
         super().__init__()
@@ -45,6 +53,7 @@ class MissionWindow(QMainWindow):
         self._watch.changed.connect(self._on_snapshot)
         self._watch.failed.connect(self.show_fault)
         self.show_view(view)
+        self.map.canvas.setFocus()
 
     def _build(self) -> None:
         self.rail = Rail(self._theme, self._words)
@@ -55,7 +64,22 @@ class MissionWindow(QMainWindow):
         column.addWidget(self.notice)
         row = QHBoxLayout()
         row.setSpacing(0)
+        self.side = Side(self._theme, self._words)
+        self.side.open_wanted.connect(self.open_wanted)
+        self.panels = {
+            "plan": PlanPanel(self._theme, self._words),
+            "map": MapPanel(self._theme, self._words),
+            "damage": DamagePanel(self._theme, self._words),
+        }
+        for panel in self.panels.values():
+            self.side.stack.addWidget(panel)
+        row.addWidget(self.side)
         row.addWidget(self.map, 1)
+        self.layers = LayerPanel(self._theme, self._words, self.map)
+        self.layers.changed.connect(self.set_states)
+        self.map.layers_toggled.connect(self.toggle_layers)
+        self.map.installEventFilter(self)
+        self.layers.installEventFilter(self)
         column.addLayout(row, 1)
         whole = QHBoxLayout()
         whole.setContentsMargins(0, 0, 0, 0)
@@ -66,6 +90,7 @@ class MissionWindow(QMainWindow):
         centre.setLayout(whole)
         self.setCentralWidget(centre)
         QShortcut(QKeySequence(Qt.Key.Key_Home), self, self.map.canvas.show_home)
+        QShortcut(QKeySequence("L"), self, self.toggle_layers)
         QShortcut(QKeySequence("+"), self, lambda: self.map.canvas.zoom(1.5))
         QShortcut(QKeySequence("="), self, lambda: self.map.canvas.zoom(1.5))
         QShortcut(QKeySequence("-"), self, lambda: self.map.canvas.zoom(1 / 1.5))
@@ -81,7 +106,24 @@ class MissionWindow(QMainWindow):
         """Go to a workspace; the map keeps its place."""
         self._view = name
         self.rail.check(name)
+        self.side.stack.setCurrentWidget(self.panels[name])
         self.map.set_states(self._states[name])
+        self.layers.show_states(self._states[name], self.map.keys)
+
+    def toggle_layers(self) -> None:
+        """Show or hide the layer panel."""
+        self.layers.setVisible(not self.layers.isVisible())
+        self._place_layers()
+
+    def _place_layers(self) -> None:
+        gap = self._theme.sizes.pad
+        self.layers.move(self.map.width() - self.layers.width() - gap, gap)
+        self.map.set_free_right(self.layers.width() + gap if self.layers.isVisibleTo(self.map) else 0)
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
+        if watched in (self.map, self.layers) and event is not None and event.type() == QEvent.Type.Resize:
+            self._place_layers()
+        return super().eventFilter(watched, event)
 
     def set_states(self, states: tuple[LayerState, ...]) -> None:
         """The switches of this workspace's layers."""
@@ -94,7 +136,12 @@ class MissionWindow(QMainWindow):
 
     def _on_snapshot(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
+        self.side.show_mission(snapshot.config.name, snapshot.config.place)
+        for panel in self.panels.values():
+            panel.show_snapshot(snapshot)
         self.map.show_snapshot(snapshot)
+        self.layers.show_states(self._states[self._view], self.map.keys)
+        self._place_layers()
         for fault in snapshot.faults:
             self.show_fault(fault)
 
@@ -135,6 +182,45 @@ class Rail(QFrame):
     def check(self, name: str) -> None:
         """Mark a workspace as the present one."""
         self._buttons[name].setChecked(True)
+
+
+class Side(QFrame):
+    """The side panel: which mission this is, and the workspace's own panel."""
+
+    open_wanted = pyqtSignal()
+
+    def __init__(self, theme: Theme, words: Words):
+        super().__init__(objectName="side")
+        self.setFixedWidth(theme.sizes.side)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 1, 0)
+        layout.setSpacing(0)
+        head = QHBoxLayout()
+        head.setContentsMargins(theme.sizes.pad_wide - 4, 14, theme.sizes.gap, 12)
+        names = QVBoxLayout()
+        names.setSpacing(0)
+        self._name, self._place = label("", "mission"), label("", "small")
+        names.addWidget(self._name)
+        names.addWidget(self._place)
+        head.addLayout(names, 1)
+        button = QToolButton(objectName="plain")
+        button.setFixedSize(theme.sizes.target, theme.sizes.target)
+        button.setIcon(icon("folder", theme.colour("ink")))
+        button.setIconSize(icon_size(theme.sizes.icon))
+        button.setToolTip(words("open"))
+        button.setAccessibleName(words("open"))
+        button.clicked.connect(lambda _checked: self.open_wanted.emit())
+        head.addWidget(button)
+        layout.addLayout(head)
+        layout.addWidget(rule())
+        self.stack = QStackedWidget()
+        layout.addWidget(self.stack, 1)
+
+    def show_mission(self, name: str, place: str) -> None:
+        """Name and place of the mission."""
+        self._name.setText(name)
+        self._place.setText(place)
+        self._place.setVisible(bool(place))
 
 
 class Notice(QFrame):

@@ -32,7 +32,8 @@ _WORDS: dict[str, tuple[str, str]] = {
     # start page
     "start_title": ("Open a mission folder", "打开任务文件夹"),
     "start_text": (
-        "A mission folder holds zones, plans, flights, mosaics and damage maps. Make one with: missionctl new",
+        "A mission folder holds zones, plans, flights, mosaics and damage maps. "
+        "Make one with: missionctl new",
         "任务文件夹包含区域、航线、飞行、正射影像和灾损图。可用命令新建：missionctl new",
     ),
     "recent": ("Recent missions", "最近的任务"),
@@ -43,8 +44,10 @@ _WORDS: dict[str, tuple[str, str]] = {
     "layer_lanes": ("Planned lanes", "规划航线"),
     "layer_track": ("Flown track", "飞行轨迹"),
     "layer_photos": ("Photo footprints", "照片范围"),
-    "layer_buildings": ("Buildings by grade", "房屋损毁等级"),
-    "layer_roads": ("Roads by state", "道路状况"),
+    "layer_buildings": ("Buildings", "房屋"),
+    "layer_roads": ("Roads", "道路"),
+    "legend_buildings": ("Buildings by grade", "房屋损毁等级"),
+    "legend_roads": ("Roads by state", "道路状况"),
     "layer_water": ("Water outline", "水体边界"),
     "layer_classes": ("Damage classes", "灾损分类"),
     "layer_mosaic": ("Mosaic", "正射影像"),
@@ -53,6 +56,9 @@ _WORDS: dict[str, tuple[str, str]] = {
     "drag_hint": ("Drag to change what lies on top", "拖动可调整上下顺序"),
     "opacity": ("Opacity", "不透明度"),
     # plan
+    "plan_kicker": ("Newest plan", "最新规划"),
+    "mosaic_kicker": ("Newest mosaic", "最新正射影像"),
+    "damage_kicker": ("Newest damage map", "最新灾损图"),
     "plan_none": ("No plan yet", "尚无规划"),
     "plan_none_how": (
         "Make one with: missionctl plan ZONE --camera NAME -o plans/survey.plan",

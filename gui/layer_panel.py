@@ -1,0 +1,230 @@
+"""The layer panel: switches, opacity, order by dragging, and the legend of what is on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from PyQt6.QtCore import QSize, Qt, pyqtSignal
+from PyQt6.QtGui import QDropEvent, QKeyEvent
+from PyQt6.QtWidgets import (
+    QAbstractItemView,
+    QFrame,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QLayout,
+    QListWidget,
+    QListWidgetItem,
+    QSlider,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from gui import theme as themes
+from gui.icons import icon, icon_pixmap, icon_size
+from gui.layers import LayerState, moved
+from gui.theme import Theme
+from gui.widgets import clear_layout, label, rule
+from gui.words import Words
+from imagery.damage.legend import CLASSES, GRADES, ROAD_STATES, Entry
+
+_ROW_PX = 42
+_LEGENDS: tuple[tuple[str, str, tuple[Entry, ...]], ...] = (
+    ("classes", "layer_classes", CLASSES[1:]),
+    ("buildings", "legend_buildings", GRADES[1:]),
+    ("roads", "legend_roads", ROAD_STATES[1:]),
+)
+
+
+class LayerPanel(QFrame):
+    """Shows layer states and says how a person changes them."""
+
+    changed = pyqtSignal(tuple)  # tuple[LayerState, ...]
+
+    def __init__(self, theme: Theme, words: Words, parent: QWidget | None = None):
+        super().__init__(parent, objectName="card")
+        self._theme, self._words = theme, words
+        self._states: tuple[LayerState, ...] = ()
+        self._keys: frozenset[str] = frozenset()
+        layout = QVBoxLayout(self)
+        layout.setSizeConstraint(QLayout.SizeConstraint.SetFixedSize)  # it is as high as it needs to be
+        pad = theme.sizes.pad
+        layout.setContentsMargins(pad, 12, pad - 4, pad)
+        layout.setSpacing(6)
+        head = label(words("layers"), "heading")
+        head.setToolTip(words("drag_hint"))
+        layout.addWidget(head)
+        self.list = _List()
+        self.list.setFixedWidth(theme.sizes.layers - 2 * pad)
+        self.list.reordered.connect(self._on_reordered)
+        layout.addWidget(self.list)
+        self._legend = QVBoxLayout()
+        self._legend.setSpacing(6)
+        layout.addLayout(self._legend)
+
+    @property
+    def states(self) -> tuple[LayerState, ...]:
+        """As shown, bottom first."""
+        return self._states
+
+    def show_states(self, states: tuple[LayerState, ...], keys: frozenset[str]) -> None:
+        """Show the layers `keys` that the mission has; the topmost layer stands first."""
+        if states == self._states and keys == self._keys:
+            return
+        rebuild = keys != self._keys or [s.key for s in states] != [s.key for s in self._states]
+        self._states, self._keys = states, keys
+        if rebuild:
+            self.list.clear()
+            for state in reversed([s for s in states if s.key in keys]):
+                self._add(state)
+            self.list.setFixedHeight(max(self.list.count(), 1) * _ROW_PX + 2)
+        for number in range(self.list.count()):
+            row = self.list.row_widget(number)
+            row.show_state(next(s for s in states if s.key == row.key))
+        self._show_legend()
+
+    def _add(self, state: LayerState) -> None:
+        item = QListWidgetItem()
+        item.setSizeHint(QSize(10, _ROW_PX))
+        item.setData(Qt.ItemDataRole.UserRole, state.key)
+        item.setData(Qt.ItemDataRole.AccessibleTextRole, self._words(f"layer_{state.key}"))
+        self.list.addItem(item)
+        row = LayerRow(state.key, self._words(f"layer_{state.key}"), self._words("opacity"), self._theme)
+        row.edited.connect(self._on_edited)
+        self.list.setItemWidget(item, row)
+
+    def _on_edited(self, key: str, shown: bool, opacity: float) -> None:
+        self._emit(
+            tuple(replace(s, shown=shown, opacity=opacity) if s.key == key else s for s in self._states)
+        )
+
+    def _on_reordered(self, top_first: list[str]) -> None:
+        states = moved(self._states, list(reversed(top_first)))
+        self._states = ()  # the list lost its row widgets: build anew
+        self._emit(states)
+
+    def _emit(self, states: tuple[LayerState, ...]) -> None:
+        self.show_states(states, self._keys)
+        self.changed.emit(states)
+
+    def _show_legend(self) -> None:
+        clear_layout(self._legend)
+        shown = {s.key for s in self._states if s.shown and s.key in self._keys}
+        for key, title, entries in _LEGENDS:
+            if key in shown:
+                self._legend.addWidget(Legend(self._words(title), entries, self._theme, self._words))
+
+
+class LayerRow(QWidget):
+    """One layer: a switch, its name, how strong."""
+
+    edited = pyqtSignal(str, bool, float)
+
+    def __init__(self, key: str, name: str, opacity_word: str, theme: Theme):
+        super().__init__()
+        self.key = key
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 4, 0)
+        layout.setSpacing(4)
+        self.eye = QToolButton(objectName="plain")
+        self.eye.setCheckable(True)
+        self.eye.setFixedSize(40, 40)
+        made = icon("eye_off", theme.colour("ink_soft"))
+        on = icon("eye", theme.colour("accent"))
+        for size in on.availableSizes():
+            made.addPixmap(on.pixmap(size), made.Mode.Normal, made.State.On)
+        self.eye.setIcon(made)
+        self.eye.setIconSize(icon_size(22))
+        self.eye.setAccessibleName(name)
+        self.name = QLabel(name)
+        self.slider = QSlider(Qt.Orientation.Horizontal)
+        self.slider.setRange(10, 100)
+        self.slider.setFixedWidth(76)
+        self.slider.setAccessibleName(f"{name}: {opacity_word}")
+        self.slider.setToolTip(opacity_word)
+        grip = QLabel()
+        grip.setPixmap(icon_pixmap("grip", theme.colour("line").darker(115), 18, 2.0, 2.4))
+        layout.addWidget(self.eye)
+        layout.addWidget(self.name, 1)
+        layout.addWidget(self.slider)
+        layout.addWidget(grip)
+        self.eye.toggled.connect(self._edit)
+        self.slider.valueChanged.connect(self._edit)
+
+    def show_state(self, state: LayerState) -> None:
+        """Show without saying that a person changed it."""
+        for widget in (self.eye, self.slider):
+            widget.blockSignals(True)
+        self.eye.setChecked(state.shown)
+        self.slider.setValue(round(state.opacity * 100))
+        for widget in (self.eye, self.slider):
+            widget.blockSignals(False)
+        self.slider.setVisible(state.shown)
+        self.name.setObjectName("" if state.shown else "soft")
+        self.name.setStyleSheet("" if state.shown else f"color: {themes.DAYLIGHT.colours.ink_soft};")
+
+    def _edit(self) -> None:
+        self.edited.emit(self.key, self.eye.isChecked(), self.slider.value() / 100)
+
+
+class _List(QListWidget):
+    """A list whose rows can be dragged, or moved with Alt and the arrow keys."""
+
+    reordered = pyqtSignal(list)  # keys, top first
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setDragDropMode(QAbstractItemView.DragDropMode.InternalMove)
+        self.setDefaultDropAction(Qt.DropAction.MoveAction)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+
+    @property
+    def keys(self) -> list[str]:
+        """Top first."""
+        return [self.item(n).data(Qt.ItemDataRole.UserRole) for n in range(self.count())]
+
+    def row_widget(self, number: int) -> LayerRow:
+        """The widget of a row."""
+        row = self.itemWidget(self.item(number))
+        assert isinstance(row, LayerRow)
+        return row
+
+    def dropEvent(self, event: QDropEvent | None) -> None:  # noqa: N802
+        super().dropEvent(event)
+        self.reordered.emit(self.keys)
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802
+        step = {Qt.Key.Key_Up: -1, Qt.Key.Key_Down: 1}.get(Qt.Key(event.key()) if event else Qt.Key.Key_0)
+        if event is None or step is None or event.modifiers() != Qt.KeyboardModifier.AltModifier:
+            super().keyPressEvent(event)
+            return
+        keys, row = self.keys, self.currentRow()
+        if 0 <= row + step < len(keys) and row >= 0:
+            keys.insert(row + step, keys.pop(row))
+            self.reordered.emit(keys)
+            self.setCurrentRow(row + step)
+
+
+class Legend(QWidget):
+    """Colours with their names, two columns."""
+
+    def __init__(self, title: str, entries: tuple[Entry, ...], theme: Theme, words: Words):
+        super().__init__()
+        layout = QGridLayout(self)
+        layout.setContentsMargins(0, 0, 4, 0)
+        layout.setHorizontalSpacing(8)
+        layout.setVerticalSpacing(5)
+        layout.addWidget(rule(), 0, 0, 1, 4)
+        layout.addWidget(label(title, "small"), 1, 0, 1, 4)
+        rows = (len(entries) + 1) // 2
+        for number, entry in enumerate(entries):
+            row, column = 2 + number % rows, 2 * (number // rows)
+            swatch = QFrame()
+            swatch.setFixedSize(16, 16)
+            swatch.setStyleSheet(f"background: {entry.hex_colour}; border-radius: 3px;")
+            layout.addWidget(swatch, row, column)
+            layout.addWidget(label(entry.name(words.language)), row, column + 1)
+        layout.setColumnStretch(1, 1)
+        layout.setColumnStretch(3, 1)
