@@ -5,6 +5,7 @@ MissionError              (plans)
     ├── SettingsError     settings with which no vehicle can be simulated
     ├── ListenError       an address that cannot be understood or opened
     ├── ScenarioError     a scenario file that cannot be read
+    ├── SitlError         a real autopilot's simulator that ended by itself
     ├── WorldError        a world folder that cannot be made or read
     └── PhotoError        a photo that cannot be rendered or written
 """
@@ -34,3 +35,7 @@ class WorldError(SimError):
 
 class PhotoError(SimError):
     """A photo that cannot be rendered or written."""
+
+
+class SitlError(SimError):
+    """A real autopilot's simulator that could not go on."""

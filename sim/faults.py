@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -48,6 +48,24 @@ class Fault:
             raise ScenarioError(
                 f"fault {self.kind}: since must be start, armed or takeoff, not {self.since!r}"
             )
+
+    def check_numbers(self, given: Set[str]) -> None:
+        """Raise ScenarioError unless the numbers named in `given` are those that this kind of fault asks for
+        (in a file a number without effect is a mistake)."""
+        counts = _NUMBERS[self.kind]
+        idle = sorted((given & _ALL_NUMBERS) - counts)
+        if idle:
+            takes = f"it takes {', '.join(sorted(counts))}" if counts else "it takes no numbers but times"
+            raise ScenarioError(f"{self.kind}: {', '.join(idle)} has no effect; {takes}")
+        if counts and not given & counts:
+            raise ScenarioError(f"{self.kind}: give at least one of {', '.join(sorted(counts))}")
+
+    def __str__(self) -> str:
+        """The fault in words, for logs: kind, numbers that count, duration."""
+        numbers = [f"{name} {getattr(self, name):g}" for name in sorted(_NUMBERS[self.kind])]
+        whom = [f"vehicle {self.vehicle}"] if self.vehicle else []
+        lasts = [f"for {self.duration_s:g} s"] if self.duration_s > 0 else []
+        return ", ".join([self.kind.replace("_", " "), *numbers, *lasts, *whom])
 
 
 class Cuttable(Protocol):
@@ -106,16 +124,32 @@ _ON_VEHICLE: dict[str, Callable[[Fault, Vehicle, bool], None]] = {
     "motor_weak": _motor_weak,
 }
 _KINDS = (*_ON_VEHICLE, "link_cut")
+_NUMBERS: dict[str, frozenset[str]] = {
+    **{kind: frozenset() for kind in _KINDS},
+    "gps_jump": frozenset({"east_m", "north_m", "up_m"}),
+    "battery_sag": frozenset({"ohm", "charge_share"}),
+    "wind_step": frozenset({"wind_mps", "from_deg", "gust_mps"}),
+    "motor_weak": frozenset({"thrust_share"}),
+}
+_ALL_NUMBERS = frozenset().union(*_NUMBERS.values())
 
 
 class FaultTimeline:
     """Starts and ends the faults of one vehicle. Call `update` after each step."""
 
-    def __init__(self, faults: Sequence[Fault], vehicle: Vehicle, links: Sequence[Cuttable] = ()) -> None:
+    def __init__(
+        self,
+        faults: Sequence[Fault],
+        vehicle: Vehicle,
+        links: Sequence[Cuttable] = (),
+        on_change: Callable[[Fault, bool], None] | None = None,
+    ) -> None:
+        """`on_change` is told of each fault as it begins (True) and ends (False)."""
         self._waiting = [f for f in faults if f.vehicle in (0, vehicle.sysid)]
         self._running: list[tuple[float, Fault]] = []
         self._vehicle, self._links = vehicle, links
         self._began: dict[str, float] = {"start": 0.0}
+        self._on_change = on_change
 
     def update(self) -> None:
         """Apply what is due and lift what is over."""
@@ -144,3 +178,5 @@ class FaultTimeline:
                 link.cut = on
         else:
             _ON_VEHICLE[fault.kind](fault, self._vehicle, on)
+        if self._on_change is not None:
+            self._on_change(fault, on)

@@ -21,6 +21,7 @@ from plans.cameras import Camera
 from plans.frames import GeoPoint, LocalFrame, Pose
 from sim.autopilot.core import Shot, Vehicle, VehicleSetup
 from sim.autopilot.mavlink import Channel, Face
+from sim.autopilot.params import problem_with
 from sim.battery import BatteryPack
 from sim.dynamics import STEP_S, Weather
 from sim.errors import SettingsError
@@ -29,6 +30,7 @@ from sim.links import Link, open_link, parse_address
 from sim.place import FlatGround, Place, place_of_world
 from sim.radio import Radio, RadioSettings
 from sim.sensors import find_gnss
+from sim.watcher import FlightSummary, News, Watcher
 
 STEPS_PER_POLL = 5
 """At most this many steps between two looks at the sockets: 0.1 simulated seconds."""
@@ -77,6 +79,11 @@ class SimSettings:
         for url in self.listen:
             parse_address(url)
         find_gnss(self.gnss)
+        if not 0.0 < self.charge_share <= 1.0:
+            raise SettingsError(f"a battery {self.charge_share:.0%} full is not possible; take 1 to 100 %")
+        for name, value in self.params:
+            if problem := problem_with(name, value):
+                raise SettingsError(f"parameter {problem}")
 
 
 def make_vehicles(settings: SimSettings) -> tuple[Place, list[Vehicle]]:
@@ -231,35 +238,43 @@ def serve(
     settings: SimSettings,
     on_ready: Callable[[tuple[str, ...]], None] | None = None,
     stop_event: threading.Event | None = None,
-) -> None:
-    """Simulate until `stop_event` is set (for ever without one), then finish the photos and return.
+    on_news: Callable[[News], None] | None = None,
+) -> tuple[FlightSummary, ...]:
+    """Simulate until `stop_event` is set (for ever without one), then finish the photos and return what each
+    vehicle did.
 
-    `on_ready` gets the addresses at which a station connects, with real ports where 0 was asked for.
+    `on_ready` gets the addresses at which a station connects, with real ports where 0 was asked for;
+    `on_news` whatever happens to a vehicle: faults, arming, modes, its texts.
     Raises SimError for settings, worlds and addresses that do not work.
     """
     _, vehicles = make_vehicles(settings)
-    faces = [Face(vehicle) for vehicle in vehicles]
+    watchers = [Watcher(vehicle, on_news) for vehicle in vehicles]
+    faces = [Face(vehicle, watcher.hear) for vehicle, watcher in zip(vehicles, watchers, strict=True)]
     desk = _PhotoDesk(settings) if settings.photos_dir is not None else None
     ports: list[_Port] = []
     try:
         for url in settings.listen:
             ports.append(_Port(open_link(url), faces, settings.radio, f"{settings.seed} {url}"))
         radios = [radio for port in ports for radio in (port.up, port.down)]
-        timelines = [FaultTimeline(settings.faults, vehicle, radios) for vehicle in vehicles]
+        timelines = [
+            FaultTimeline(settings.faults, vehicle, radios, watcher.on_fault)
+            for vehicle, watcher in zip(vehicles, watchers, strict=True)
+        ]
         if on_ready is not None:
             on_ready(tuple(port.link.connect_url() for port in ports))
-        _run(settings.speedup, faces, timelines, ports, desk, stop_event or threading.Event())
+        crew = list(zip(faces, timelines, watchers, strict=True))
+        _run(settings.speedup, crew, ports, desk, stop_event or threading.Event())
     finally:
         for port in ports:
             port.link.close()
         if desk is not None:
             desk.close()
+    return tuple(watcher.summary() for watcher in watchers)
 
 
 def _run(
     speedup: float,
-    faces: list[Face],
-    timelines: list[FaultTimeline],
+    crew: list[tuple[Face, FaultTimeline, Watcher]],
     ports: list[_Port],
     desk: _PhotoDesk | None,
     stop_event: threading.Event,
@@ -273,9 +288,10 @@ def _run(
             due = steps + 1
         for _ in range(min(due - steps, STEPS_PER_POLL)):
             steps += 1
-            for face, timeline in zip(faces, timelines, strict=True):
+            for face, timeline, watcher in crew:
                 face.step()
                 timeline.update()
+                watcher.update()
                 if face.shots:
                     _hand_over(face, desk)
         for port in ports:

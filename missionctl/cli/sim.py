@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from missionctl.cli.output import JsonFlag, give
-from missionctl.cli.values import lat_lon
+from missionctl.cli.values import ValueTypedError, lat_lon
 
 
 def register(app: typer.Typer) -> None:
@@ -18,7 +20,9 @@ def register(app: typer.Typer) -> None:
 
 
 def sim(
-    scenario: Annotated[Path | None, typer.Option(metavar="FILE", help="Weather and faults, TOML.")] = None,
+    scenario: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Weather and faults, TOML; or a name of `train list`.")
+    ] = None,
     home: Annotated[
         str, typer.Option(metavar="LAT,LON,ALT", help="Where it stands (default: the world's launch).")
     ] = "",
@@ -35,15 +39,42 @@ def sim(
         Path | None, typer.Option(metavar="DIR", help="Where the camera writes its photos.")
     ] = None,
     camera: Annotated[str, typer.Option(metavar="NAME", help="The camera under it.")] = "Simulated 6 MP",
-    gnss: Annotated[str, typer.Option(help="rtk (2 cm) or standard (metres).")] = "rtk",
+    gnss: Annotated[
+        str | None, typer.Option(help="rtk (2 cm, the default) or standard (metres); before the scenario's.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same flight.")] = 0,
+    autopilot: Annotated[
+        str, typer.Option(metavar="NAME", help="builtin, or ardupilot or px4 with its own simulator.")
+    ] = "builtin",
+    binary: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="That simulator: arducopter, or bin/px4 of a build.")
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Simulate vehicles that speak MAVLink as an ArduCopter does. Ends on Ctrl-C, its photos written."""
+    from dataclasses import replace
+
     from plans.cameras import find_camera
-    from sim.scenario import read_scenario
+    from sim.scenario import find_scenario, read_scenario
     from sim.server import SimSettings, serve
 
+    stop = stop_on_signals()
+
+    def ready(addresses: tuple[str, ...]) -> None:
+        say_ready(addresses, as_json)
+
+    if autopilot != "builtin":
+        idle: dict[str, object] = {
+            "--scenario": scenario,
+            "--listen": listen,
+            "--photos": photos,
+            "--gnss": gnss,
+        }
+        idle["--vehicles"] = vehicles if vehicles != 1 else None
+        _run_real(autopilot, binary, home, world, speedup, idle, ready, stop)
+        return
+    if binary is not None:
+        raise ValueTypedError("--binary is for --autopilot ardupilot or px4")
     settings = SimSettings(
         home=lat_lon(home, "--home") if home else None,
         listen=tuple(listen) if listen else ("tcpin:127.0.0.1:5760",),
@@ -53,19 +84,52 @@ def sim(
         photos_dir=photos,
         camera=find_camera(camera) if photos else None,
         seed=seed,
-        gnss=gnss,
     )
     if scenario:
-        settings = read_scenario(scenario).apply(settings)
+        settings = read_scenario(find_scenario(str(scenario))).apply(settings)
+    if gnss:
+        settings = replace(settings, gnss=gnss)
+    serve(settings, ready, stop)
+
+
+def stop_on_signals() -> threading.Event:
+    """An event that Ctrl-C and SIGTERM set."""
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
+    return stop
 
-    def ready(addresses: tuple[str, ...]) -> None:
-        connect = ", ".join(addresses)
-        give({"ready": True, "connect": list(addresses)}, as_json, f"ready: connect to {connect}")
-        import sys
 
-        sys.stdout.flush()
+def say_ready(addresses: tuple[str, ...], as_json: bool) -> None:
+    """The line that others wait for before they connect."""
+    connect = ", ".join(addresses)
+    give({"ready": True, "connect": list(addresses)}, as_json, f"ready: connect to {connect}")
+    sys.stdout.flush()
 
-    serve(settings, ready, stop)
+
+def _run_real(
+    autopilot: str,
+    binary: Path | None,
+    home: str,
+    world: Path | None,
+    speedup: float,
+    idle: dict[str, object],
+    ready: Callable[[tuple[str, ...]], None],
+    stop: threading.Event,
+) -> None:
+    """A real autopilot's own simulator; options that it would not obey are refused."""
+    from sim.real_sitl import SitlSettings, run_sitl
+    from sim.world import load_world
+
+    given = [name for name, value in idle.items() if value is not None]
+    if given:
+        raise ValueTypedError(f"{', '.join(given)}: not with --autopilot {autopilot}, which has its own")
+    if binary is None:
+        raise ValueTypedError(f"--autopilot {autopilot} needs its simulator: give --binary PATH")
+    if home:
+        place = lat_lon(home, "--home")
+    elif world is not None:
+        place = load_world(world).launch
+    else:
+        raise ValueTypedError("where does it stand? give --home LAT,LON,ALT or --world DIR")
+    run_sitl(SitlSettings(autopilot, binary, place, speedup), ready, stop)

@@ -12,7 +12,7 @@ from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from flight.wire import AUTOPILOT_COMPONENT, Encoder, Message
 from sim.autopilot import commands, telemetry
-from sim.autopilot.core import HomeSet, Shot, Text, Vehicle
+from sim.autopilot.core import Event, HomeSet, Shot, Text, Vehicle
 from sim.autopilot.exchange import Exchange
 from sim.autopilot.modes import Mode, mode_of
 from sim.autopilot.params import PARAMETERS
@@ -145,8 +145,10 @@ class Channel:
 class Face:
     """A vehicle and all its channels. `step` advances it and tells every channel what happened."""
 
-    def __init__(self, vehicle: Vehicle) -> None:
+    def __init__(self, vehicle: Vehicle, on_event: Callable[[Event], None] | None = None) -> None:
+        """`on_event` is told of every event of the vehicle, before the channels are."""
         self.vehicle = vehicle
+        self._on_event = on_event
         self.channels: list[Channel] = []
         self.shots: list[Shot] = []
         """Photos not yet fetched; whoever owns the face empties it."""
@@ -176,6 +178,8 @@ class Face:
     def _tell_events(self) -> None:
         events, self.vehicle.events = self.vehicle.events, []
         for event in events:
+            if self._on_event is not None:
+                self._on_event(event)
             if isinstance(event, Text):
                 self._texts += 1
                 for channel in self.channels:

@@ -6,6 +6,7 @@ whatever their type, as ArduPilot does it.
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 
 INT8, INT16, INT32, REAL32 = 2, 4, 6, 9
@@ -96,6 +97,21 @@ def _read_table() -> dict[str, ParamInfo]:
 
 PARAMETERS = _read_table()
 """Every parameter by name, in the order in which the vehicle lists them."""
+
+
+def problem_with(name: str, value: float) -> str | None:
+    """What is wrong with setting a parameter to this before the flight, or None."""
+    info = PARAMETERS.get(name)
+    if info is None:
+        near = difflib.get_close_matches(name.upper(), PARAMETERS, 3)
+        return f"{name} is not a parameter of this vehicle" + (
+            f"; near it: {', '.join(near)}" if near else ""
+        )
+    if info.read_only:
+        return f"{name} states a fact about this vehicle and cannot be set"
+    if not info.low <= value <= info.high:
+        return f"{name} = {value:g} is out of its range {info.low:g} to {info.high:g}"
+    return None
 
 
 class Params:

@@ -1,0 +1,256 @@
+"""Scenario files: weather, receiver, radio, battery and the faults to come, as TOML.
+
+    name = "Link lost over the river"
+    about = "The radio is cut for a minute; the vehicle comes home by itself."
+    start = 2026-07-01T02:00:00Z          # simulated time at power-up; without it, now
+    gnss = "standard"                     # or "rtk"
+
+    [weather]
+    wind_mps = 7.0
+    from_deg = 250.0
+    gust_mps = 1.5
+
+    [radio]                               # the same both ways; times in simulated seconds
+    loss = 0.05
+    latency_s = 0.2
+    jitter_s = 0.1
+    bytes_per_s = 5700.0
+
+    [battery]
+    charge_share = 0.8
+    capacity_mah = 10000.0
+
+    [params]                              # ArduPilot's names
+    FS_GCS_ENABLE = 1
+
+    [[faults]]                            # see sim.faults.Fault
+    kind = "link_cut"
+    at_s = 60
+    since = "takeoff"
+    duration_s = 60
+
+What a scenario does not say stays as it was set.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import tomllib
+from dataclasses import dataclass, replace
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from sim.autopilot.params import problem_with
+from sim.dynamics import Weather
+from sim.errors import ScenarioError, SettingsError
+from sim.faults import Fault
+from sim.radio import RadioSettings
+from sim.sensors import find_gnss
+from sim.server import SimSettings
+
+_Share = Annotated[float, Field(ge=0, le=1)]
+_Some = Annotated[float, Field(ge=0)]
+_Degrees = Annotated[float, Field(ge=-360, le=360)]
+_Metres = Annotated[float, Field(ge=-10_000, le=10_000)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class _Weather(_Strict):
+    wind_mps: Annotated[float, Field(ge=0, le=40)] = 0.0
+    from_deg: _Degrees = 0.0
+    gust_mps: Annotated[float, Field(ge=0, le=15)] = 0.0
+
+
+class _Radio(_Strict):
+    loss: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    latency_s: Annotated[float, Field(ge=0, le=30)] = 0.0
+    jitter_s: Annotated[float, Field(ge=0, le=30)] = 0.0
+    bytes_per_s: _Some = 0.0
+
+
+class _Battery(_Strict):
+    charge_share: Annotated[float, Field(gt=0, le=1)] | None = None
+    capacity_mah: Annotated[float, Field(ge=500, le=100_000)] | None = None
+
+
+class _Fault(_Strict):
+    kind: str
+    at_s: _Some
+    since: str = "start"
+    duration_s: _Some = 0.0
+    vehicle: Annotated[int, Field(ge=0, le=50)] = 0
+    east_m: _Metres | None = None
+    north_m: _Metres | None = None
+    up_m: _Metres | None = None
+    ohm: Annotated[float, Field(ge=0, le=10)] | None = None
+    charge_share: _Share | None = None
+    wind_mps: Annotated[float, Field(ge=0, le=40)] | None = None
+    from_deg: _Degrees | None = None
+    gust_mps: Annotated[float, Field(ge=0, le=15)] | None = None
+    thrust_share: _Share | None = None
+
+
+class _File(_Strict):
+    name: Annotated[str, Field(min_length=1, max_length=80)]
+    about: str = ""
+    start: dt.datetime | None = None
+    gnss: str | None = None
+    weather: _Weather | None = None
+    radio: _Radio | None = None
+    battery: _Battery = Field(default_factory=_Battery)
+    params: dict[str, float] = Field(default_factory=dict)
+    faults: list[_Fault] = Field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What a scenario file says. None is "as it was set"."""
+
+    name: str
+    about: str = ""
+    start_utc: dt.datetime | None = None
+    gnss: str | None = None
+    weather: Weather | None = None
+    radio: RadioSettings | None = None
+    charge_share: float | None = None
+    capacity_mah: float | None = None
+    params: tuple[tuple[str, float], ...] = ()
+    faults: tuple[Fault, ...] = ()
+
+    def apply(self, settings: SimSettings) -> SimSettings:
+        """The settings with all that this scenario says; its faults and parameters come after theirs.
+
+        Raises ScenarioError when a fault is meant for a vehicle that is not simulated.
+        """
+        for number, fault in enumerate(self.faults, 1):
+            if fault.vehicle > settings.vehicles:
+                raise ScenarioError(
+                    f"scenario {self.name!r}: fault {number} ({fault.kind}) is for vehicle {fault.vehicle}, "
+                    f"but {settings.vehicles} fly; give --vehicles {fault.vehicle} or more"
+                )
+        pack = settings.pack
+        if self.capacity_mah is not None:
+            pack = replace(pack, capacity_mah=self.capacity_mah)
+        return replace(
+            settings,
+            gnss=self.gnss or settings.gnss,
+            weather=self.weather or settings.weather,
+            radio=self.radio or settings.radio,
+            pack=pack,
+            charge_share=settings.charge_share if self.charge_share is None else self.charge_share,
+            faults=settings.faults + self.faults,
+            params=settings.params + self.params,
+            start_utc=self.start_utc or settings.start_utc,
+        )
+
+
+def read_scenario(path: Path) -> Scenario:
+    """Read a scenario file. Raises ScenarioError that names the file, the entry and what is wrong with it."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise ScenarioError(f"{path}: cannot be read ({error.strerror}); name a scenario file") from error
+    except UnicodeDecodeError as error:
+        raise ScenarioError(f"{path}: is no text file; name a scenario file (TOML)") from error
+    return parse_scenario(text, str(path))
+
+
+def parse_scenario(text: str, source: str) -> Scenario:
+    """A scenario from its TOML text; `source` is named in errors (ScenarioError)."""
+    try:
+        entries: dict[str, Any] = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ScenarioError(f"{source}: is not valid TOML: {error}") from error
+    try:
+        file = _File.model_validate(entries)
+    except ValidationError as error:
+        raise ScenarioError(f"{source}: {_first_problem(error)}") from error
+    try:
+        return _scenario_of(file)
+    except (ScenarioError, SettingsError) as error:
+        raise ScenarioError(f"{source}: {error}") from error
+
+
+def _scenario_of(file: _File) -> Scenario:
+    if file.start is not None and file.start.tzinfo is None:
+        raise ScenarioError("start: has no time zone; write for example 2026-07-01T02:00:00Z")
+    if file.gnss is not None:
+        find_gnss(file.gnss)
+    for name, value in file.params.items():
+        if problem := problem_with(name, value):
+            raise ScenarioError(f"params: {problem}")
+    return Scenario(
+        name=file.name,
+        about=file.about.strip(),
+        start_utc=file.start.astimezone(dt.UTC) if file.start else None,
+        gnss=file.gnss,
+        weather=Weather(**file.weather.model_dump()) if file.weather else None,
+        radio=RadioSettings(**file.radio.model_dump()) if file.radio else None,
+        charge_share=file.battery.charge_share,
+        capacity_mah=file.battery.capacity_mah,
+        params=tuple(file.params.items()),
+        faults=tuple(_fault_of(entry, number) for number, entry in enumerate(file.faults, 1)),
+    )
+
+
+def _fault_of(entry: _Fault, number: int) -> Fault:
+    given = entry.model_dump(exclude_none=True)
+    try:
+        fault = Fault(**given)
+        fault.check_numbers(set(given))
+    except ScenarioError as error:
+        raise ScenarioError(f"fault {number}: {error}") from error
+    return fault
+
+
+def _first_problem(error: ValidationError) -> str:
+    """The first thing that pydantic found, with the place in the file as a person would name it."""
+    found = error.errors()[0]
+    place = ""
+    for part in found["loc"]:
+        if isinstance(part, int):
+            place += f" {part + 1}"
+        else:
+            place += f".{part}" if place else str(part)
+    if found["type"] == "extra_forbidden":
+        parts: dict[Any, type[BaseModel]] = {
+            "weather": _Weather,
+            "radio": _Radio,
+            "battery": _Battery,
+            "faults": _Fault,
+        }
+        model = parts[found["loc"][0]] if len(found["loc"]) > 1 else _File
+        return f"{place}: is not known; take {', '.join(model.model_fields)}"
+    if found["type"] == "missing":
+        return f"{place}: is missing; add it"
+    value = found["input"]
+    shown = f" (it is {value!r})" if isinstance(value, str | int | float) else ""
+    message = found["msg"]
+    return f"{place}: {message[0].lower()}{message[1:]}{shown}"
+
+
+def packaged_scenarios() -> dict[str, Path]:
+    """The scenarios that come with the program, by the name of their file without .toml."""
+    folder = Path(str(resources.files("sim").joinpath("scenarios")))
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def find_scenario(name: str, folders: tuple[Path, ...] = ()) -> Path:
+    """The file of a scenario: a path, or a name among the files in `folders` and those that are packaged.
+
+    Raises ScenarioError that lists the known names.
+    """
+    if name.endswith(".toml") or Path(name).is_file():
+        return Path(name)
+    known = packaged_scenarios()
+    for folder in folders:
+        known.update({path.stem: path for path in sorted(folder.glob("*.toml"))})
+    if name not in known:
+        raise ScenarioError(f"scenario {name!r} is not known; take a file, or one of: {', '.join(known)}")
+    return known[name]

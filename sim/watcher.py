@@ -1,0 +1,133 @@
+"""What a trainer sees of a simulated vehicle: the news as they happen, and the flight in numbers.
+
+All from the truth, which no station has.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sim.autopilot.core import SLOW_EVERY, Event, Shot, Text, Vehicle
+from sim.dynamics import STEP_S
+from sim.faults import Fault
+
+
+@dataclass(frozen=True)
+class News:
+    """Something happened. `kind` is fault, fault_over, mode, armed, disarmed, airborne, down or text."""
+
+    time_s: float
+    """Simulated seconds since power-up."""
+    sysid: int
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True)
+class FlightSummary:
+    """A vehicle's time in numbers, from power-up to the end of the simulation."""
+
+    sysid: int
+    time_s: float
+    flight_s: float
+    """In the air."""
+    distance_m: float
+    """Flown over ground."""
+    max_height_m: float
+    """Greatest height above the ground below."""
+    min_height_m: float | None
+    """Least height above the ground below, more than 60 m from the launch point; None if it never was."""
+    max_touchdown_mps: float
+    """Sink rate at the hardest touchdown."""
+    charge_share: float
+    photos_announced: int
+    photos_lost: int
+    """Announced but not on the card."""
+    away_m: float
+    """Distance from the launch point at the end."""
+    armed: bool
+    airborne: bool
+
+
+_NEAR_LAUNCH_M = 60.0
+
+
+class Watcher:
+    """Watches one vehicle. `hear` takes its events, `on_fault` its faults; call `update` after each step."""
+
+    def __init__(self, vehicle: Vehicle, on_news: Callable[[News], None] | None = None) -> None:
+        self._vehicle, self._on_news = vehicle, on_news
+        body = vehicle.body
+        self._launch = self._last = (body.east_m, body.north_m)
+        self._mode, self._armed, self._airborne = vehicle.mode, vehicle.armed, False
+        self._flight_s = self._distance_m = self._max_height_m = self._touchdown_mps = 0.0
+        self._min_height_m = math.inf
+        self._photos = self._lost = 0
+
+    def _tell(self, kind: str, text: str) -> None:
+        if self._on_news is not None:
+            self._on_news(News(self._vehicle.time_s, self._vehicle.sysid, kind, text))
+
+    def hear(self, event: Event) -> None:
+        """Take an event of the vehicle."""
+        if isinstance(event, Text):
+            self._tell("text", event.text)
+        elif isinstance(event, Shot):
+            self._photos += 1
+            self._lost += not event.captured
+
+    def on_fault(self, fault: Fault, begins: bool) -> None:
+        """A fault has begun or is over."""
+        self._tell("fault" if begins else "fault_over", str(fault))
+
+    def update(self) -> None:
+        """Look at the vehicle, ten times a simulated second."""
+        vehicle = self._vehicle
+        if vehicle.steps % SLOW_EVERY:
+            return
+        if vehicle.mode is not self._mode:
+            self._mode = vehicle.mode
+            self._tell("mode", vehicle.mode.name)
+        if vehicle.armed is not self._armed:
+            self._armed = vehicle.armed
+            self._tell("armed" if vehicle.armed else "disarmed", vehicle.mode.name)
+        body = vehicle.body
+        airborne = not body.on_ground
+        if airborne:
+            self._fly()
+        if airborne is not self._airborne:
+            self._airborne = airborne
+            if not airborne:
+                self._touchdown_mps = max(self._touchdown_mps, body.impact_mps)
+            self._tell("airborne" if airborne else "down", "" if airborne else f"{body.impact_mps:.1f} m/s")
+        self._last = body.east_m, body.north_m
+
+    def _fly(self) -> None:
+        body = self._vehicle.body
+        height = body.up_m - self._vehicle.ground_m
+        self._flight_s += SLOW_EVERY * STEP_S
+        self._distance_m += math.dist(self._last, (body.east_m, body.north_m))
+        self._max_height_m = max(self._max_height_m, height)
+        if math.dist(self._launch, (body.east_m, body.north_m)) > _NEAR_LAUNCH_M:
+            self._min_height_m = min(self._min_height_m, height)
+
+    def summary(self) -> FlightSummary:
+        """The numbers so far."""
+        vehicle, body = self._vehicle, self._vehicle.body
+        return FlightSummary(
+            sysid=vehicle.sysid,
+            time_s=vehicle.time_s,
+            flight_s=self._flight_s,
+            distance_m=self._distance_m,
+            max_height_m=self._max_height_m,
+            min_height_m=self._min_height_m if math.isfinite(self._min_height_m) else None,
+            max_touchdown_mps=self._touchdown_mps,
+            charge_share=vehicle.battery.charge_share,
+            photos_announced=self._photos,
+            photos_lost=self._lost,
+            away_m=math.dist(self._launch, (body.east_m, body.north_m)),
+            armed=vehicle.armed,
+            airborne=not body.on_ground,
+        )
