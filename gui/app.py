@@ -35,6 +35,9 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="missionctl-gui", description="Drone missions and their maps.")
     parser.add_argument("folder", nargs="?", type=Path, metavar="DIR", help="mission folder to open")
+    parser.add_argument(
+        "--connect", metavar="URL", help="listen for vehicles there, such as udp:0.0.0.0:14550"
+    )
     parser.add_argument("--view", choices=VIEWS, default="plan", help="workspace to begin with")
     parser.add_argument("--lang", choices=LANGUAGES, default="en", help="language of the screen")
     parser.add_argument("--screenshot", type=Path, metavar="FILE.png", help="save a picture and leave")
@@ -53,6 +56,8 @@ def run(args: argparse.Namespace) -> int:
     window = MissionWindow(folder, themes.DAYLIGHT, words, args.view)
     window.resize(*size)
     window.show()
+    if args.connect:
+        window.live.open(args.connect)
     if args.screenshot:
         shot = _Screenshot(window, args.screenshot)
         app.exec()

@@ -38,7 +38,7 @@ class MapView(QWidget):
         self._items: dict[str, QGraphicsItem] = {}
         self._sources: dict[str, RasterSource] = {}
         self._states: tuple[LayerState, ...] = ()
-        self._free_right_px = 0
+        self._free_right_px, self._free_top_px = 0, 0
         self._bounds: QRectF | None = None
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -92,6 +92,11 @@ class MapView(QWidget):
         """Room at the right edge that something covers."""
         self._free_right_px = pixels
         self._place_overlays()
+        self._set_home()
+
+    def set_free_top(self, pixels: int) -> None:
+        """Room at the top edge that something covers."""
+        self._free_top_px = pixels
         self._set_home()
 
     @property
@@ -149,7 +154,7 @@ class MapView(QWidget):
 
     def _set_home(self) -> None:
         if self._bounds is not None:
-            self.canvas.set_home(self._bounds, (24, 24, self._free_right_px + 24, 64))
+            self.canvas.set_home(self._bounds, (24, 24 + self._free_top_px, self._free_right_px + 24, 64))
 
     # ------------------------------------------------------------------ overlays
 

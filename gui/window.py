@@ -22,8 +22,11 @@ from gui.folder_watch import FolderWatch
 from gui.icons import icon, icon_size
 from gui.layer_panel import LayerPanel
 from gui.layers import LayerState, states_for
+from gui.live import LiveLink
+from gui.live_control import LiveControl
 from gui.map_view import MapView
 from gui.panels.damage import DamagePanel
+from gui.panels.fly import FlyPanel
 from gui.panels.mapping import MapPanel
 from gui.panels.plan import PlanPanel
 from gui.snapshot import Snapshot
@@ -31,7 +34,7 @@ from gui.theme import Theme
 from gui.widgets import label, rule
 from gui.words import Words
 
-VIEWS = ("plan", "map", "damage")
+VIEWS = ("plan", "fly", "map", "damage", "train")
 
 
 class MissionWindow(QMainWindow):
@@ -39,7 +42,9 @@ class MissionWindow(QMainWindow):
 
     open_wanted = pyqtSignal()
 
-    def __init__(self, path: Path, theme: Theme, words: Words, view: str = "plan"):
+    def __init__(
+        self, path: Path, theme: Theme, words: Words, view: str = "plan", link: LiveLink | None = None
+    ):
         super().__init__()
         self._theme, self._words = theme, words
         self.snapshot: Snapshot | None = None
@@ -48,6 +53,8 @@ class MissionWindow(QMainWindow):
         self.map = MapView(theme, words)
         self.map.fault.connect(self.show_fault)
         self._build()
+        self.live = LiveControl(link or LiveLink(), self.fly, self.map, theme, words, self)
+        self.live.trouble.connect(self.show_fault)
         self.setWindowTitle(f"{path.name} - {words('app')}")
         self._watch = FolderWatch(path, parent=self)
         self._watch.changed.connect(self._on_snapshot)
@@ -66,8 +73,10 @@ class MissionWindow(QMainWindow):
         row.setSpacing(0)
         self.side = Side(self._theme, self._words)
         self.side.open_wanted.connect(self.open_wanted)
+        self.fly = FlyPanel(self._theme, self._words)
         self.panels = {
             "plan": PlanPanel(self._theme, self._words),
+            "fly": self.fly,
             "map": MapPanel(self._theme, self._words),
             "damage": DamagePanel(self._theme, self._words),
         }
@@ -147,6 +156,7 @@ class MissionWindow(QMainWindow):
 
     def closeEvent(self, event: QCloseEvent | None) -> None:  # noqa: N802
         self._watch.close()
+        self.live.close()
         self.map.clear()
         super().closeEvent(event)
 

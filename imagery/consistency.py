@@ -13,7 +13,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from imagery.features import Features, PairMatches
+from imagery.features import Features
+from imagery.matching import PairMatches
 from imagery.photos import Block, Photo
 
 MAX_YAW_FAULT_SIGMAS = 6.0

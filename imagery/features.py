@@ -1,4 +1,4 @@
-"""Photos decoded small, their features, and matches between neighbours that geometry confirms."""
+"""Photos decoded small, and their features."""
 
 from __future__ import annotations
 
@@ -32,19 +32,16 @@ class FeatureRules:
     image_mpx: float = 1.4
     per_photo: int = 3000
     thumbnail_factor: int = 8
-    ratio: float = 0.8
-    epipolar_px: float = 1.5
-    min_matches: int = 16
-    seed: int = 0
 
 
 @dataclass(frozen=True)
 class Features:
     """Features of one photo.
 
-    `xy_px` (n, 2) are pixels of the full photo; `descriptors` (n, 128) uint8 RootSIFT; `sigma_px` is the
-    size of one pixel of the image they were found in, in full pixels; `thumbnail` (rows, cols, 3) uint8 BGR
-    is the photo reduced by `thumbnail_factor`; `sharpness` the variance of its Laplacian.
+    `xy_px` (n, 2) are pixels of the full photo, the strongest of each part of the photo first; `descriptors`
+    (n, 128) uint8 RootSIFT; `sigma_px` is the size of one pixel of the image they were found in, in full
+    pixels; `thumbnail` (rows, cols, 3) uint8 BGR is the photo reduced by `thumbnail_factor`; `sharpness` the
+    variance of its Laplacian.
     """
 
     xy_px: Float32
@@ -53,16 +50,6 @@ class Features:
     thumbnail: UInt8
     thumbnail_factor: int
     sharpness: float
-
-
-@dataclass(frozen=True)
-class PairMatches:
-    """Features of photo `first` and `second` that show the same ground: index arrays of one length."""
-
-    first: int
-    second: int
-    first_ids: npt.NDArray[np.int32]
-    second_ids: npt.NDArray[np.int32]
 
 
 def read_photo_bytes(path: Path) -> npt.NDArray[np.uint8]:
@@ -154,7 +141,9 @@ def _to_full(xy: Float32, shape: tuple[int, ...], width: int, height: int) -> Fl
 
 def _sift(grey: UInt8, count: int) -> tuple[Float32, UInt8]:
     """The strongest features, spread over the image: RootSIFT (Arandjelovic and Zisserman 2012)."""
-    keypoints, descriptors = cv2.SIFT.create(2 * count, contrastThreshold=0.02).detectAndCompute(grey, None)
+    keypoints, descriptors = cv2.SIFT.create(count + count // 2, contrastThreshold=0.02).detectAndCompute(
+        grey, None
+    )
     if descriptors is None or not len(keypoints):
         return np.zeros((0, 2), np.float32), np.zeros((0, 128), np.uint8)
     xy = np.array([k.pt for k in keypoints], np.float32)
@@ -166,47 +155,11 @@ def _sift(grey: UInt8, count: int) -> tuple[Float32, UInt8]:
 
 
 def _spread(xy: Float32, strength: npt.NDArray[np.float64], shape: tuple[int, ...], count: int) -> Any:
-    """Indices of up to `count` points, the strongest of each cell of a 16 x 12 grid in turn."""
+    """Indices of up to `count` points: the strongest of each cell of a 16 x 12 grid first, then the second
+    ones, and so on, so that any first part of them is strong and spread, too."""
     columns, rows = 16, 12
     cell = (xy[:, 1] * rows / shape[0]).astype(int) * columns + (xy[:, 0] * columns / shape[1]).astype(int)
     order = np.lexsort((-strength, cell))
     starts = np.r_[0, np.flatnonzero(np.diff(cell[order])) + 1]
     rank = np.arange(len(order)) - np.repeat(starts, np.diff(np.r_[starts, len(order)]))
-    return np.sort(order[np.lexsort((-strength[order], rank))[:count]])
-
-
-def match_pair(first: int, second: int, a: Features, b: Features, rules: FeatureRules) -> PairMatches | None:
-    """Matches of two photos that are mutual, distinct, and agree with one epipolar geometry; None if few."""
-    if min(len(a.xy_px), len(b.xy_px)) < rules.min_matches:
-        return None
-    ids_a, ids_b = _mutual_matches(a.descriptors, b.descriptors, rules.ratio)
-    if len(ids_a) < rules.min_matches:
-        return None
-    scale = max(a.sigma_px, b.sigma_px)
-    _, inliers = cv2.findFundamentalMat(
-        a.xy_px[ids_a], b.xy_px[ids_b], cv2.USAC_MAGSAC, rules.epipolar_px * scale, 0.999, 4000
-    )
-    if inliers is None:
-        return None
-    good = inliers.ravel().astype(bool)
-    if good.sum() < rules.min_matches or good.mean() < 0.25:
-        return None
-    return PairMatches(first, second, ids_a[good].astype(np.int32), ids_b[good].astype(np.int32))
-
-
-def _mutual_matches(a: UInt8, b: UInt8, ratio: float) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Indices of descriptors that are each other's nearest and clearly nearer than the second."""
-    unit_a = a.astype(np.float32)
-    unit_b = b.astype(np.float32)
-    unit_a /= np.maximum(np.linalg.norm(unit_a, axis=1, keepdims=True), 1e-6)
-    unit_b /= np.maximum(np.linalg.norm(unit_b, axis=1, keepdims=True), 1e-6)
-    likeness = unit_a @ unit_b.T
-    best_b = likeness.argmax(axis=1)
-    best_a = likeness.argmax(axis=0)
-    rows = np.arange(len(a))
-    top = likeness[rows, best_b].copy()
-    likeness[rows, best_b] = -1.0
-    second = likeness.max(axis=1)
-    distinct = (1.0 - top) < ratio * ratio * (1.0 - second)
-    keep = np.flatnonzero((best_a[best_b] == rows) & distinct)
-    return keep, best_b[keep]
+    return order[np.lexsort((-strength[order], rank))[:count]]

@@ -22,7 +22,8 @@ from imagery.blend import Painting, Tile, paint_tile
 from imagery.consistency import mend_headings
 from imagery.errors import MosaicError, PhotoError, RasterError
 from imagery.exposure import Exposure, solve_exposure
-from imagery.features import FeatureRules, Features, PairMatches, decode, extract_features, match_pair
+from imagery.features import FeatureRules, Features, decode, extract_features
+from imagery.matching import PairMatches, match_pair
 from imagery.ortho import MosaicGrid, Window, ground_outline, make_grid
 from imagery.pairs import neighbour_pairs
 from imagery.photos import Block, Dropped, list_photo_files, read_block
@@ -153,11 +154,9 @@ class _Run:
 
     def place(self, block: Block, features: Sequence[Features], pool: Executor) -> tuple[Block, Adjustment]:
         """Match neighbours and adjust the block."""
-        rules = feature_rules(self._options)
         with self._stage("match"):
             jobs = [
-                pool.submit(match_pair, i, j, features[i], features[j], rules)
-                for i, j in neighbour_pairs(block)
+                pool.submit(match_pair, i, j, features[i], features[j]) for i, j in neighbour_pairs(block)
             ]
             matches: list[PairMatches] = []
             for n, job in enumerate(jobs):

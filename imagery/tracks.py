@@ -10,7 +10,8 @@ import numpy.typing as npt
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from imagery.features import Features, PairMatches
+from imagery.features import Features
+from imagery.matching import PairMatches
 
 
 @dataclass(frozen=True)

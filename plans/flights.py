@@ -25,8 +25,8 @@ _RUN_OUT = 0.3  # of the trigger distance: the lane goes on past its last photo,
 @dataclass(frozen=True)
 class Leg:
     """A piece of a flight: `line` with heights AMSL in local metres. `lane` numbers the plan's lanes; None
-    for a transit, on which the camera rests. `trigger_m` is the distance between photos on a lane, `speed_mps`
-    the ground speed commanded: less than the plan's where the leg is steep."""
+    for a transit, on which the camera rests. `trigger_m` is the distance between photos on a lane,
+    `speed_mps` the ground speed commanded: less than the plan's where the leg is steep."""
 
     line: LineString
     lane: int | None = None

@@ -27,7 +27,7 @@ def township_table(folder: DamageFolder) -> tuple[list[str], list[str], list[Row
     """(English heads, Chinese heads, rows): a row per township, or one for the whole mosaic when no
     townships were given; the last row is the total."""
     report = folder.report
-    grades = [e for e in reversed(GRADES)]
+    grades = list(reversed(GRADES))
     classes = [e for e in CLASSES[1:] if e.key in report["classes"]]
     english = ["Township", "Township (zh)", "Area (ha)", "Seen (%)", "Under water (ha)"]
     chinese = ["乡镇（英文）", "乡镇", "面积（公顷）", "已判读（%）", "影像判读淹没面积（公顷）"]

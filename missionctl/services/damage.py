@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,11 +47,10 @@ def damage_from_mosaic(
 
 
 def _with_inputs(workspace: Workspace, options: DamageOptions) -> DamageOptions:
-    known = {f.name for f in fields(options)}
-    found = {
+    found: dict[str, Any] = {
         option: workspace.input(name)
         for option, name in _INPUT_OF_OPTION.items()
-        if option in known and getattr(options, option) is None
+        if getattr(options, option) is None
     }
     return replace(options, **found)
 

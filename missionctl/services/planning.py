@@ -131,8 +131,9 @@ def terrain_around(
     if max(abs(easts).max(), abs(norths).max()) > 200_000:
         raise SurveyError("zones and launch points lie more than 200 km apart; check their coordinates")
     margin = _TERRAIN_MARGIN_M
-    bounds = (easts.min() - margin, norths.min() - margin, easts.max() + margin, norths.max() + margin)
-    return read_terrain(dem, frame, tuple(float(b) for b in bounds))
+    low = float(easts.min()) - margin, float(norths.min()) - margin
+    high = float(easts.max()) + margin, float(norths.max()) + margin
+    return read_terrain(dem, frame, (*low, *high))
 
 
 def _record(

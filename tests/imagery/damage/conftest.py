@@ -20,6 +20,7 @@ WEST, NORTH, PIXEL_M = 500_000.0, 3_400_080.0, 0.1
 ROWS, COLS = 800, 900
 TRANSFORM = Affine(PIXEL_M, 0, WEST, 0, -PIXEL_M, NORTH)
 BEFORE_ERROR_M = (0.73, -0.42)
+HALF_STROKE_M = np.array((0.3, 0.0))
 
 COLOURS = {
     1: ((118, 100, 78), 3, 8.0),
@@ -175,7 +176,7 @@ def _write_samples(path: Path, classes: np.ndarray, rng: np.random.Generator, pe
         rows, cols = np.nonzero(inner)
         for pick in rng.choice(len(rows), per_class, replace=False):
             here = np.array(TRANSFORM * (cols[pick] + 0.5, rows[pick] + 0.5))
-            lines.append(LineString([here - (0.3, 0), here + (0.3, 0)]))
+            lines.append(LineString([here - HALF_STROKE_M, here + HALF_STROKE_M]))
             names.append(key)
     lines.append(Point(WEST + 20, NORTH - 42))
     names.append("water")

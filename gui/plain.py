@@ -1,0 +1,155 @@
+"""Vehicle states and messages in plain words: what is wrong and what to do. Knows no Qt."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from gui.words import Words
+
+SILENT_S = 3.0
+LOST_S = 10.0
+BATTERY_LOW, BATTERY_EMPTY = 30.0, 20.0
+GPS_3D = 3
+_FIXES = {2: "gps_2d", 3: "gps_3d", 4: "gps_dgps", 5: "gps_float", 6: "gps_fixed"}
+
+
+class VehicleNews(Protocol):
+    """What a window shows of a vehicle (missionctl.services.watching tells it)."""
+
+    @property
+    def sysid(self) -> int: ...
+    @property
+    def mode(self) -> str: ...
+    @property
+    def armed(self) -> bool: ...
+    @property
+    def age_s(self) -> float: ...
+    @property
+    def lat_deg(self) -> float | None: ...
+    @property
+    def lon_deg(self) -> float | None: ...
+    @property
+    def alt_rel_m(self) -> float | None: ...
+    @property
+    def heading_deg(self) -> float | None: ...
+    @property
+    def groundspeed_mps(self) -> float | None: ...
+    @property
+    def battery_percent(self) -> float | None: ...
+    @property
+    def battery_v(self) -> float | None: ...
+    @property
+    def gps_fix(self) -> int | None: ...
+    @property
+    def satellites(self) -> int | None: ...
+    @property
+    def ekf_ok(self) -> bool | None: ...
+    @property
+    def prearm_ok(self) -> bool | None: ...
+    @property
+    def mission_seq(self) -> int | None: ...
+    @property
+    def status_texts(self) -> tuple[str, ...]: ...
+
+
+@dataclass(frozen=True)
+class Alert:
+    """Something that a pilot should know. `tone` is "bad", "warn" or "info"."""
+
+    tone: str
+    title: str
+    todo: str
+
+
+def alerts(news: VehicleNews, age_s: float, words: Words) -> list[Alert]:
+    """What needs attention, the worst first."""
+    found = []
+    if age_s >= SILENT_S:
+        tone = "bad" if age_s >= LOST_S else "warn"
+        found.append(_alert(tone, "silent", words, s=f"{age_s:.0f}"))
+    if news.battery_percent is not None and news.battery_percent < BATTERY_LOW:
+        empty = news.battery_percent < BATTERY_EMPTY
+        key = "battery_empty" if empty else "battery_low"
+        found.append(_alert("bad" if empty else "warn", key, words, p=f"{news.battery_percent:.0f}"))
+    if news.gps_fix is not None and news.gps_fix < GPS_3D:
+        found.append(_alert("bad" if news.armed else "warn", "gps", words))
+    if news.ekf_ok is False and (news.gps_fix or 0) >= GPS_3D:
+        found.append(_alert("bad" if news.armed else "warn", "ekf", words))
+    if news.prearm_ok is False and not news.armed:
+        found.append(_alert("info", "prearm", words))
+    return sorted(found, key=lambda a: ("bad", "warn", "info").index(a.tone))
+
+
+def _alert(tone: str, key: str, words: Words, **values: object) -> Alert:
+    return Alert(tone, words(f"alert_{key}", **values), words(f"alert_{key}_todo"))
+
+
+def age_line(age_s: float, words: Words) -> tuple[str, str]:
+    """How long ago the vehicle was heard, and the tone to say it in."""
+    if age_s < SILENT_S:
+        return words("heard"), "good"
+    return words("silence", s=f"{age_s:.0f}"), "bad" if age_s >= LOST_S else "warn"
+
+
+def fix_line(fix: int | None, words: Words) -> str:
+    """The kind of GPS position."""
+    if fix is None:
+        return ""
+    return words(_FIXES.get(fix, "gps_none"))
+
+
+def battery_tone(percent: float | None) -> str:
+    """The tone for a state of charge."""
+    if percent is None or percent >= BATTERY_LOW:
+        return ""
+    return "bad" if percent < BATTERY_EMPTY else "warn"
+
+
+_TEXTS: Sequence[tuple[str, str, str]] = (
+    (
+        r"PreArm: .*(3D Fix|GPS.*(fix|lock)|Bad Position).*",
+        "Not ready: no GPS position yet",
+        "未就绪：GPS 尚未定位",
+    ),
+    (r"PreArm: .*compass.*", "Not ready: the compass is not calibrated", "未就绪：磁罗盘需要校准"),
+    (r"PreArm: .*(accel|gyro|INS).*", "Not ready: hold the vehicle still", "未就绪：请保持飞行器静止"),
+    (r"PreArm: .*(battery|voltage).*", "Not ready: battery too low", "未就绪：电量不足"),
+    (r"PreArm: (RC|Radio|Throttle).*", "Not ready: check the remote control", "未就绪：请检查遥控器"),
+    (r"PreArm: .*(EKF|AHRS).*", "Not ready: position still settling, wait", "未就绪：定位尚未稳定，请稍候"),
+    (r"(?:PreArm|Arm): (.*)", "Not ready: {0}", "未就绪：{0}"),
+    (r"Arming motors.*", "Motors start", "电机启动"),
+    (r"Disarming motors.*", "Motors stop", "电机停止"),
+    (r"Mission: (\d+) WP.*", "Flies to point {0}", "飞往航点 {0}"),
+    (r"Mission: (\d+) Takeoff.*", "Takes off", "起飞"),
+    (r"Mission: (\d+) (?:Land|RTL).*", "Comes home to land", "返航降落"),
+    (r"Mission: (\d+) (.*)", "Mission item {0}: {1}", "任务第 {0} 项：{1}"),
+    (r"Reached (?:command|waypoint) #(\d+).*", "Reached point {0}", "到达航点 {0}"),
+    (r"EKF\d? IMU\d? is using GPS.*", "Position comes from GPS", "使用 GPS 定位"),
+    (r"EKF\d? IMU\d? (?:origin set|tilt alignment complete|yaw alignment complete).*", "Ready to find its place",
+     "姿态对准完成"),
+    (r".*Battery \d* ?failsafe.*|Battery .* (?:low|critical).*", "Battery low: it will come home or land",
+     "电量不足：将返航或降落"),
+    (r".*(?:Radio|Throttle) Failsafe.*", "Remote control lost", "遥控信号丢失"),
+    (r".*GCS Failsafe.*", "It lost the link to this station", "与地面站的连接中断"),
+    (r".*(?:EKF|compass) variance.*|EKF Failsafe.*", "It does not trust its position", "定位不可信"),
+    (r".*(?:GPS Glitch).*", "GPS position jumps", "GPS 位置跳变"),
+    (r".*Fence breach.*", "It crossed its fence", "越过电子围栏"),
+    (r".*[Tt]errain data.*", "No terrain heights on board", "机上缺少地形数据"),
+    (r"Crash: Disarming.*", "Crash detected, motors stopped", "检测到坠机，电机已停止"),
+    (r"SIM Hit ground.*", "Touched the ground", "已触地"),
+    (r"Land complete.*|Landed.*", "Landed", "已降落"),
+)  # fmt: skip
+_PATTERNS = tuple((re.compile(pattern, re.IGNORECASE), en, zh) for pattern, en, zh in _TEXTS)
+
+
+def plain_text(text: str, language: str = "en") -> str:
+    """A vehicle's own words in ours; words that we do not know pass as they are."""
+    line = " ".join(text.split())
+    for pattern, english, chinese in _PATTERNS:
+        match = pattern.fullmatch(line)
+        if match:
+            return (chinese if language == "zh" else english).format(*match.groups())
+    return line
