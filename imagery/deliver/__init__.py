@@ -1,1 +1,5 @@
-"""What leaves the program: rasters, vectors, tiles, tables and the map sheet."""
+"""What leaves the program: rasters, vectors, tiles, tables, the map sheet and the catalogue of it all."""
+
+from imagery.deliver.exports import FORMATS, export
+
+__all__ = ["FORMATS", "export"]

@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 import sqlite3
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pyproj
 import rasterio
+import rasterio.shutil
 from rasterio.enums import ColorInterp, Resampling
 
 from imagery.deliver.folder import DamageFolder
 from imagery.deliver.picture import blended, fitted, overlay, photo, warped
+from imagery.deliver.words import NOTICE
 from imagery.errors import DeliveryError
 from imagery.raster_io import whole_file
 
@@ -25,25 +28,21 @@ def export_mbtiles(folder: DamageFolder, out_dir: Path) -> list[Path]:
     picture = blended(photo(folder, grid), overlay(folder, grid))
     moved, transform = warped(picture, grid, "EPSG:3857")
     target = out_dir / "damage.mbtiles"
-    with whole_file(target) as part:
+    with TemporaryDirectory() as scratch, whole_file(target) as part:
+        flat = Path(scratch) / "flat.tif"
         part.unlink()
         try:
             with rasterio.open(
-                part,
-                "w",
-                driver="MBTiles",
-                width=moved.shape[1],
-                height=moved.shape[0],
-                count=4,
-                dtype="uint8",
-                crs="EPSG:3857",
-                transform=transform,
-                TILE_FORMAT="PNG",
-                NAME="Damage map",
-                DESCRIPTION=f"Preliminary, not verified in the field; {folder.report['produced_utc']}",
-            ) as sink:
+                flat, "w", driver="GTiff", width=moved.shape[1], height=moved.shape[0], count=4,
+                dtype="uint8", crs="EPSG:3857", transform=transform, photometric="RGB",
+            ) as sink:  # fmt: skip
                 sink.write(np.moveaxis(moved, -1, 0))
                 sink.colorinterp = (ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha)
+            # A copy, not a write: the driver brings it onto a zoom level of Web Mercator's pyramid.
+            rasterio.shutil.copy(
+                str(flat), str(part), driver="MBTILES", TILE_FORMAT="PNG", ZOOM_LEVEL_STRATEGY="UPPER",
+                NAME="Damage map", DESCRIPTION=f"{NOTICE['en']}; {folder.report['produced_utc']}",
+            )  # fmt: skip
             levels = max(1, math.ceil(math.log2(max(moved.shape[:2]) / 256)))
             with rasterio.open(part, "r+") as sink:
                 sink.build_overviews([2**i for i in range(1, levels + 1)], Resampling.average)

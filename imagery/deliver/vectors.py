@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import zipfile
+from collections.abc import Container
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import pyogrio.errors
@@ -22,7 +25,7 @@ _SHORT = {
     "confidence": "confid", "debris_share": "debris", "water_ring": "water_rng", "seen_share": "seen",
     "roof_share": "roof", "lost_share": "lost", "event_type": "event",
     "buildings_flooded": "bld_flood", "roads_cut_m": "road_cut_m", "depth_mean_m": "depth_m",
-    "people_exposed": "people_exp", "water_area_m2": "water_m2", "vegetation_m2": "veg_m2",
+    "people_exposed": "people_exp", "water_area_m2": "flood_m2", "vegetation_m2": "veg_m2",
     "bare_ground_m2": "bare_m2", "building_m2": "build_m2", "n_destroyed": "n_destroy",
     "n_possibly_damaged": "n_possible", "n_no_visible_damage": "n_no_dmg", "n_not_analysed": "n_not_an",
 }  # fmt: skip
@@ -99,13 +102,18 @@ def _as_layer(name: str, features: Features) -> OutLayer:
     return OutLayer(name, kind, features.geometries, columns)
 
 
+def _short_name(name: str, taken: Container[str]) -> str:
+    """A column name of at most ten characters that no other column has."""
+    short = _SHORT.get(name, name)[:10]
+    numbered = (f"{short[: 10 - len(str(n))]}{n}" for n in itertools.count(2))
+    return short if short not in taken else next(n for n in numbered if n not in taken)
+
+
 def _write_shapefile(path: Path, name: str, features: Features) -> None:
     layer = _as_layer(name, features)
-    short = {_SHORT.get(key, key)[:10]: values for key, values in layer.columns.items()}
-    if len(short) != len(layer.columns):
-        raise DeliveryError(
-            f"{path.name}: two columns have the same first ten letters; export GeoPackage instead"
-        )
+    short: dict[str, Any] = {}
+    for key, values in layer.columns.items():
+        short[_short_name(key, short)] = values
     family = "MultiPolygon" if "Polygon" in layer.kind else "LineString"
     try:
         kind = family if layer.kind == "Unknown" else layer.kind
