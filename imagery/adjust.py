@@ -414,10 +414,15 @@ class _System:
         """The state after one damped Gauss-Newton step."""
         m, n = self._photos, self._photos * POSE_PARAMETERS
         matrix, right, inverse = self._reduced(damping)
+        # metres, radians, pixels and lens terms differ by ten orders of magnitude: equal diagonal first
+        even = 1 / np.sqrt(np.maximum(matrix.diagonal(), 1e-12))
+        matrix *= even[:, None]
+        matrix *= even
         try:
-            delta = scipy.linalg.solve(matrix, right, assume_a="pos", overwrite_a=True, check_finite=False)
+            factor = scipy.linalg.cho_factor(matrix, lower=True, overwrite_a=True, check_finite=False)
         except np.linalg.LinAlgError:
             return state  # not positive definite: the caller raises the damping
+        delta = even * scipy.linalg.cho_solve(factor, even * right, check_finite=False)
         back = self._point_right.ravel() - self._w.T @ delta[:n] - self._lens_point.T @ delta[n:]
         points = state.points + np.einsum("pij,pj->pi", inverse, back.reshape(-1, 3))
         pose = delta[:n].reshape(m, POSE_PARAMETERS)

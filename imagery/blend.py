@@ -166,7 +166,7 @@ def _even(colour: UInt8, exposure: Exposure, photo: int, node_pixels: Float32, c
     """Apply gain and vignetting; the curve is smooth, so it is worked out at the nodes."""
     offset = node_pixels - np.array(camera.principal_px, np.float32)
     half = np.float32(0.5 * np.hypot(camera.image_width_px, camera.image_height_px))
-    radius = np.minimum(np.hypot(offset[..., 0], offset[..., 1]) / half, 1.2)
+    radius = np.fmin(np.hypot(offset[..., 0], offset[..., 1]) / half, 1.2)  # of NaN too
     factor = exposure.factor(photo, radius.astype(np.float32))
     if np.abs(factor - 1).max() < 0.004:
         return colour

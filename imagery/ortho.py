@@ -198,17 +198,17 @@ def ground_nodes(grid: MosaicGrid, window: Window, surface: Surface, step: int =
 
 
 def project_places(camera: Camera, pose: Pose, enu: FloatArray) -> Float32:
-    """Pixels (rows, cols, 2) of places (rows, cols, 3); far outside the lens's field comes as -1e4.
+    """Pixels (rows, cols, 2) of places (rows, cols, 3); NaN far outside the lens's field.
 
     Beyond the image's corner the distortion polynomial may fold back: such rays are outside, not mirrored in.
+    NaN and not a number far away: between two nodes on either side of a photo, numbers would run through it.
     """
     flat = (enu.reshape(-1, 3) - pose.centre) @ pose.camera_from_enu.T
     pixels = camera.project(flat)
     with np.errstate(divide="ignore", invalid="ignore"):
         radius = np.hypot(flat[:, 0], flat[:, 1]) / flat[:, 2]
     reach = 1.25 * np.hypot(camera.image_width_px, camera.image_height_px) / 2 / camera.focal_px
-    outside = ~(flat[:, 2] > 0) | ~(radius < reach)
-    pixels[outside] = -1e4
+    pixels[~(flat[:, 2] > 0) | ~(radius < min(reach, camera.fold_radius))] = np.nan
     return pixels.reshape(*enu.shape[:2], 2).astype(np.float32)
 
 

@@ -27,6 +27,7 @@ UInt8 = npt.NDArray[np.uint8]
 Float32 = npt.NDArray[np.float32]
 
 _NODE_STEP_CELLS = 4
+_FAR_RADIUS = 1.5  # stands for all that lies outside the photo, NaN included
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def make_view(
         window=window,
         colour=warp_photo(thumbnail, source),
         valid=inside_photo(pixels, camera),
-        radius=np.asarray(cv2.magnitude(x, y), np.float32) / np.float32(half),
+        radius=np.fmin(cv2.magnitude(x, y) / np.float32(half), np.float32(_FAR_RADIUS)),
         lean=between_nodes(lean.astype(np.float32), window.shape, _NODE_STEP_CELLS),
         outline=outline,
     )

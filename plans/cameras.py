@@ -87,6 +87,17 @@ class Camera:
             principal_dy_px=self.principal_dy_px * scale,
         )
 
+    @property
+    def fold_radius(self) -> float:
+        """Tangent of the angle off the axis at which the radial distortion turns back on itself; may be inf.
+
+        The root of d/dr (r + k1 r^3 + k2 r^5 + k3 r^7) that comes first.
+        """
+        k1, k2, _, _, k3 = self.distortion
+        roots = np.roots([7 * k3, 5 * k2, 3 * k1, 1.0])
+        squares = roots.real[(abs(roots.imag) < 1e-9) & (roots.real > 0)]
+        return float(np.sqrt(squares.min())) if len(squares) else math.inf
+
     def project(self, points_camera: npt.ArrayLike) -> FloatArray:
         """Pixels (n, 2) of points (n, 3) in the camera frame, any length unit.
 
