@@ -10,6 +10,7 @@
         ├── TransferError         a mission exchange that did not end well
         ├── ParameterError        a parameter that is unknown or was not taken
         ├── LogError              a log that cannot be listed, fetched or read
+        ├── ScriptError           a DroneKit script that cannot be run
         ├── FlightStopped         the flight was given up by the person in charge
         └── FlightAborted         the vehicle did not do what the mission says
 
@@ -67,6 +68,10 @@ class ParameterError(FlightError):
 
 class LogError(FlightError):
     """A log that cannot be listed, fetched or read."""
+
+
+class ScriptError(FlightError):
+    """A DroneKit script that cannot be run."""
 
 
 class FlightStopped(FlightError):  # noqa: N818 - a decision, not a fault

@@ -1,0 +1,142 @@
+"""missionctl params: a vehicle's parameters, read, set, and kept in files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from missionctl.cli.output import JsonFlag, give, progress
+
+commands = typer.Typer(
+    help="Read and set a vehicle's parameters, keep them in files.",
+    no_args_is_help=True,
+    add_completion=False,
+)
+
+Connect = Annotated[str, typer.Option(metavar="URL", help="udp:HOST:PORT, tcp:HOST:PORT, serial:DEV:BAUD")]
+VehicleId = Annotated[
+    int | None, typer.Option("--vehicle", metavar="ID", help="Its system id, where several are heard.")
+]
+Profile = Annotated[str, typer.Option(help="wifi, radio57k, narrowband or satellite.")]
+ParamFile = Annotated[
+    Path, typer.Argument(metavar="FILE", help=".params (QGroundControl) or .param (Mission Planner).")
+]
+
+
+def register(app: typer.Typer) -> None:
+    app.add_typer(commands, name="params")
+
+
+@commands.command("list")
+def list_all(
+    connect: Connect, vehicle: VehicleId = None, profile: Profile = "wifi", as_json: JsonFlag = False
+) -> None:
+    """List all parameters."""
+    from missionctl.services.vehicle_work import Target, list_params
+
+    with progress("params") as advance:
+        params = list_params(Target(connect, profile, vehicle), advance)
+    give(
+        {"params": {p.name: p.value for p in params.values()}},
+        as_json,
+        "\n".join(f"{p.name:<16} {p.text()}" for p in params.values()),
+    )
+
+
+@commands.command("get")
+def get(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...")],
+    connect: Connect,
+    vehicle: VehicleId = None,
+    profile: Profile = "wifi",
+    as_json: JsonFlag = False,
+) -> None:
+    """Show some parameters."""
+    from missionctl.services.vehicle_work import Target, get_params
+
+    params = get_params(Target(connect, profile, vehicle), names)
+    give(
+        {"params": {p.name: p.value for p in params}},
+        as_json,
+        "\n".join(f"{p.name:<16} {p.text()}" for p in params),
+    )
+
+
+@commands.command("set", context_settings={"ignore_unknown_options": True})
+def set_one(
+    name: Annotated[str, typer.Argument(metavar="NAME")],
+    value: Annotated[float, typer.Argument(metavar="VALUE")],
+    connect: Connect,
+    vehicle: VehicleId = None,
+    profile: Profile = "wifi",
+    as_json: JsonFlag = False,
+) -> None:
+    """Set a parameter and read it back."""
+    from missionctl.services.vehicle_work import Target, change_param
+
+    param = change_param(Target(connect, profile, vehicle), name, value)
+    give({"params": {param.name: param.value}}, as_json, f"{param.name} is {param.text()}")
+
+
+@commands.command("save")
+def save(
+    file: ParamFile,
+    connect: Connect,
+    vehicle: VehicleId = None,
+    profile: Profile = "wifi",
+    as_json: JsonFlag = False,
+) -> None:
+    """Save all parameters to a file."""
+    from missionctl.services.vehicle_work import Target, save_params
+
+    with progress("params") as advance:
+        result = save_params(Target(connect, profile, vehicle), file, advance)
+    give(result, as_json, f"{file}: {result['params']} parameters")
+
+
+@commands.command("load")
+def load(
+    file: ParamFile,
+    connect: Connect,
+    vehicle: VehicleId = None,
+    profile: Profile = "wifi",
+    as_json: JsonFlag = False,
+) -> None:
+    """Bring the vehicle to what a file says; each change is read back."""
+    from missionctl.services.vehicle_work import Target, load_params
+
+    with progress("params") as advance:
+        result = load_params(Target(connect, profile, vehicle), file, advance)
+    lines = [f"{c['name']:<16} set" for c in result["changed"]]
+    lines += [f"{name:<16} is not on this vehicle" for name in result["unknown"]]
+    lines += [r["why"] for r in result["refused"]]
+    lines.append(f"{result['same']} the same already, {len(result['changed'])} set")
+    give(result, as_json, "\n".join(lines))
+    raise typer.Exit(2 if result["refused"] else 0)
+
+
+@commands.command("compare")
+def compare(
+    file: ParamFile,
+    connect: Connect,
+    vehicle: VehicleId = None,
+    profile: Profile = "wifi",
+    as_json: JsonFlag = False,
+) -> None:
+    """Show what differs between the vehicle and a file."""
+    from flight.params import number_text
+    from missionctl.services.vehicle_work import Target, compare_params
+
+    with progress("params") as advance:
+        result = compare_params(Target(connect, profile, vehicle), file, advance)
+
+    def shown(value: float | None) -> str:
+        return "-" if value is None else number_text(value)
+
+    lines = [f"{'':<16} {'vehicle':>14} {'file':>14}"]
+    lines += [
+        f"{d['name']:<16} {shown(d['vehicle']):>14} {shown(d['file']):>14}" for d in result["differences"]
+    ]
+    give(result, as_json, "\n".join(lines) if result["differences"] else "no difference")

@@ -1,0 +1,147 @@
+"""Work on one vehicle's parameters and logs, each call a station of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from flight.errors import LogError, ParameterError
+from flight.logs import LogEntry, download_log, list_logs
+from flight.param_files import check_suffix, read_params, write_params
+from flight.params import Param, compare, fetch_all, get_param, set_param, values_are_bytewise
+from flight.profiles import find_profile
+from flight.station import Vehicle, open_station
+
+OnProgress = Callable[[str, float], None]
+Result = TypeVar("Result")
+
+_FIRST_WORD_S = 10.0
+
+
+@dataclass(frozen=True)
+class Target:
+    """Which vehicle: an address, a link profile, and a system id where several are heard."""
+
+    connect: str
+    profile: str = "wifi"
+    sysid: int | None = None
+
+
+def with_vehicle(target: Target, work: Callable[[Vehicle], Awaitable[Result]]) -> Result:
+    """Open a station, find the vehicle, do the work, close. Raises FlightError."""
+
+    async def run() -> Result:
+        profile = find_profile(target.profile)
+        async with open_station([target.connect], profile) as station:
+            vehicle = await station.wait_for_vehicle(
+                max(_FIRST_WORD_S, 3 * profile.silence_s), target.sysid or None
+            )
+            return await work(vehicle)
+
+    return asyncio.run(run())
+
+
+def list_params(target: Target, on_progress: OnProgress) -> dict[str, Param]:
+    """All parameters of a vehicle."""
+    return with_vehicle(target, lambda v: fetch_all(v, lambda s: on_progress("fetch parameters", s)))
+
+
+def get_params(target: Target, names: Sequence[str]) -> list[Param]:
+    """Some parameters of a vehicle."""
+
+    async def work(vehicle: Vehicle) -> list[Param]:
+        bytewise = await values_are_bytewise(vehicle)
+        return [await get_param(vehicle, name, bytewise) for name in names]
+
+    return with_vehicle(target, work)
+
+
+def change_param(target: Target, name: str, value: float) -> Param:
+    """Set one parameter and read it back."""
+    return with_vehicle(target, lambda vehicle: set_param(vehicle, name, value))
+
+
+def save_params(target: Target, file: Path, on_progress: OnProgress) -> dict[str, Any]:
+    """All parameters of a vehicle into a file."""
+
+    async def work(vehicle: Vehicle) -> tuple[int, int, dict[str, Param]]:
+        params = await fetch_all(vehicle, lambda s: on_progress("fetch parameters", s))
+        return vehicle.sysid, vehicle.compid, params
+
+    check_suffix(file)
+    sysid, compid, params = with_vehicle(target, work)
+    write_params(file, params, sysid, compid)
+    return {"file": str(file), "vehicle": sysid, "params": len(params)}
+
+
+def compare_params(target: Target, file: Path, on_progress: OnProgress) -> dict[str, Any]:
+    """What differs between a vehicle and a file."""
+    wanted = read_params(file)
+    held = list_params(target, on_progress)
+    return {
+        "file": str(file),
+        "differences": [{"name": d.name, "vehicle": d.here, "file": d.there} for d in compare(held, wanted)],
+    }
+
+
+def load_params(target: Target, file: Path, on_progress: OnProgress) -> dict[str, Any]:
+    """Bring a vehicle to what a file says; only what differs is sent, and each is read back."""
+    wanted = read_params(file)
+
+    async def work(vehicle: Vehicle) -> dict[str, Any]:
+        bytewise = await values_are_bytewise(vehicle)
+        held = await fetch_all(vehicle, lambda s: on_progress("fetch parameters", 0.5 * s))
+        todo = [d.name for d in compare(held, wanted) if d.there is not None]
+        changed, unknown, refused = [], [], []
+        for number, name in enumerate(todo):
+            on_progress(f"set {name}", 0.5 + 0.5 * number / len(todo))
+            if name not in held:
+                unknown.append(name)
+                continue
+            try:
+                await set_param(vehicle, name, wanted[name].value, bytewise)
+                changed.append({"name": name, "before": held[name].value, "after": wanted[name].value})
+            except ParameterError as fault:
+                refused.append({"name": name, "why": str(fault)})
+        return {
+            "file": str(file),
+            "vehicle": vehicle.sysid,
+            "same": len(wanted) - len(todo),
+            "changed": changed,
+            "unknown": unknown,
+            "refused": refused,
+        }
+
+    return with_vehicle(target, work)
+
+
+def list_vehicle_logs(target: Target) -> tuple[LogEntry, ...]:
+    """The logs on a vehicle."""
+    return with_vehicle(target, list_logs)
+
+
+def download_logs(
+    target: Target, numbers: Sequence[int] | None, folder: Path, on_progress: OnProgress
+) -> list[Path]:
+    """Download some logs (all for None, the newest for an empty list) into a folder."""
+
+    async def work(vehicle: Vehicle) -> list[Path]:
+        known = {entry.number: entry for entry in await list_logs(vehicle)}
+        if not known:
+            raise LogError(f"vehicle {vehicle.sysid}: has no logs")
+        wanted = list(known) if numbers is None else list(numbers) or [max(known)]
+        unknown = [str(n) for n in wanted if n not in known]
+        if unknown:
+            names = ", ".join(str(n) for n in known)
+            raise LogError(f"vehicle {vehicle.sysid}: has no log {', '.join(unknown)}; it has: {names}")
+        files = []
+        for number in wanted:
+            report = partial(on_progress, f"log {number}")
+            files.append(await download_log(vehicle, known[number], folder, report))
+        return files
+
+    return with_vehicle(target, work)
