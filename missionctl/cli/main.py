@@ -7,8 +7,8 @@ import sys
 import traceback
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
-import click
 import typer
 
 from missionctl.workspace import now_utc
@@ -22,6 +22,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+_UsageFault = typer.BadParameter.__bases__[0]
+"""Every way to type a command wrongly: a class of click, or of the copy of it that newer typers carry."""
 
 _COMMANDS = (
     "demo",
@@ -55,13 +58,13 @@ def main() -> None:
     """Entry point of `missionctl`."""
     _register()
     try:
-        app(standalone_mode=False)
-    except click.exceptions.Exit as done:
+        code = app(standalone_mode=False)  # an Exit's code comes back in this mode
+    except typer.Exit as done:
         sys.exit(done.exit_code)
-    except click.exceptions.Abort:
+    except typer.Abort:
         _fail("stopped", 130)
-    except click.ClickException as usage:
-        _fail(usage.format_message().replace("\n", " ") + _usage_hint(usage), 2)
+    except _UsageFault as usage:
+        _usage(usage)
     except MissionError as fault:
         _fail(str(fault).replace("\n", " "), 2)
     except KeyboardInterrupt:
@@ -72,11 +75,17 @@ def main() -> None:
     except Exception as bug:
         log = _write_bug(traceback.format_exc())
         _fail(f"this is a fault of missionctl ({type(bug).__name__}: {bug}); details in {log}", 1)
+    sys.exit(code if isinstance(code, int) else 0)
 
 
-def _usage_hint(usage: click.ClickException) -> str:
+def _usage(usage: Any) -> None:
+    """A command typed wrongly is one line; a command without its words is its help."""
     context = getattr(usage, "ctx", None)
-    return f" (see: {context.command_path} --help)" if context else ""
+    if type(usage).__name__ == "NoArgsIsHelpError" and context:
+        sys.stderr.write(context.get_help() + "\n")
+        sys.exit(2)
+    hint = f" (see: {context.command_path} --help)" if context else ""
+    _fail(usage.format_message().replace("\n", " ") + hint, 2)
 
 
 def _fail(line: str, code: int) -> None:
