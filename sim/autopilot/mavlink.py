@@ -14,6 +14,7 @@ from flight.wire import AUTOPILOT_COMPONENT, Encoder, Message
 from sim.autopilot import commands, telemetry
 from sim.autopilot.core import Event, HomeSet, Shot, Text, Vehicle
 from sim.autopilot.exchange import Exchange
+from sim.autopilot.logbook import Logbook
 from sim.autopilot.modes import Mode, mode_of
 from sim.autopilot.params import PARAMETERS
 
@@ -150,6 +151,7 @@ class Face:
         self.vehicle = vehicle
         self._on_event = on_event
         self.channels: list[Channel] = []
+        self.logbook = Logbook(vehicle)
         self.shots: list[Shot] = []
         """Photos not yet fetched; whoever owns the face empties it."""
         self._told = (vehicle.mode, vehicle.armed)
@@ -170,6 +172,7 @@ class Face:
             vehicle.reached = None
         for channel in self.channels:
             channel.tick()
+        self.logbook.update()
 
     def _broadcast(self, message: Message) -> None:
         for channel in self.channels:
@@ -180,6 +183,7 @@ class Face:
         for event in events:
             if self._on_event is not None:
                 self._on_event(event)
+            self.logbook.hear(event)
             if isinstance(event, Text):
                 self._texts += 1
                 for channel in self.channels:
@@ -202,7 +206,7 @@ class Face:
         handler = _INCOMING.get(message.get_type())
         if handler is not None:
             handler(channel, message)
-        else:
+        elif not self.logbook.handle(channel, message):
             channel.exchange.handle(message)
 
 

@@ -1,0 +1,224 @@
+"""The vehicle's DataFlash log and its download over MAVLink, as ArduPilot does both.
+
+A log begins when the motors are armed and ends when they are disarmed (LOG_DISARMED 0). Nothing is sent while
+armed. The format is ArduPilot's: each message kind is described by a FMT record before its first use.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pymavlink.dialects.v20 import ardupilotmega as mavlink
+
+from flight.wire import Message
+from sim.autopilot.core import SLOW_EVERY, Event, Shot, Text, Vehicle
+from sim.autopilot.modes import Mode
+from sim.autopilot.params import PARAMETERS
+
+if TYPE_CHECKING:
+    from sim.autopilot.mavlink import Channel
+
+PIECE_BYTES = 90
+PIECES_PER_STEP = 20
+_MAX_BYTES = 64 << 20
+_HEAD = b"\xa3\x95"
+_GPS_EPOCH_S, _LEAP_S, _WEEK_S = 315_964_800, 18, 604_800
+
+_FORMATS: dict[str, tuple[int, str, str]] = {
+    "FMT": (128, "BBnNZ", "Type,Length,Name,Format,Columns"),
+    "PARM": (64, "QNff", "TimeUS,Name,Value,Default"),
+    "MSG": (65, "QZ", "TimeUS,Message"),
+    "MODE": (66, "QMBB", "TimeUS,Mode,ModeNum,Rsn"),
+    "GPS": (67, "QBBIHBcLLeffffB", "TimeUS,I,Status,GMS,GWk,NSats,HDop,Lat,Lng,Alt,Spd,GCrs,VZ,Yaw,U"),
+    "POS": (68, "QLLfff", "TimeUS,Lat,Lng,Alt,RelHomeAlt,RelOriginAlt"),
+    "ATT": (69, "QccC", "TimeUS,Roll,Pitch,Yaw"),
+    "BAT": (70, "QBfffB", "TimeUS,Inst,Volt,Curr,CurrTot,RemPct"),
+    "CAM": (71, "QBHIHLLeeeccC", "TimeUS,I,Img,GPSTime,GPSWeek,Lat,Lng,Alt,RelAlt,GPSAlt,R,P,Y"),
+}
+"""Number, field types and columns of each message kind."""
+_STRUCT = {
+    "B": "B",
+    "M": "B",
+    "H": "H",
+    "I": "I",
+    "Q": "Q",
+    "f": "f",
+    "L": "i",
+    "c": "h",
+    "C": "H",
+    "e": "i",
+    "n": "4s",
+    "N": "16s",
+    "Z": "64s",
+}
+_SCALE = {"c": 100.0, "C": 100.0, "e": 100.0, "L": 1e7}
+
+
+def record(kind: str, *values: Any) -> bytes:
+    """One record of a log: header, number of the kind, fields scaled as their types say."""
+    number, types, _ = _FORMATS[kind]
+    packed = []
+    for letter, value in zip(types, values, strict=True):
+        if letter in _SCALE:
+            value = round(value * _SCALE[letter])
+        elif letter in "nNZ":
+            value = str(value).encode("utf-8")
+        packed.append(value)
+    return _HEAD + bytes([number]) + struct.pack("<" + "".join(_STRUCT[t] for t in types), *packed)
+
+
+def _length(kind: str) -> int:
+    return 3 + struct.calcsize("<" + "".join(_STRUCT[t] for t in _FORMATS[kind][1]))
+
+
+@dataclass
+class Log:
+    """One log: its beginning in UTC seconds (0 without a clock) and its bytes."""
+
+    started_s: int
+    data: bytearray = field(default_factory=bytearray)
+
+
+class Logbook:
+    """All logs of one vehicle. Call `update` after each step, `hear` for each event, `handle` for each
+    message."""
+
+    def __init__(self, vehicle: Vehicle) -> None:
+        self._vehicle = vehicle
+        self.logs: dict[int, Log] = {}
+        self._open: Log | None = None
+        self._mode: Mode | None = None
+        self._channel: Channel | None = None
+        self._listing: list[int] = []
+        self._sending: tuple[int, int, int] | None = None
+
+    # -- writing -------------------------------------------------------------------------------------------
+
+    @property
+    def _now_us(self) -> int:
+        return round(self._vehicle.time_s * 1e6)
+
+    def update(self) -> None:
+        """Log what is due, and send what was asked for."""
+        vehicle = self._vehicle
+        if vehicle.armed and self._open is None:
+            self._begin()
+        if self._open is not None:
+            if not vehicle.armed:
+                self._open = None
+            elif vehicle.steps % SLOW_EVERY == 0 and len(self._open.data) < _MAX_BYTES:
+                self._write_state()
+        if self._channel is not None:
+            self._send(self._channel)
+
+    def hear(self, event: Event) -> None:
+        """Log an event of the vehicle."""
+        if self._open is None:
+            return
+        if isinstance(event, Text):
+            self._open.data += record("MSG", self._now_us, event.text[:64])
+        elif isinstance(event, Shot):
+            self._open.data += self._photo(event)
+
+    def _begin(self) -> None:
+        vehicle = self._vehicle
+        started = vehicle.time_utc.timestamp() if vehicle.readiness.has_fix else 0.0
+        log = self._open = Log(int(started))
+        self.logs[max(self.logs, default=0) + 1] = log
+        for kind, (number, types, columns) in _FORMATS.items():
+            log.data += record("FMT", number, _length(kind), kind, types, columns)
+        log.data += record("MSG", self._now_us, "ArduCopter V4.7.0-dev (missionctl simulator)")
+        for name, info in PARAMETERS.items():
+            log.data += record("PARM", self._now_us, name, vehicle.params[name], info.default)
+        self._mode = None
+
+    def _write_state(self) -> None:
+        log, v = self._open, self._vehicle
+        assert log is not None
+        now, e = self._now_us, v.estimate
+        if v.mode is not self._mode:
+            self._mode = v.mode
+            log.data += record("MODE", now, int(v.mode), int(v.mode), 0)
+        lat, lon = v.place.to_geo(e.east_m, e.north_m)
+        log.data += record("POS", now, lat, lon, e.up_m, v.relative_alt_m, e.up_m - v.origin_up_m)
+        yaw = math.degrees(e.yaw_rad) % 360
+        log.data += record("ATT", now, math.degrees(e.roll_rad), math.degrees(e.pitch_rad), yaw)
+        if v.steps % (2 * SLOW_EVERY) == 0:
+            log.data += self._gps()
+        if v.steps % (10 * SLOW_EVERY) == 0:
+            battery = v.battery
+            percent = max(0, min(100, round(100 * v.remaining_mah / max(v.params["BATT_CAPACITY"], 1.0))))
+            log.data += record("BAT", now, 0, battery.volts, battery.amps, battery.consumed_mah, percent)
+
+    def _gps(self) -> bytes:
+        v = self._vehicle
+        body, gnss, error = v.body, v.estimator.gnss, v.estimator.gnss_error_m
+        if not v.readiness.has_fix:
+            return record("GPS", self._now_us, 0, 1, 0, 0, 0, 99.99, 0, 0, 0, 0, 0, 0, 0, 1)
+        lat, lon = v.place.to_geo(body.east_m + error[0], body.north_m + error[1])
+        week, week_ms = _gps_time(v.time_utc.timestamp())
+        course = math.degrees(math.atan2(body.v_east_mps, body.v_north_mps)) % 360
+        speed = math.hypot(body.v_east_mps, body.v_north_mps)
+        place = (gnss.hdop, lat, lon, body.up_m + error[2])
+        moving = (speed, course, -body.v_up_mps, 0.0)
+        return record(
+            "GPS", self._now_us, 0, gnss.fix_type, week_ms, week, gnss.satellites, *place, *moving, 1
+        )
+
+    def _photo(self, shot: Shot) -> bytes:
+        week, week_ms = _gps_time(shot.time_utc.timestamp())
+        alt, angles = shot.believed_alt_amsl_m, (shot.airframe_roll_deg, shot.airframe_pitch_deg)
+        place = (shot.believed_lat_deg, shot.believed_lon_deg, alt, shot.believed_rel_alt_m, alt)
+        yaw = shot.airframe_yaw_deg % 360
+        return record("CAM", self._now_us, 0, shot.index & 0xFFFF, week_ms, week, *place, *angles, yaw)
+
+    # -- download ------------------------------------------------------------------------------------------
+
+    def handle(self, channel: Channel, message: Message) -> bool:
+        """Take a message of the log protocol; False for any other. One link at a time is served."""
+        kind = message.get_type()
+        if not kind.startswith("LOG_"):
+            return False
+        if self._vehicle.armed:
+            return True
+        self._channel = channel
+        if kind == "LOG_REQUEST_LIST":
+            self._listing = [n for n in sorted(self.logs) if message.start <= n <= message.end]
+            if not self.logs:
+                channel.send(mavlink.MAVLink_log_entry_message(0, 0, 0, 0, 0))
+        elif kind == "LOG_REQUEST_DATA":
+            self._sending = (message.id, message.ofs, message.count)
+        elif kind == "LOG_REQUEST_END":
+            self._sending, self._channel = None, None
+        elif kind == "LOG_ERASE":
+            self.logs.clear()
+        return True
+
+    def _send(self, channel: Channel) -> None:
+        for number in self._listing:
+            log = self.logs[number]
+            channel.send(
+                mavlink.MAVLink_log_entry_message(
+                    number, len(self.logs), max(self.logs), log.started_s, len(log.data)
+                )
+            )
+        self._listing = []
+        for _ in range(PIECES_PER_STEP):
+            if self._sending is None:
+                return
+            number, at, left = self._sending
+            log_data = self.logs[number].data if number in self.logs else b""
+            piece = bytes(log_data[at : at + min(PIECE_BYTES, left)])
+            padded = list(piece) + [0] * (PIECE_BYTES - len(piece))
+            channel.send(mavlink.MAVLink_log_data_message(number, at, len(piece), padded))
+            done = len(piece) < PIECE_BYTES or left <= PIECE_BYTES
+            self._sending = None if done else (number, at + PIECE_BYTES, left - PIECE_BYTES)
+
+
+def _gps_time(unix_s: float) -> tuple[int, int]:
+    """GPS week and milliseconds of the week."""
+    since = unix_s - _GPS_EPOCH_S + _LEAP_S
+    return int(since // _WEEK_S), round(since % _WEEK_S * 1000)
