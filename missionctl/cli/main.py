@@ -23,7 +23,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-_UsageFault = typer.BadParameter.__bases__[0]
+_UsageFault: type[Exception] = typer.BadParameter.__bases__[0]
 """Every way to type a command wrongly: a class of click, or of the copy of it that newer typers carry."""
 
 _COMMANDS = (
