@@ -11,7 +11,8 @@ from typing import Final
 from imagery.deliver.cog import export_cog
 from imagery.deliver.folder import DamageFolder, read_folder
 from imagery.deliver.kmz import export_kmz
-from imagery.deliver.sheet import PAPERS, export_sheet
+from imagery.deliver.sheet import export_sheet
+from imagery.deliver.sheet_page import PAPERS
 from imagery.deliver.tables import export_csv, export_xlsx
 from imagery.deliver.tiles import export_mbtiles
 from imagery.deliver.vectors import export_geojson, export_gpkg, export_shp

@@ -37,7 +37,7 @@ def township_table(folder: DamageFolder) -> tuple[list[str], list[str], list[Row
     chinese += ["道路（米）", "影像判读中断道路（米）", "平均水深（米，估算）", "人口", "临水人口"]
     english += [f"{e.name_en} (ha)" for e in classes]
     chinese += [f"{e.name_zh}（公顷）" for e in classes]
-    towns = report["townships"] or [_whole(folder)]
+    towns = report["townships"] or [whole_mosaic(folder)]
     rows = [_row(town, [e.key for e in grades], [e.key for e in classes]) for town in towns]
     if len(rows) > 1:
         rows.append(_total(towns, rows))
@@ -62,7 +62,7 @@ def _row(town: dict[str, Any], grades: list[str], classes: list[str]) -> Row:
     ]
 
 
-def _whole(folder: DamageFolder) -> dict[str, Any]:
+def whole_mosaic(folder: DamageFolder) -> dict[str, Any]:
     """The figures of the whole mosaic in the shape of a township's."""
     report = folder.report
     area = report["analysed_m2"] + report["not_analysed_m2"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Final
 
 NOTICE: Final = {
@@ -19,14 +20,36 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "areas": "Areas",
         "township": "Township boundary",
         "flooded_house": "Water at the walls",
-        "statistics": "Figures (from imagery)",
+        "statistics": "Figures from imagery",
         "water": "Under water",
-        "analysed": "Analysed",
-        "houses": "Buildings",
+        "of_analysed": "{:.0%} of the analysed area",
+        "analysed_aside": "analysed {area}, {share:.0%} of the mosaic’s extent",
+        "harmed": "Damaged or destroyed",
+        "of_seen": "suspected, of {:,} buildings seen",
+        "and_possible": "buildings; {:,} possibly damaged",
         "cut": "Roads cut",
+        "of_roads": "of {}",
+        "cut_mark": "Road cut here",
         "depth": "Depth, mean / 90 %",
         "depth_band": "± {:.1f} m (80 % band)",
         "people": "People near water",
+        "near_water": "within 10 m of it",
+        "col_seen": "Seen %",
+        "col_water": "Water ha",
+        "col_destroyed": "De- stroyed",
+        "col_damaged": "Dam- aged",
+        "col_possibly": "Possi- bly",
+        "col_cut": "Cut m",
+        "col_people": "People",
+        "others": "{} others",
+        "whole": "Whole mosaic",
+        "metre": "m",
+        "kilometre": "km",
+        "hectare": "ha",
+        "square_kilometre": "km²",
+        "note": "Note",
+        "situation": "Situation of {}",
+        "grid": "Grid of {step}; degrees above and right",
         "locator": "Overview",
         "sources": "Sources",
         "mosaic": "Orthomosaic",
@@ -54,14 +77,36 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "areas": "区域",
         "township": "乡镇界线",
         "flooded_house": "墙外有水",
-        "statistics": "统计（影像判读）",
+        "statistics": "影像判读统计",
         "water": "淹没面积",
-        "analysed": "已判读面积",
-        "houses": "房屋",
+        "of_analysed": "占已判读面积 {:.0%}",
+        "analysed_aside": "已判读 {area}，占影像范围 {share:.0%}",
+        "harmed": "受损或损毁房屋",
+        "of_seen": "疑似，已判读 {:,} 栋",
+        "and_possible": "栋；另有 {:,} 栋可能受损",
         "cut": "中断道路",
+        "of_roads": "总长 {}",
+        "cut_mark": "道路中断点",
         "depth": "水深 平均 / 90 %",
         "depth_band": "± {:.1f} 米（80 % 区间）",
         "people": "临水人口",
+        "near_water": "距水 10 米以内",
+        "col_seen": "已判读 %",
+        "col_water": "淹没 公顷",
+        "col_destroyed": "损毁 栋",
+        "col_damaged": "受损 栋",
+        "col_possibly": "可能 栋",
+        "col_cut": "中断 米",
+        "col_people": "临水 人口",
+        "others": "其他 {} 个",
+        "whole": "全图",
+        "metre": "米",
+        "kilometre": "公里",
+        "hectare": "公顷",
+        "square_kilometre": "平方公里",
+        "note": "备注",
+        "situation": "{} 的情况",
+        "grid": "格网 {step}；上、右为经纬度",
         "locator": "位置示意",
         "sources": "资料来源",
         "mosaic": "正射影像",
@@ -82,7 +127,50 @@ WORDS: Final[dict[str, dict[str, str]]] = {
     },
 }
 
-METHODS_ZH: Final = {
+_METHODS_ZH: Final = {
     "forest of randomised trees on painted samples": "样本训练的随机树分类",
     "no classification": "未分类",
 }
+_MODEL: Final = "segmentation model "
+
+_NOTES_ZH: Final = {
+    "The before-ortho could not be registered": "灾前影像无法与正射影像配准，未作变化分析。",
+    "Too little unchanged ground": "未变化地面太少，无法匹配灾前影像色彩，未作变化分析。",
+    "Classes of the model that the legend does not have": "模型中有图例没有的类别：",
+    "No samples and no model were given": "未提供样本或模型，未作地表分类。",
+    "The samples lie too close together": "样本过于集中，无法作分区精度估计。",
+    "Buildings and roads were not graded": "缺少地表分类，未对房屋和道路分级。",
+}
+"""Notes of the damage report by how they begin."""
+
+_BEIJING: Final = dt.timezone(dt.timedelta(hours=8))
+
+
+def method_name(method: str, language: str) -> str:
+    """How the ground was classified, in the sheet's language."""
+    if language != "zh":
+        return method[:1].upper() + method[1:]
+    if method.startswith(_MODEL):
+        return f"语义分割模型 {method.removeprefix(_MODEL)}"
+    return _METHODS_ZH.get(method, method)
+
+
+def note_text(note: str, language: str) -> str:
+    """A note of the damage report in the sheet's language; one without translation stays English."""
+    if language != "zh":
+        return note
+    for begin, text in _NOTES_ZH.items():
+        if note.startswith(begin):
+            return text + note.partition(": ")[2] if text.endswith("：") else text
+    return note
+
+
+def moment(text: str | None, language: str) -> str:
+    """A time of a report: UTC, on Chinese sheets with Beijing time beside it."""
+    if not text:
+        return WORDS[language]["unknown"]
+    when = dt.datetime.fromisoformat(text)
+    when = when.replace(tzinfo=dt.UTC) if when.tzinfo is None else when.astimezone(dt.UTC)
+    if language != "zh":
+        return f"{when:%Y-%m-%d %H:%M} UTC"
+    return f"{when:%Y-%m-%d %H:%M} 世界时（北京时间 {when.astimezone(_BEIJING):%m-%d %H:%M}）"

@@ -1,0 +1,291 @@
+"""A sheet of paper to set type on: millimetres from the upper left corner, one type scale, two languages."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from matplotlib import font_manager
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.ft2font import FT2Font
+from matplotlib.lines import Line2D
+from matplotlib.patches import FancyBboxPatch, Rectangle
+from matplotlib.patheffects import Normal, withStroke
+
+DPI: Final = 200
+MM_PER_INCH: Final = 25.4
+MM_PER_POINT: Final = MM_PER_INCH / 72
+
+INK: Final = "#16222e"
+SOFT: Final = "#5a6773"
+RULE: Final = "#c3ccd4"
+PALE: Final = "#f1f4f6"
+ACCENT: Final = "#14446e"
+ALERT: Final = "#b3261e"
+NOTICE_FILL: Final = "#fff3d6"
+NOTICE_EDGE: Final = "#c98a00"
+
+_CJK_FILE: Final = Path(__file__).parent / "resources" / "missionctl-cjk.ttf"
+_LATIN: Final = "DejaVu Sans"
+_NO_GLYPH: Final = "□"
+
+Weight = Literal["normal", "bold"]
+Align = Literal["left", "center", "right"]
+
+
+@dataclass(frozen=True)
+class TypeScale:
+    """Sizes in points, largest first."""
+
+    title: float
+    figure: float
+    head: float
+    body: float
+    small: float
+    tick: float
+
+
+@dataclass(frozen=True)
+class Paper:
+    """A sheet (landscape) and how it is divided, in mm."""
+
+    width_mm: float
+    height_mm: float
+    margin_mm: float
+    header_mm: float
+    strip_mm: float
+    panel_mm: float
+    gap_mm: float
+    ticks_mm: float
+    sizes: TypeScale
+
+
+PAPERS: Final = {
+    "a4": Paper(297, 210, 7, 15.5, 10, 78, 3.5, 3.6, TypeScale(15.5, 10.5, 7.2, 6.1, 5.4, 5.0)),
+    "a3": Paper(420, 297, 9, 20, 13, 106, 5, 4.4, TypeScale(22, 14.5, 9.6, 8.0, 7.0, 6.4)),
+}
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle on the page in mm, y downwards."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    @property
+    def width(self) -> float:
+        """mm."""
+        return self.right - self.left
+
+    @property
+    def height(self) -> float:
+        """mm."""
+        return self.bottom - self.top
+
+
+@lru_cache(maxsize=1)
+def _families() -> tuple[str, str]:
+    """Latin and Chinese font families; the Chinese one ships with the package and has one weight, which
+    stands for bold too (`text_effects` makes it look so)."""
+    known = font_manager.fontManager
+    known.addfont(str(_CJK_FILE))
+    known.ttflist.append(replace(known.ttflist[-1], weight=700))
+    return _LATIN, known.ttflist[-1].name
+
+
+@lru_cache(maxsize=1)
+def _glyphs() -> frozenset[int]:
+    """Characters that one of the two fonts can draw."""
+    latin = font_manager.findfont(FontProperties(family=_LATIN))
+    return frozenset(FT2Font(latin).get_charmap()) | frozenset(FT2Font(str(_CJK_FILE)).get_charmap())
+
+
+def drawable(text: object) -> str:
+    """One line that the fonts can draw: blanks for line breaks, a box for a character that neither has."""
+    line = " ".join(unicodedata.normalize("NFC", str(text)).split())
+    return "".join(c if ord(c) in _glyphs() else _NO_GLYPH for c in line)
+
+
+def line_mm(size_pt: float) -> float:
+    """Distance of baselines."""
+    return size_pt * MM_PER_POINT * 1.38
+
+
+class Page:
+    """A matplotlib figure whose whole area is one axes in millimetres."""
+
+    def __init__(self, paper: Paper, language: str) -> None:
+        self.paper = paper
+        self.language = language
+        self.sizes = paper.sizes
+        self.figure = Figure(
+            figsize=(paper.width_mm / MM_PER_INCH, paper.height_mm / MM_PER_INCH), dpi=DPI, facecolor="white"
+        )
+        self._canvas = FigureCanvasAgg(self.figure)
+        self.axes = self.layer(zorder=5)
+
+    def layer(self, zorder: float) -> Any:
+        """A transparent axes over the whole page, in mm."""
+        axes = self.figure.add_axes((0, 0, 1, 1), zorder=zorder)
+        axes.set_xlim(0, self.paper.width_mm)
+        axes.set_ylim(self.paper.height_mm, 0)
+        axes.axis("off")
+        return axes
+
+    def frame(self, box: Box, zorder: float = 1) -> Any:
+        """An axes in a box, without ticks, for a map."""
+        width, height = self.paper.width_mm, self.paper.height_mm
+        axes = self.figure.add_axes(
+            (box.left / width, 1 - box.bottom / height, box.width / width, box.height / height), zorder=zorder
+        )
+        axes.set_xticks([])
+        axes.set_yticks([])
+        for spine in axes.spines.values():
+            spine.set_visible(False)
+        return axes
+
+    def font(self, size: float, weight: Weight = "normal") -> FontProperties:
+        """The sheet's type in a size (points)."""
+        return FontProperties(family=list(_families()), size=size, weight=weight)
+
+    def text(
+        self,
+        x_mm: float,
+        y_mm: float,
+        text: object,
+        size: float,
+        *,
+        weight: Weight = "normal",
+        colour: str = INK,
+        align: Align = "left",
+        rotation: float = 0.0,
+        middle: bool = False,
+        halo: float = 0.0,
+    ) -> Any:
+        """Set one line with its baseline (or, with `middle`, its middle) at y."""
+        artist = self.axes.text(
+            x_mm,
+            y_mm,
+            drawable(text),
+            fontproperties=self.font(size, weight),
+            color=colour,
+            ha=align,
+            va="center" if middle or rotation else "baseline",
+            rotation=rotation,
+            rotation_mode="anchor" if not rotation else "default",
+            parse_math=False,
+        )
+        artist.set_path_effects(text_effects(self.language, weight, size, colour, halo))
+        return artist
+
+    def width_mm(self, text: object, size: float, weight: Weight = "normal") -> float:
+        """Width of one line."""
+        renderer = self._canvas.get_renderer()
+        width_px, _, _ = renderer.get_text_width_height_descent(
+            drawable(text), self.font(size, weight), ismath=False
+        )
+        return float(width_px) / DPI * MM_PER_INCH
+
+    def wrapped(self, text: object, size: float, width_mm: float, most: int = 99) -> list[str]:
+        """Lines no wider than `width_mm`: broken at blanks, between Chinese characters, or where nothing
+        else helps. Beyond `most` lines an ellipsis stands for the rest."""
+        lines, line = [], ""
+        for piece in _pieces(drawable(text)):
+            if self.width_mm((line + piece).rstrip(), size) <= width_mm:
+                line += piece
+                continue
+            if line.strip():
+                lines.append(line.rstrip())
+            line = piece.lstrip()
+            while self.width_mm(line, size) > width_mm and len(line) > 1:
+                cut = next(
+                    n for n in range(len(line) - 1, 0, -1)
+                    if n == 1 or self.width_mm(line[:n], size) <= width_mm
+                )  # fmt: skip
+                lines.append(line[:cut])
+                line = line[cut:]
+        if line.strip():
+            lines.append(line.rstrip())
+        if len(lines) > most:
+            lines = [*lines[: most - 1], self.shortened(lines[most - 1] + "……", size, width_mm)]
+        return lines
+
+    def shortened(self, text: object, size: float, width_mm: float, weight: Weight = "normal") -> str:
+        """The text, cut with an ellipsis when it is wider than `width_mm`."""
+        whole = drawable(text)
+        if self.width_mm(whole, size, weight) <= width_mm:
+            return whole
+        for length in range(len(whole) - 1, 0, -1):
+            cut = whole[:length].rstrip() + "…"
+            if self.width_mm(cut, size, weight) <= width_mm:
+                return cut
+        return "…"
+
+    def rule(self, x0: float, x1: float, y: float, *, colour: str = RULE, width_pt: float = 0.6) -> None:
+        """A horizontal line."""
+        line = Line2D([x0, x1], [y, y], color=colour, linewidth=width_pt, solid_capstyle="butt")
+        self.axes.add_line(line)
+
+    def box(
+        self,
+        box: Box,
+        *,
+        fill: str | Sequence[float] = "none",
+        edge: str = "none",
+        width_pt: float = 0.6,
+        round_mm: float = 0.0,
+        hatch: str | None = None,
+    ) -> None:
+        """A rectangle, on request with round corners."""
+        style: dict[str, Any] = {
+            "facecolor": fill,
+            "edgecolor": edge,
+            "linewidth": width_pt,
+            "hatch": hatch,
+        }
+        corner = (box.left, box.top)
+        patch: Any
+        if round_mm:
+            patch = FancyBboxPatch(
+                (box.left + round_mm, box.top + round_mm),
+                box.width - 2 * round_mm,
+                box.height - 2 * round_mm,
+                boxstyle=f"round,pad={round_mm},rounding_size={round_mm}",
+                **style,
+            )
+        else:
+            patch = Rectangle(corner, box.width, box.height, **style)
+        self.axes.add_patch(patch)
+
+
+def text_effects(language: str, weight: Weight, size: float, colour: str, halo: float = 0.0) -> list[Any]:
+    """A white halo of `halo` points, and for bold Chinese, whose font has one weight, a thin outline."""
+    effects: list[Any] = [withStroke(linewidth=2 * halo, foreground="white")] if halo else []
+    if weight == "bold" and language == "zh":
+        effects.append(withStroke(linewidth=size / 28, foreground=colour))
+    return [*effects, Normal()] if effects else []
+
+
+def _pieces(line: str) -> list[str]:
+    """A line cut where it may be broken: after blanks and slashes, and beside Chinese characters (but not
+    before their closing punctuation)."""
+    pieces, current = [], ""
+    for char in line:
+        wide = unicodedata.east_asian_width(char) in "WF"
+        if current and wide and char not in "，。；：、）》”":
+            pieces.append(current)
+            current = ""
+        current += char
+        if char in " /" or (wide and char not in "（《“"):
+            pieces.append(current)
+            current = ""
+    return [*pieces, current] if current else pieces
