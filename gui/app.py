@@ -6,12 +6,15 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from PyQt6.QtCore import QElapsedTimer, QTimer
+from PyQt6.QtCore import QElapsedTimer, QLibraryInfo, QSize, QTimer, QTranslator
 from PyQt6.QtWidgets import QApplication
 
 from gui import theme as themes
+from gui.desk import AnyWindow, Desk
+from gui.faults import BugCatcher
 from gui.window import VIEWS, MissionWindow
 from gui.words import LANGUAGES, Words
 from missionctl.workspace import Workspace
@@ -48,34 +51,51 @@ def _arguments() -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> int:
     """Open the window and stay until it is closed. Raises MissionError for a folder that is none."""
     size = _size(args.size)
-    folder = Workspace.open(args.folder).path if args.folder else None
+    if args.folder is not None:
+        Workspace.open(args.folder)  # said before there is a window
+    elif args.connect:
+        raise MissionError("--connect shows vehicles on a mission's map; name its folder too")
     app = QApplication.instance() or QApplication(sys.argv[:1])
     assert isinstance(app, QApplication)
-    themes.apply(themes.DAYLIGHT, app)
-    words = Words(args.lang)
-    window = MissionWindow(folder, themes.DAYLIGHT, words, args.view)
-    window.resize(*size)
-    window.show()
-    if args.connect:
+    app.setApplicationName("missionctl")
+    theme = replace(themes.DAYLIGHT, chinese=args.lang == "zh")
+    themes.apply(theme, app)
+    _translate_qt(app, args.lang)
+    desk = Desk(theme, Words(args.lang), size)
+    catcher = BugCatcher(desk.tell_bug)
+    sys.excepthook = catcher
+    if args.folder is not None:
+        window: AnyWindow = desk.open(args.folder, args.view)
+    else:
+        window = desk.show_start()
+    if args.connect and isinstance(window, MissionWindow):
         window.live.open(args.connect)
-    if args.screenshot:
-        shot = _Screenshot(window, args.screenshot)
-        app.exec()
-        return shot.finish()
-    return app.exec()
+    shot = _Screenshot(window, args.screenshot) if args.screenshot else None
+    app.exec()
+    if shot is not None:
+        shot.raise_fault()
+    return 1 if catcher.caught else 0
 
 
-def _size(text: str) -> tuple[int, int]:
+def _translate_qt(app: QApplication, language: str) -> None:
+    """Qt's own dialogs in the language of the screen."""
+    translator = QTranslator(app)
+    folder = QLibraryInfo.path(QLibraryInfo.LibraryPath.TranslationsPath)
+    if language == "zh" and translator.load("qtbase_zh_CN", folder):
+        app.installTranslator(translator)
+
+
+def _size(text: str) -> QSize:
     parts = text.lower().split("x")
     if len(parts) != 2 or not all(p.isdigit() and 320 <= int(p) <= 16000 for p in parts):
         raise MissionError(f"--size {text}: give width and height in pixels, such as 1600x1000")
-    return int(parts[0]), int(parts[1])
+    return QSize(int(parts[0]), int(parts[1]))
 
 
 class _Screenshot:
     """Waits until all that is in view has come, saves the window as a picture and ends the app."""
 
-    def __init__(self, window: MissionWindow, file: Path):
+    def __init__(self, window: AnyWindow, file: Path):
         self._window, self._file = window, file
         self._fault = ""
         self._clock, self._quiet = QElapsedTimer(), QElapsedTimer()
@@ -109,8 +129,7 @@ class _Screenshot:
         self._window.close()
         QApplication.quit()
 
-    def finish(self) -> int:
-        """The exit code. Raises MissionError when there is no picture."""
+    def raise_fault(self) -> None:
+        """Raises MissionError when there is no picture."""
         if self._fault:
             raise MissionError(self._fault)
-        return 0

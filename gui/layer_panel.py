@@ -4,32 +4,34 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from PyQt6.QtCore import QSize, Qt, pyqtSignal
-from PyQt6.QtGui import QDropEvent, QKeyEvent
+from PyQt6.QtCore import QPointF, QRectF, QSize, Qt, pyqtSignal
+from PyQt6.QtGui import QColor, QDropEvent, QKeyEvent, QPainter, QPainterPath, QPen, QPixmap
 from PyQt6.QtWidgets import (
     QAbstractItemView,
     QFrame,
     QGridLayout,
     QHBoxLayout,
     QLabel,
-    QLayout,
     QListWidget,
     QListWidgetItem,
+    QScrollArea,
     QSlider,
     QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
-from gui import theme as themes
 from gui.icons import icon, icon_pixmap, icon_size
 from gui.layers import LayerState, moved
 from gui.theme import Theme
+from gui.vectors import line_style
 from gui.widgets import clear_layout, label, rule
 from gui.words import Words
 from imagery.damage.legend import CLASSES, GRADES, ROAD_STATES, Entry
 
-_ROW_PX = 42
+_ROW_PX = 44
+_SWATCH_PX = 22
+_SCROLL_PX = 12
 _LEGENDS: tuple[tuple[str, str, tuple[Entry, ...]], ...] = (
     ("classes", "layer_classes", CLASSES[1:]),
     ("buildings", "legend_buildings", GRADES[1:]),
@@ -37,31 +39,68 @@ _LEGENDS: tuple[tuple[str, str, tuple[Entry, ...]], ...] = (
 )
 
 
+_STRIPES = {
+    "classes": tuple(e.colour for e in CLASSES[1:4]),
+    "buildings": tuple(e.colour for e in GRADES[1:]),
+    "roads": tuple(e.colour for e in ROAD_STATES[1:]),
+}
+_SAMPLES = {
+    "hillshade": ("sample_relief_lit", "sample_relief_dim"),
+    "before": ("sample_field", "sample_wood"),
+    "mosaic": ("sample_mud", "sample_field"),
+}
+"""Colours of the theme."""
+
+
 class LayerPanel(QFrame):
     """Shows layer states and says how a person changes them."""
 
     changed = pyqtSignal(tuple)  # tuple[LayerState, ...]
+    grown = pyqtSignal()  # or shrunk: its legend has changed
 
     def __init__(self, theme: Theme, words: Words, parent: QWidget | None = None):
         super().__init__(parent, objectName="card")
         self._theme, self._words = theme, words
         self._states: tuple[LayerState, ...] = ()
         self._keys: frozenset[str] = frozenset()
-        layout = QVBoxLayout(self)
-        layout.setSizeConstraint(QLayout.SizeConstraint.SetFixedSize)  # it is as high as it needs to be
+        self.setFixedWidth(theme.sizes.layers)
         pad = theme.sizes.pad
-        layout.setContentsMargins(pad, 12, pad - 4, pad)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 12, 2, pad - 4)
         layout.setSpacing(6)
         head = label(words("layers"), "heading")
         head.setToolTip(words("drag_hint"))
+        head.setContentsMargins(pad, 0, 0, 0)
         layout.addWidget(head)
+        self._body = QWidget()
+        self._body.setFixedWidth(theme.sizes.layers - 2 - _SCROLL_PX)
+        column = QVBoxLayout(self._body)
+        column.setContentsMargins(pad - 6, 0, pad - _SCROLL_PX, 0)
+        column.setSpacing(6)
         self.list = _List()
-        self.list.setFixedWidth(theme.sizes.layers - 2 * pad)
         self.list.reordered.connect(self._on_reordered)
-        layout.addWidget(self.list)
+        column.addWidget(self.list)
         self._legend = QVBoxLayout()
-        self._legend.setSpacing(6)
-        layout.addLayout(self._legend)
+        self._legend.setContentsMargins(6, 0, 0, 0)
+        self._legend.setSpacing(8)
+        column.addLayout(self._legend)
+        self._scroll = QScrollArea()
+        self._scroll.setWidget(self._body)
+        self._scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        layout.addWidget(self._scroll)
+
+    def fit(self, height_px: int) -> None:
+        """As high as its content, at most so high; what does not fit scrolls."""
+        column = self._body.layout()
+        assert column is not None
+        column.activate()
+        self._body.setFixedHeight(column.sizeHint().height())
+        frame = self.layout()
+        assert frame is not None
+        edge = frame.contentsMargins()
+        head = self.fontMetrics().height() + frame.spacing() + edge.top() + edge.bottom() + 8
+        self.setFixedHeight(min(self._body.height() + head, height_px))
 
     @property
     def states(self) -> tuple[LayerState, ...]:
@@ -83,6 +122,7 @@ class LayerPanel(QFrame):
             row = self.list.row_widget(number)
             row.show_state(next(s for s in states if s.key == row.key))
         self._show_legend()
+        self.grown.emit()
 
     def _add(self, state: LayerState) -> None:
         item = QListWidgetItem()
@@ -90,7 +130,7 @@ class LayerPanel(QFrame):
         item.setData(Qt.ItemDataRole.UserRole, state.key)
         item.setData(Qt.ItemDataRole.AccessibleTextRole, self._words(f"layer_{state.key}"))
         self.list.addItem(item)
-        row = LayerRow(state.key, self._words(f"layer_{state.key}"), self._words("opacity"), self._theme)
+        row = LayerRow(state.key, self._words(f"layer_{state.key}"), self._words, self._theme)
         row.edited.connect(self._on_edited)
         self.list.setItemWidget(item, row)
 
@@ -121,32 +161,38 @@ class LayerRow(QWidget):
 
     edited = pyqtSignal(str, bool, float)
 
-    def __init__(self, key: str, name: str, opacity_word: str, theme: Theme):
+    def __init__(self, key: str, name: str, words: Words, theme: Theme):
         super().__init__()
         self.key = key
+        self._theme = theme
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 4, 0)
         layout.setSpacing(4)
         self.eye = QToolButton(objectName="plain")
         self.eye.setCheckable(True)
-        self.eye.setFixedSize(40, 40)
+        self.eye.setFixedSize(theme.sizes.target, theme.sizes.target)
         made = icon("eye_off", theme.colour("ink_soft"))
         on = icon("eye", theme.colour("accent"))
         for size in on.availableSizes():
             made.addPixmap(on.pixmap(size), made.Mode.Normal, made.State.On)
         self.eye.setIcon(made)
-        self.eye.setIconSize(icon_size(22))
+        self.eye.setIconSize(icon_size(24))
         self.eye.setAccessibleName(name)
         self.name = QLabel(name)
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(10, 100)
-        self.slider.setFixedWidth(76)
-        self.slider.setAccessibleName(f"{name}: {opacity_word}")
-        self.slider.setToolTip(opacity_word)
+        self.slider.setFixedWidth(64)
+        self.slider.setAccessibleName(f"{name}: {words('opacity')}")
+        self.slider.setToolTip(words("opacity"))
         grip = QLabel()
-        grip.setPixmap(icon_pixmap("grip", theme.colour("line").darker(115), 18, 2.0, 2.4))
+        grip.setPixmap(icon_pixmap("grip", theme.colour("line").darker(130), 18, 2.0, 2.4))
+        grip.setToolTip(words("drag_hint"))
         layout.addWidget(self.eye)
         layout.addWidget(self.name, 1)
+        swatch = QLabel()
+        swatch.setPixmap(_swatch(key, theme))
+        layout.insertWidget(1, swatch)
+        layout.insertSpacing(2, 4)
         layout.addWidget(self.slider)
         layout.addWidget(grip)
         self.eye.toggled.connect(self._edit)
@@ -161,11 +207,36 @@ class LayerRow(QWidget):
         for widget in (self.eye, self.slider):
             widget.blockSignals(False)
         self.slider.setVisible(state.shown)
-        self.name.setObjectName("" if state.shown else "soft")
-        self.name.setStyleSheet("" if state.shown else f"color: {themes.DAYLIGHT.colours.ink_soft};")
+        self.name.setStyleSheet("" if state.shown else f"color: {self._theme.colours.ink_soft};")
 
     def _edit(self) -> None:
         self.edited.emit(self.key, self.eye.isChecked(), self.slider.value() / 100)
+
+
+def _swatch(key: str, theme: Theme) -> QPixmap:
+    """What a layer looks like: its line on a piece of ground, or stripes of its colours."""
+    style = line_style(key, theme)
+    side, ratio = _SWATCH_PX, 2.0
+    made = QPixmap(round(side * ratio), round(side * ratio))
+    made.setDevicePixelRatio(ratio)
+    made.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(made)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    frame = QPainterPath()
+    frame.addRoundedRect(QRectF(0, 2, side, side - 4), 4, 4)
+    painter.setClipPath(frame)
+    stripes = [QColor(*colour) for colour in _STRIPES.get(key, ())]
+    stripes = stripes or [theme.colour(name) for name in _SAMPLES.get(key, ("map_sample",))]
+    for number, colour in enumerate(stripes):
+        painter.fillRect(QRectF(number * side / len(stripes), 0, side / len(stripes) + 1, side), colour)
+    if style is not None:
+        start, end = QPointF(3, side - 6), QPointF(side - 3, 6)
+        for line, width in ((style.casing, style.width_px + 2.4), (style.line, style.width_px + 0.4)):
+            if line is not None:
+                painter.setPen(QPen(line, width, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap))
+                painter.drawLine(start, end)
+    painter.end()
+    return made
 
 
 class _List(QListWidget):

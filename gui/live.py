@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
 from PyQt6.QtCore import QObject, QTimer, pyqtSignal
 
-from gui.plain import VehicleNews
-from missionctl.services.watching import watch
+from flight.links import parse_address
+from missionctl.services.watching import VehicleNews, watch
 from plans.errors import MissionError
 
 _TICK_MS = 500
@@ -30,15 +31,16 @@ class LiveLink(QObject):
     """Listens at one address at a time and keeps the newest news of each vehicle.
 
     `ticked` comes twice a second while listening, so that ages grow on the screen when a vehicle is silent.
+    `trouble` says why a link is closed that nobody closed; `remark` is worth knowing, the link stays open.
     """
 
     opened = pyqtSignal(str)
     closed = pyqtSignal()
     news = pyqtSignal(object)
     trouble = pyqtSignal(str)
+    remark = pyqtSignal(str)
     ticked = pyqtSignal()
     _heard = pyqtSignal(object, int)
-    _grumbled = pyqtSignal(str, int)
 
     def __init__(
         self,
@@ -49,14 +51,14 @@ class LiveLink(QObject):
         super().__init__(parent)
         self._start, self._clock = start, clock
         self._watcher: Watcher | None = None
+        self._voice = _Voice()
         self._session = 0
         self._newest: dict[int, tuple[VehicleNews, float]] = {}
         self.url = ""
         self._heard.connect(self._on_heard)
-        self._grumbled.connect(self._on_grumbled)
         self._timer = QTimer(self)
         self._timer.setInterval(_TICK_MS)
-        self._timer.timeout.connect(self._tick)
+        self._timer.timeout.connect(self.tick)
 
     @property
     def is_open(self) -> bool:
@@ -77,16 +79,14 @@ class LiveLink(QObject):
         """Listen at an address; a link that is open is closed first."""
         self.close()
         self._session += 1
-        session = self._session
+        session, voice = self._session, _Voice()
         try:
-            self._watcher = self._start(
-                url,
-                lambda news: self._heard.emit(news, session),
-                lambda line: self._grumbled.emit(line, session),
-            )
+            parse_address(url)
+            self._watcher = self._start(url, lambda news: self._heard.emit(news, session), voice.say)
         except (MissionError, OSError) as error:
             self.trouble.emit(str(error))
             return
+        self._voice = voice
         self.url = url
         self._timer.start()
         self.opened.emit(url)
@@ -105,16 +105,42 @@ class LiveLink(QObject):
             threading.Thread(target=watcher.close, name="close link", daemon=True).start()
         self.closed.emit()
 
+    def tick(self) -> None:
+        """Keep the watcher awake and see what it has said."""
+        if self._watcher is None:
+            return
+        self._watcher.pulse()
+        line, ended = self._voice.take()
+        if ended:
+            self.close()
+            self.trouble.emit(line)
+            return
+        if line:
+            self.remark.emit(line)
+        self.ticked.emit()
+
     def _on_heard(self, news: VehicleNews, session: int) -> None:
         if session == self._session and self._watcher is not None:
             self._newest[news.sysid] = (news, self._clock())
             self.news.emit(news)
 
-    def _on_grumbled(self, line: str, session: int) -> None:
-        if session == self._session:
-            self.trouble.emit(line)
 
-    def _tick(self) -> None:
-        if self._watcher is not None:
-            self._watcher.pulse()
-        self.ticked.emit()
+class _Voice:
+    """What the listening thread complains about. When the thread has ended since, nobody listens any more."""
+
+    def __init__(self) -> None:
+        self._lines: deque[str] = deque()
+        self._thread: threading.Thread | None = None
+
+    def say(self, line: str) -> None:
+        """Called by the thread."""
+        self._thread = threading.current_thread()
+        self._lines.append(line)
+
+    def take(self) -> tuple[str, bool]:
+        """The newest line, told once, and whether its thread has ended."""
+        ended = self._thread is not None and not self._thread.is_alive()
+        line = ""
+        while self._lines:
+            line = self._lines.popleft()
+        return line, ended

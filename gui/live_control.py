@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PyQt6.QtCore import QEvent, QObject, pyqtSignal
+from PyQt6.QtCore import QElapsedTimer, QEvent, QObject, pyqtSignal
 
 from gui import plain
 from gui.live import LiveLink
@@ -14,22 +14,29 @@ from gui.theme import Theme
 from gui.vehicle_item import VehicleOnMap
 from gui.words import Words
 
+_PATIENCE_MS = 15_000
+
 
 class LiveControl(QObject):
     """Turns the pilot's wishes into calls on the link, and news into what is shown."""
 
     trouble = pyqtSignal(str)
+    """Something is wrong with the link, in the language of the screen; "" when that is over."""
 
     def __init__(
         self, link: LiveLink, panel: FlyPanel, map_view: MapView, theme: Theme, words: Words, parent: QObject
     ):
         super().__init__(parent)
-        self._link, self._panel, self._map, self._theme = link, panel, map_view, theme
+        self._link, self._panel, self._map = link, panel, map_view
+        self._theme, self._words = theme, words
         self._on_map: dict[int, VehicleOnMap] = {}
         self._chosen: int | None = None
+        self._since = QElapsedTimer()
         self.bar = StateBar(theme, words, map_view)
         self.bar.installEventFilter(self)
         self.bar.move(theme.sizes.pad, theme.sizes.pad)
+        map_view.room_changed.connect(self.bar.set_room)
+        map_view.frame_changed.connect(self._forget_symbols)
         panel.connect_wanted.connect(self.open)
         panel.disconnect_wanted.connect(link.close)
         panel.find_wanted.connect(self.find)
@@ -38,17 +45,32 @@ class LiveControl(QObject):
         link.opened.connect(lambda _url: self._refresh())
         link.ticked.connect(self._refresh)
         link.closed.connect(self._on_closed)
-        link.trouble.connect(self.trouble)
+        link.trouble.connect(self._on_trouble)
+        link.remark.connect(self._on_remark)
 
     @property
     def vehicles(self) -> dict[int, VehicleOnMap]:
         """The symbols on the map, by vehicle number."""
         return self._on_map
 
+    @property
+    def link(self) -> LiveLink:
+        """The link that it shows."""
+        return self._link
+
     def open(self, url: str) -> None:
         """Listen at an address."""
+        self.trouble.emit("")
         self._panel.address.setText(url)
+        self._since.start()
         self._link.open(url)
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing new is to be waited for: no link, a vehicle seen, or nobody for long."""
+        if not self._link.is_open or self._on_map:
+            return True
+        return self._since.elapsed() > _PATIENCE_MS
 
     def close(self) -> None:
         """Stop listening and wait for the thread."""
@@ -59,6 +81,10 @@ class LiveControl(QObject):
         shown = self._on_map.get(self._chosen) if self._chosen is not None else None
         if shown:
             self._map.canvas.centre_on(shown.place)
+
+    def set_view(self, name: str) -> None:
+        """The Fly panel shows the vehicle big; elsewhere the bar does."""
+        self.bar.set_wanted(name != "fly")
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
         kinds = (QEvent.Type.Show, QEvent.Type.Hide)
@@ -73,28 +99,47 @@ class LiveControl(QObject):
     def _on_news(self, news: VehicleNews) -> None:
         if self._chosen is None:
             self._chosen = news.sysid
-        if news.lat_deg is not None and news.lon_deg is not None and self._map.frame is not None:
+            self.trouble.emit("")
+        if news.lat_deg is not None and news.lon_deg is not None:
+            frame = self._map.frame_at(news.lat_deg, news.lon_deg)
             if news.sysid not in self._on_map:
                 scene = self._map.canvas.graphics_scene
                 self._on_map[news.sysid] = VehicleOnMap(str(news.sysid), scene, self._theme)
-            place = self._map.frame.scene_point(news.lat_deg, news.lon_deg)
             stale = self._link.age_s(news.sysid) >= plain.SILENT_S
+            place = frame.scene_point(news.lat_deg, news.lon_deg)
             self._on_map[news.sysid].move(place, news.heading_deg, stale)
         if news.sysid == self._chosen:
             self._refresh()
 
-    def _on_closed(self) -> None:
+    def _on_trouble(self, line: str) -> None:
+        line = line or self._words("link_ended", url=self._link.url)
+        self.trouble.emit(plain.fault_text(line, self._words.language))
+
+    def _on_remark(self, line: str) -> None:
+        if self._link.vehicles:
+            self.trouble.emit(plain.fault_text(line, self._words.language))
+        # while nobody has been heard, the Fly panel says so already, and what to check
+
+    def _forget_symbols(self) -> None:
         for shown in self._on_map.values():
             shown.remove()
         self._on_map.clear()
+
+    def _on_closed(self) -> None:
+        self._forget_symbols()
         self._chosen = None
-        self.bar.hide()
+        self.bar.say_nothing()
         self._panel.show_link(self._link, None)
 
     def _refresh(self) -> None:
         self._panel.show_link(self._link, self._chosen)
         news = next((v for v in self._link.vehicles if v.sysid == self._chosen), None)
-        if news is not None:
-            self.bar.show_news(news, self._link.age_s(news.sysid))
-        elif self._link.is_open:
-            self.bar.show_waiting(self._link.url)
+        if news is None:
+            if self._link.is_open:
+                self.bar.show_waiting()
+            return
+        age_s = self._link.age_s(news.sysid)
+        self.bar.show_news(news, age_s)
+        shown = self._on_map.get(news.sysid)
+        if shown is not None:
+            shown.set_stale(age_s >= plain.SILENT_S)

@@ -18,16 +18,22 @@ from gui.snapshot import Snapshot
 from gui.theme import Theme
 from gui.tiles import RasterSource, TileLoader, raster_bounds
 from gui.vectors import VECTOR_KEYS, vector_item
+from gui.widgets import empty
 from gui.words import Words
+from plans.frames import LocalFrame
 
 _SCALE_BAR_PX = 160
+_NO_PLACE_PX = 340
+_NO_PLACE_HALF_M = 400.0
 
 
 class MapView(QWidget):
     """Shows a snapshot by a list of layer states."""
 
-    fault = pyqtSignal(str)
+    faults_changed = pyqtSignal(tuple)  # a line for each raster that cannot be shown
     layers_toggled = pyqtSignal()
+    room_changed = pyqtSignal(int)  # pixels at the top that nothing covers
+    frame_changed = pyqtSignal()
 
     def __init__(self, theme: Theme, words: Words, parent: QWidget | None = None):
         super().__init__(parent)
@@ -37,6 +43,7 @@ class MapView(QWidget):
         self.frame: MapFrame | None = None
         self._items: dict[str, QGraphicsItem] = {}
         self._sources: dict[str, RasterSource] = {}
+        self._faults: dict[RasterSource, str] = {}
         self._states: tuple[LayerState, ...] = ()
         self._free_right_px, self._free_top_px = 0, 0
         self._bounds: QRectF | None = None
@@ -44,6 +51,10 @@ class MapView(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.canvas)
         self._foot = _Foot(theme, self)
+        self._no_place = empty(words("no_place"), words("no_place_how"))
+        self._no_place.setParent(self)
+        self._no_place.setFixedWidth(_NO_PLACE_PX)
+        self._no_place.hide()
         self.buttons = _Buttons(theme, words, self)
         self.buttons.zoomed.connect(self.canvas.zoom)
         self.buttons.home.connect(self.canvas.show_home)
@@ -57,14 +68,13 @@ class MapView(QWidget):
     def show_snapshot(self, snapshot: Snapshot) -> None:
         """Show a mission; what has not changed since the last snapshot stays as it is."""
         if snapshot.frame is None:
+            self._no_place.setVisible(self.frame is None)
             return
+        self._no_place.hide()
         frame = MapFrame(snapshot.frame)
-        if self.frame != frame:
-            self.clear()
-            self.frame = frame
-            self.loader = TileLoader(snapshot.frame, parent=self)
-            self.loader.arrived.connect(lambda _key: self.canvas.viewport().update())
-            self.loader.failed.connect(self.fault)
+        moved = self.frame != frame
+        if moved or self.loader is None:
+            self._start(frame)
         self._show_rasters(snapshot, frame)
         for key in VECTOR_KEYS:
             self._replace(key, vector_item(key, snapshot, frame, self._theme))
@@ -72,6 +82,27 @@ class MapView(QWidget):
         if snapshot.bounds:
             self._bounds = MapFrame.rect(*snapshot.bounds)
             self._set_home()
+        if moved:
+            self.canvas.show_home()
+
+    def frame_at(self, lat_deg: float, lon_deg: float) -> MapFrame:
+        """The map's frame; a map of no place yet gets one there, to show a vehicle before any plan."""
+        if self.frame is None:
+            self._no_place.hide()
+            self._start(MapFrame(LocalFrame(lat_deg, lon_deg)))
+            half = _NO_PLACE_HALF_M
+            self._bounds = MapFrame.rect(-half, -half, half, half)
+            self._set_home()
+        assert self.frame is not None
+        return self.frame
+
+    def _start(self, frame: MapFrame) -> None:
+        self.clear()
+        self.frame = frame
+        self.loader = TileLoader(frame.frame, parent=self)
+        self.loader.arrived.connect(self._on_tile)
+        self.loader.failed.connect(self._on_failed)
+        self.frame_changed.emit()
 
     def clear(self) -> None:
         """Nothing on the map."""
@@ -117,9 +148,10 @@ class MapView(QWidget):
     def _show_rasters(self, snapshot: Snapshot, frame: MapFrame) -> None:
         assert self.loader is not None
         sources = raster_sources(snapshot)
+        self._faults = {s: line for s, line in self._faults.items() if s in sources.values()}
         for key in RASTER_KEYS:
             source = sources.get(key)
-            if source == self._sources.get(key):
+            if source is not None and source in (self._sources.get(key), *self._faults):
                 continue
             old = self._sources.pop(key, None)
             self._replace(key, None)
@@ -130,11 +162,19 @@ class MapView(QWidget):
             try:
                 bounds = raster_bounds(source.path, frame.frame)
             except (RasterioError, OSError) as error:
-                reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-                self.fault.emit(self._words("rest_reads", file=source.path.name, reason=reason))
+                self._faults[source] = self._fault_line(source, error)
                 continue
             self._sources[key] = source
             self._replace(key, RasterItem(source, MapFrame.rect(*bounds), self.loader))
+        self.faults_changed.emit(tuple(self._faults.values()))
+
+    def _fault_line(self, source: RasterSource, error: Exception | str) -> str:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        return self._words("rest_reads", file=source.path.name, reason=reason)
+
+    def _on_failed(self, source: RasterSource, reason: str) -> None:
+        self._faults[source] = self._fault_line(source, reason)
+        self.faults_changed.emit(tuple(self._faults.values()))
 
     def _replace(self, key: str, item: QGraphicsItem | None) -> None:
         old = self._items.pop(key, None)
@@ -158,6 +198,11 @@ class MapView(QWidget):
 
     # ------------------------------------------------------------------ overlays
 
+    def _on_tile(self) -> None:
+        viewport = self.canvas.viewport()
+        assert viewport is not None
+        viewport.update()
+
     def _on_view_changed(self) -> None:
         self._foot.set_scale(self.canvas.metres_per_px)
 
@@ -171,6 +216,10 @@ class MapView(QWidget):
         self._foot.move(gap, self.height() - self._foot.height() - gap)
         self.buttons.adjustSize()
         self.buttons.move(self.width() - self.buttons.width() - gap - self._free_right_px, gap)
+        self._no_place.adjustSize()
+        middle = (self.width() - self._free_right_px) // 2
+        self._no_place.move(middle - self._no_place.width() // 2, self.height() // 3)
+        self.room_changed.emit(self.buttons.x() - 2 * gap)
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802
         super().resizeEvent(event)

@@ -5,54 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from gui.words import Words
+from missionctl.services.watching import VehicleNews
 
 SILENT_S = 3.0
 LOST_S = 10.0
 BATTERY_LOW, BATTERY_EMPTY = 30.0, 20.0
 GPS_3D = 3
 _FIXES = {2: "gps_2d", 3: "gps_3d", 4: "gps_dgps", 5: "gps_float", 6: "gps_fixed"}
-
-
-class VehicleNews(Protocol):
-    """What a window shows of a vehicle (missionctl.services.watching tells it)."""
-
-    @property
-    def sysid(self) -> int: ...
-    @property
-    def mode(self) -> str: ...
-    @property
-    def armed(self) -> bool: ...
-    @property
-    def age_s(self) -> float: ...
-    @property
-    def lat_deg(self) -> float | None: ...
-    @property
-    def lon_deg(self) -> float | None: ...
-    @property
-    def alt_rel_m(self) -> float | None: ...
-    @property
-    def heading_deg(self) -> float | None: ...
-    @property
-    def groundspeed_mps(self) -> float | None: ...
-    @property
-    def battery_percent(self) -> float | None: ...
-    @property
-    def battery_v(self) -> float | None: ...
-    @property
-    def gps_fix(self) -> int | None: ...
-    @property
-    def satellites(self) -> int | None: ...
-    @property
-    def ekf_ok(self) -> bool | None: ...
-    @property
-    def prearm_ok(self) -> bool | None: ...
-    @property
-    def mission_seq(self) -> int | None: ...
-    @property
-    def status_texts(self) -> tuple[str, ...]: ...
 
 
 @dataclass(frozen=True)
@@ -101,6 +62,18 @@ def fix_line(fix: int | None, words: Words) -> str:
     return words(_FIXES.get(fix, "gps_none"))
 
 
+def detail_line(news: VehicleNews, words: Words) -> str:
+    """The lesser figures in one line: kind of position, voltage, mission item, wind."""
+    parts = [fix_line(news.gps_fix, words)]
+    if news.battery_v is not None:
+        parts.append(f"{news.battery_v:.1f} V")
+    if news.mission_seq is not None:
+        parts.append(words("mission_at", seq=news.mission_seq))
+    if news.wind_mps is not None:
+        parts.append(words("wind", v=words("mps", v=f"{news.wind_mps:.0f}")))
+    return "  ·  ".join(p for p in parts if p)
+
+
 def battery_tone(percent: float | None) -> str:
     """The tone for a state of charge."""
     if percent is None or percent >= BATTERY_LOW:
@@ -128,8 +101,8 @@ _TEXTS: Sequence[tuple[str, str, str]] = (
     (r"Mission: (\d+) (.*)", "Mission item {0}: {1}", "任务第 {0} 项：{1}"),
     (r"Reached (?:command|waypoint) #(\d+).*", "Reached point {0}", "到达航点 {0}"),
     (r"EKF\d? IMU\d? is using GPS.*", "Position comes from GPS", "使用 GPS 定位"),
-    (r"EKF\d? IMU\d? (?:origin set|tilt alignment complete|yaw alignment complete).*", "Ready to find its place",
-     "姿态对准完成"),
+    (r"EKF\d? IMU\d? (?:origin set|tilt alignment complete|yaw alignment complete).*",
+     "Ready to find its place", "姿态对准完成"),
     (r".*Battery \d* ?failsafe.*|Battery .* (?:low|critical).*", "Battery low: it will come home or land",
      "电量不足：将返航或降落"),
     (r".*(?:Radio|Throttle) Failsafe.*", "Remote control lost", "遥控信号丢失"),
@@ -142,7 +115,56 @@ _TEXTS: Sequence[tuple[str, str, str]] = (
     (r"SIM Hit ground.*", "Touched the ground", "已触地"),
     (r"Land complete.*|Landed.*", "Landed", "已降落"),
 )  # fmt: skip
+_MODES: dict[str, tuple[str, str]] = {
+    "AUTO": ("flies its mission", "按任务飞行"),
+    "AUTO.MISSION": ("flies its mission", "按任务飞行"),
+    "AUTO.TAKEOFF": ("takes off", "正在起飞"),
+    "AUTO.LOITER": ("holds its place", "悬停等待"),
+    "AUTO.RTL": ("comes home", "正在返航"),
+    "AUTO.LAND": ("lands", "正在降落"),
+    "GUIDED": ("follows the station", "由地面站引导"),
+    "OFFBOARD": ("follows the station", "由地面站引导"),
+    "RTL": ("comes home", "正在返航"),
+    "SMART_RTL": ("comes home the way it went", "沿原路返航"),
+    "LAND": ("lands", "正在降落"),
+    "BRAKE": ("stops", "正在刹停"),
+    "LOITER": ("by hand, holds its place", "手动，自动定点"),
+    "POSHOLD": ("by hand, holds its place", "手动，自动定点"),
+    "POSCTL": ("by hand, holds its place", "手动，自动定点"),
+    "ALT_HOLD": ("by hand, holds its height", "手动，自动定高"),
+    "ALTCTL": ("by hand, holds its height", "手动，自动定高"),
+    "STABILIZE": ("by hand", "手动"),
+    "STABILIZED": ("by hand", "手动"),
+    "MANUAL": ("by hand", "手动"),
+}
+
+
+def mode_line(mode: str, words: Words) -> str:
+    """What a flight mode does, for those we know."""
+    english, chinese = _MODES.get(mode, ("", ""))
+    return chinese if words.language == "zh" else english
+
+
 _PATTERNS = tuple((re.compile(pattern, re.IGNORECASE), en, zh) for pattern, en, zh in _TEXTS)
+
+_FAULTS: Sequence[tuple[str, str]] = (
+    (r"address (.+) is not understood; use one of: (.*)", "地址 {0} 无法识别，可用格式：{1}"),
+    (r"address (.+) has no port; use one of: (.*)", "地址 {0} 缺少端口，可用格式：{1}"),
+    (r"address (.+): a port is 1 to 65535", "地址 {0}：端口应为 1 至 65535"),
+    (r"address (.+): (.+) is not a number; use one of: (.*)", "地址 {0}：{1} 不是数字，可用格式：{2}"),
+    (r"(.+): cannot be opened \((.*)\); is it in use\?", "{0} 无法打开（{1}），是否已被占用？"),
+    (r"(.+): nobody answers yet; is the vehicle powered\?", "{0}：尚无回应，飞行器是否已通电？"),
+)
+
+
+def fault_text(line: str, language: str = "en") -> str:
+    """A fault of the link in the language of the screen; what we do not know passes as it is."""
+    if language == "zh":
+        for pattern, chinese in _FAULTS:
+            match = re.fullmatch(pattern, line)
+            if match:
+                return chinese.format(*match.groups())
+    return line
 
 
 def plain_text(text: str, language: str = "en") -> str:

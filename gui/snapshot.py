@@ -48,6 +48,8 @@ class Snapshot:
     damage_run: str
     damage_report: Mapping[str, Any]
     photos_on_disk: int
+    world: Path | None
+    """The simulated county of a training mission."""
     jobs: tuple[JobState, ...]
     faults: tuple[str, ...] = field(default=())
     """One plain line for each thing that the folder names and that cannot be read."""
@@ -82,6 +84,7 @@ def read_snapshot(workspace: Workspace) -> Snapshot:
     classes = run / "classes.tif" if run else None
     hillshade = _input(workspace, "dem", faults)
     before = _input(workspace, "before_ortho", faults)
+    world = _named(workspace, "world", faults)
     frame = config.frame or _frame_from(features, [*mosaics[-1:], hillshade, before])
     return Snapshot(
         path=workspace.path,
@@ -97,6 +100,7 @@ def read_snapshot(workspace: Workspace) -> Snapshot:
         damage_run=run.name if run else "",
         damage_report=_json(run / "report.json", faults) if run else {},
         photos_on_disk=sum(1 for _ in workspace.path.glob("flights/*/photos/*.[jJ][pP][gG]")),
+        world=world,
         jobs=tuple(list_jobs(workspace)),
         faults=tuple(faults),
     )
@@ -107,12 +111,20 @@ def _raster(path: Path) -> RasterFile:
     return RasterFile(path, stat.st_mtime_ns ^ stat.st_size)
 
 
-def _input(workspace: Workspace, name: str, faults: list[str]) -> RasterFile | None:
+def _named(workspace: Workspace, name: str, faults: list[str]) -> Path | None:
     try:
-        path = workspace.input(name)
-        return _raster(path) if path else None
-    except (MissionError, OSError) as error:
+        return workspace.input(name)
+    except MissionError as error:
         faults.append(str(error))
+        return None
+
+
+def _input(workspace: Workspace, name: str, faults: list[str]) -> RasterFile | None:
+    path = _named(workspace, name, faults)
+    try:
+        return _raster(path) if path else None
+    except OSError as error:
+        faults.append(f"{path}: cannot be read ({error.strerror})")
         return None
 
 
@@ -136,6 +148,15 @@ def _json(path: Path, faults: list[str]) -> Mapping[str, Any]:
         return {}
     except (OSError, ValueError) as error:
         faults.append(f"{path.name}: cannot be read ({error})")
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def report_of(row: Feature) -> Mapping[str, Any]:
+    """The report that a plan's or a flight's row carries; empty when it has none that can be read."""
+    try:
+        data = json.loads(row.values["report_json"] or "{}")
+    except ValueError:
         return {}
     return data if isinstance(data, dict) else {}
 

@@ -1,4 +1,4 @@
-"""The state of the vehicle in one line over the map, whichever workspace is open."""
+"""The state of the vehicle in one line over the map, while a workspace is open that does not show it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ from gui.theme import Theme
 from gui.widgets import label
 from gui.words import Words
 
+_PARTS = ("vehicle", "mode", "height", "speed", "battery", "gps", "age")
+_BIG = ("mode", "height", "speed", "battery")
+_GO_FIRST = ("vehicle", "gps", "age", "speed", "height")
+"""What gives way where there is no room, unless something is wrong with it; mode and battery stay."""
+
 
 class StateBar(QFrame):
     """Vehicle, mode, height, speed, battery, GPS, and how fresh all that is."""
@@ -17,25 +22,44 @@ class StateBar(QFrame):
     def __init__(self, theme: Theme, words: Words, parent: QWidget | None = None):
         super().__init__(parent, objectName="card")
         self._theme, self._words = theme, words
+        self._wanted, self._speaks = True, False
+        self._wrong: frozenset[str] = frozenset()
+        self._room_px = 10_000
         layout = QHBoxLayout(self)
         layout.setSizeConstraint(QLayout.SizeConstraint.SetFixedSize)
         layout.setContentsMargins(theme.sizes.pad, 10, theme.sizes.pad, 10)
-        layout.setSpacing(theme.sizes.pad + 4)
+        layout.setSpacing(theme.sizes.pad)
         self._parts: dict[str, QLabel] = {}
-        for name in ("vehicle", "mode", "height", "speed", "battery", "gps", "age"):
-            part = label("", "mission" if name in ("mode", "height", "speed", "battery") else "soft")
+        for name in _PARTS:
+            part = label("", "mission" if name in _BIG else "soft")
             layout.addWidget(part)
             self._parts[name] = part
         self.hide()
 
     @property
     def line(self) -> str:
-        """All that it says."""
+        """All that it says where there is room."""
         return " | ".join(p.text() for p in self._parts.values() if p.text())
 
-    def show_waiting(self, url: str) -> None:
+    def set_wanted(self, wanted: bool) -> None:
+        """Whether the workspace wants it."""
+        self._wanted = wanted
+        self._place()
+
+    def set_room(self, width_px: int) -> None:
+        """How wide it may be."""
+        if width_px != self._room_px:
+            self._room_px = width_px
+            self._fit()
+
+    def say_nothing(self) -> None:
+        """No link is open."""
+        self._speaks = False
+        self._place()
+
+    def show_waiting(self) -> None:
         """Open, but nothing heard yet."""
-        self._show(age=(f"{self._words('connecting')}: {url}", "warn"))
+        self._show(age=(self._words("connecting"), "warn"))
 
     def show_news(self, news: VehicleNews, age_s: float) -> None:
         """What a vehicle said."""
@@ -43,8 +67,8 @@ class StateBar(QFrame):
         height = "" if news.alt_rel_m is None else w("m", v=f"{news.alt_rel_m:.0f}")
         speed = "" if news.groundspeed_mps is None else w("mps", v=f"{news.groundspeed_mps:.1f}")
         battery = "" if news.battery_percent is None else f"{news.battery_percent:.0f} %"
-        satellites = "" if news.satellites is None else f"{news.satellites} "
-        gps = f"GPS {satellites}{plain.fix_line(news.gps_fix, w)}" if news.gps_fix is not None else ""
+        fix = plain.fix_line(news.gps_fix, w)
+        gps = "" if news.gps_fix is None else " ".join(f"GPS {news.satellites or ''} {fix}".split())
         self._show(
             vehicle=(w("vehicle", id=news.sysid), ""),
             mode=(f"{news.mode}  {w('armed' if news.armed else 'disarmed')}", "warn" if news.armed else ""),
@@ -59,7 +83,25 @@ class StateBar(QFrame):
         for name, part in self._parts.items():
             text, tone = parts.get(name, ("", ""))
             part.setText(text)
-            part.setVisible(bool(text))
             part.setStyleSheet(f"color: {self._theme.colour(tone).name()};" if tone else "")
-        self.show()
-        self.raise_()
+        self._wrong = frozenset(name for name, (_, tone) in parts.items() if tone in ("warn", "bad"))
+        self._fit()
+        self._speaks = True
+        self._place()
+
+    def _fit(self) -> None:
+        for part in self._parts.values():
+            part.setVisible(bool(part.text()))
+        for name in (n for n in _GO_FIRST if n not in self._wrong):
+            if self._needed_px() <= self._room_px:
+                return
+            self._parts[name].hide()
+
+    def _needed_px(self) -> int:
+        shown = [p.sizeHint().width() for p in self._parts.values() if not p.isHidden()]
+        return sum(shown) + self._theme.sizes.pad * (len(shown) + 1)
+
+    def _place(self) -> None:
+        self.setVisible(self._wanted and self._speaks)
+        if self._wanted and self._speaks:
+            self.raise_()

@@ -6,7 +6,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QColor, QFont, QFontDatabase, QFontMetricsF, QGuiApplication, QPalette
 
 import imagery
@@ -39,6 +38,12 @@ class Palette:
     bad: str = "#b3201a"
     bad_soft: str = "#fde7e5"
     map_ground: str = "#e4e8ea"
+    map_sample: str = "#6f7f62"
+    sample_relief_lit: str = "#d9dedf"
+    sample_relief_dim: str = "#8b979c"
+    sample_field: str = "#86a35c"
+    sample_wood: str = "#3f5d34"
+    sample_mud: str = "#8d7350"
 
     zone: str = "#ffd23f"
     lane: str = "#ffffff"
@@ -60,15 +65,16 @@ class Sizes:
     target: int = 44
     rail: int = 92
     side: int = 372
-    layers: int = 296
-    top: int = 60
+    layers: int = 324
     icon: int = 26
-    text_small: int = 12
-    text: int = 14
-    text_large: int = 17
-    title: int = 22
-    figure: int = 26
-    figure_large: int = 34
+    text_small: int = 13
+    text: int = 15
+    text_large: int = 18
+    title: int = 23
+    figure: int = 27
+    mode: int = 34
+    figure_large: int = 44
+    """Digits of 8 mm and more on a common screen: read from two metres (16 minutes of arc, ISO 9241-303)."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +83,8 @@ class Theme:
 
     colours: Palette = Palette()
     sizes: Sizes = Sizes()
+    chinese: bool = False
+    """Lines are as high as Chinese needs them: Latin and Chinese labels then stand on one line."""
 
     def colour(self, name: str, alpha: float = 1.0) -> QColor:
         """A colour of the palette by its name, `alpha` 0..1."""
@@ -86,18 +94,23 @@ class Theme:
 
 
 DAYLIGHT = Theme()
+_DESCENT = 0.24
+"""Below the base line, as a share of a font's size: a small unit stands on a large figure's base line."""
 
 
-def ui_families() -> list[str]:
-    """Families for text: the machine's best Latin one, then one that has Chinese (ours when it has none)."""
+def ui_families(chinese: bool = False) -> list[str]:
+    """Families for text: the machine's best Latin one and one that has Chinese (ours when it has none).
+
+    `chinese` puts the Chinese one first.
+    """
     known = set(QFontDatabase.families())
     latin = [f for f in _LATIN_FAMILIES if f in known][:1] or [QGuiApplication.font().family()]
-    chinese = [f for f in _SYSTEM_CJK if f in known][:1]
-    if not chinese:
+    found = [f for f in _SYSTEM_CJK if f in known][:1]
+    if not found:
         if CJK_FAMILY not in known:
             QFontDatabase.addApplicationFont(str(CJK_FONT))
-        chinese = [CJK_FAMILY]
-    return latin + chinese
+        found = [CJK_FAMILY]
+    return found + latin if chinese else latin + found
 
 
 def mono_families() -> list[str]:
@@ -107,11 +120,11 @@ def mono_families() -> list[str]:
 
 
 def font(theme: Theme, size: str = "text", bold: bool = False) -> QFont:
-    """The text font in a size of `Sizes`."""
+    """The text font in a size of `Sizes`. Bold, not demi-bold: Qt thickens a Chinese font for bold only."""
     made = QFont()
-    made.setFamilies(ui_families())
+    made.setFamilies(ui_families(theme.chinese))
     made.setPixelSize(getattr(theme.sizes, size))
-    made.setWeight(QFont.Weight.DemiBold if bold else QFont.Weight.Normal)
+    made.setWeight(QFont.Weight.Bold if bold else QFont.Weight.Normal)
     return made
 
 
@@ -152,18 +165,18 @@ def apply(theme: Theme, app: QGuiApplication) -> None:
 def style_sheet(theme: Theme) -> str:
     """The application's style sheet."""
     c, s = theme.colours, theme.sizes
+    mono = ", ".join(f'"{family}"' for family in mono_families())
     return f"""
     * {{ color: {c.ink}; }}
     QMainWindow, QDialog {{ background: {c.surface}; }}
     QToolTip {{ background: {c.ink}; color: {c.surface}; border: 0; padding: 6px 8px; }}
-    QFrame#topbar {{ background: {c.surface}; border: 0; border-bottom: 1px solid {c.line}; }}
     QFrame#rail {{ background: {c.rail}; border: 0; }}
     QFrame#side {{ background: {c.surface}; border: 0; border-right: 1px solid {c.line}; }}
     QFrame#card {{ background: {c.surface}; border: 1px solid {c.line}; border-radius: {s.radius}px; }}
     QFrame#softbox {{ background: {c.surface_soft}; border: 0; border-radius: {s.radius}px; }}
     QFrame#rule {{ background: {c.line}; border: 0; max-height: 1px; min-height: 1px; }}
     QFrame#notice {{ background: {c.bad_soft}; border: 0; border-bottom: 1px solid {c.bad}; }}
-    QFrame#notice QLabel {{ color: {c.bad}; font-size: {s.text}px; font-weight: 600; }}
+    QFrame#notice QLabel {{ color: {c.bad}; font-size: {s.text}px; font-weight: 700; }}
     QFrame#alert_bad {{ background: {c.bad_soft}; border: 0; border-left: 4px solid {c.bad};
         border-radius: {s.radius // 2}px; }}
     QFrame#alert_warn {{ background: {c.warn_soft}; border: 0; border-left: 4px solid {c.warn};
@@ -171,20 +184,23 @@ def style_sheet(theme: Theme) -> str:
     QFrame#alert_info {{ background: {c.surface_soft}; border: 0; border-left: 4px solid {c.line};
         border-radius: {s.radius // 2}px; }}
     QLabel {{ background: transparent; }}
-    QLabel#mission {{ font-size: {s.text_large}px; font-weight: 600; }}
+    QLabel#mission {{ font-size: {s.text_large}px; font-weight: 700; }}
     QLabel#soft {{ color: {c.ink_soft}; }}
     QLabel#small {{ color: {c.ink_soft}; font-size: {s.text_small}px; }}
-    QLabel#kicker {{ color: {c.accent}; font-size: {s.text_small}px; font-weight: 600; }}
-    QLabel#title {{ font-size: {s.title}px; font-weight: 600; }}
-    QLabel#heading {{ font-size: {s.text}px; font-weight: 600; color: {c.ink}; }}
-    QLabel#figure {{ font-size: {s.figure}px; font-weight: 600; }}
-    QLabel#figure_large {{ font-size: {s.figure_large}px; font-weight: 600; }}
-    QLabel#good {{ color: {c.good}; font-weight: 600; }}
-    QLabel#warn {{ color: {c.warn}; font-weight: 600; }}
-    QLabel#bad {{ color: {c.bad}; font-weight: 600; }}
+    QLabel#kicker {{ color: {c.accent}; font-size: {s.text_small}px; font-weight: 700; }}
+    QLabel#title {{ font-size: {s.title}px; font-weight: 700; }}
+    QLabel#heading {{ font-size: {s.text}px; font-weight: 700; color: {c.ink}; }}
+    QLabel#figure {{ font-size: {s.figure}px; font-weight: 700; }}
+    QLabel#figure_large {{ font-size: {s.figure_large}px; font-weight: 700; }}
+    QLabel#unit {{ font-size: {s.text_large}px; font-weight: 700; color: {c.ink_soft};
+        padding-bottom: {round(_DESCENT * (s.figure_large - s.text_large))}px; }}
+    QLabel#mode {{ font-size: {s.mode}px; font-weight: 700; }}
+    QLabel#good {{ color: {c.good}; font-weight: 700; }}
+    QLabel#warn {{ color: {c.warn}; font-weight: 700; }}
+    QLabel#bad {{ color: {c.bad}; font-weight: 700; }}
     QToolButton#rail {{ background: transparent; color: {c.rail_ink}; border: 0;
         border-left: 4px solid transparent; padding: 10px 4px 10px 0;
-        font-size: {s.text_small + 1}px; font-weight: 600; }}
+        font-size: {s.text_small + 1}px; font-weight: 700; }}
     QToolButton#rail:hover {{ background: {c.rail_active}; }}
     QToolButton#rail:checked {{ background: {c.rail_active}; color: white; border-left-color: #4fd0c0; }}
     QToolButton#rail:focus {{ background: #1b3441; }}
@@ -196,11 +212,20 @@ def style_sheet(theme: Theme) -> str:
     QToolButton#plain {{ background: transparent; border: 0; border-radius: {s.radius}px; padding: 0; }}
     QToolButton#plain:hover {{ background: {c.surface_soft}; }}
     QPushButton {{ background: {c.surface}; border: 1px solid {c.line}; border-radius: {s.radius}px;
-        padding: 0 {s.pad}px; min-height: {s.target - 2}px; font-weight: 600; }}
+        padding: 0 {s.pad}px; min-height: {s.target - 2}px; font-weight: 700; }}
     QPushButton:hover {{ background: {c.surface_soft}; }}
     QPushButton:focus, QLineEdit:focus, QToolButton#map:focus {{ border-color: {c.accent}; }}
     QPushButton#primary {{ background: {c.accent}; color: {c.accent_ink}; border-color: {c.accent}; }}
     QPushButton#primary:hover {{ background: #005149; }}
+    QPushButton#choice {{ padding: 0 8px; }}
+    QPushButton#choice:checked {{ background: {c.accent_soft}; border-color: {c.accent}; color: {c.accent}; }}
+    QPushButton#recent {{ text-align: left; padding: 0; }}
+    QWidget#ground {{ background: {c.map_ground}; }}
+    QFrame#lesson {{ background: {c.surface}; border: 1px solid {c.line}; border-radius: {s.radius}px; }}
+    QPushButton#lesson {{ border: 0; text-align: left; padding: 0 {s.pad}px; }}
+    QPushButton#lesson:focus {{ color: {c.accent}; }}
+    QLabel#code {{ background: {c.surface_soft}; border-radius: {s.radius // 2}px; padding: 8px;
+        font-family: {mono}; font-size: {s.text_small}px; }}
     QPushButton:disabled {{ color: #9aa7af; background: {c.surface_soft}; }}
     QLineEdit {{ background: {c.surface}; border: 1px solid {c.line}; border-radius: {s.radius}px;
         padding: 0 12px; min-height: {s.target - 2}px; selection-background-color: {c.accent}; }}
@@ -219,17 +244,13 @@ def style_sheet(theme: Theme) -> str:
     QScrollBar::handle:horizontal {{ background: #c3cdd3; border-radius: 4px; min-width: 36px; margin: 1px; }}
     QScrollBar::add-line, QScrollBar::sub-line {{ width: 0; height: 0; }}
     QScrollBar::add-page, QScrollBar::sub-page {{ background: transparent; }}
-    QSlider {{ min-height: 28px; }}
+    QSlider {{ min-height: 40px; }}
     QSlider::groove:horizontal {{ height: 4px; background: {c.line}; border-radius: 2px; }}
     QSlider::sub-page:horizontal {{ background: {c.accent}; border-radius: 2px; }}
-    QSlider::handle:horizontal {{ background: {c.accent}; border: 2px solid {c.surface}; width: 14px;
-        height: 14px; margin: -7px 0; border-radius: 9px; }}
-    QSlider#replay::handle:horizontal {{ width: 22px; height: 22px; margin: -11px 0; border-radius: 13px; }}
+    QSlider::handle:horizontal {{ background: {c.accent}; border: 2px solid {c.surface}; width: 18px;
+        height: 18px; margin: -9px 0; border-radius: 11px; }}
     QSlider::sub-page:horizontal:disabled {{ background: {c.line}; }}
     QSlider::handle:horizontal:disabled {{ background: #b9c4ca; }}
     QProgressBar {{ background: {c.line}; border: 0; border-radius: 4px; max-height: 8px; min-height: 8px; }}
     QProgressBar::chunk {{ background: {c.accent}; border-radius: 4px; }}
     """
-
-
-KEEP_ASPECT = Qt.AspectRatioMode.KeepAspectRatio

@@ -252,7 +252,7 @@ class _Job(QRunnable):
             array = read_tile(self._key, self._frame)
         except (RasterioError, OSError, ValueError, MemoryError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            self._signals.done.emit(TileDone(self._key, None, f"{self._key.source.path.name}: {reason}"))
+            self._signals.done.emit(TileDone(self._key, None, reason))
             return
         image = None
         if array is not None:
@@ -269,7 +269,7 @@ class TileLoader(QObject):
     """
 
     arrived = pyqtSignal(object)  # TileKey
-    failed = pyqtSignal(str)  # one line, once per source
+    failed = pyqtSignal(object, str)  # RasterSource and the reason, once per source
 
     def __init__(self, frame: LocalFrame, threads: int = 2, parent: QObject | None = None):
         super().__init__(parent)
@@ -331,7 +331,7 @@ class TileLoader(QObject):
         if done.fault:
             if done.fault != "not wanted" and done.key.source not in self._broken:
                 self._broken.add(done.key.source)
-                self.failed.emit(done.fault)
+                self.failed.emit(done.key.source, done.fault)
             self.arrived.emit(done.key)
             return
         self._cache[done.key] = done.image

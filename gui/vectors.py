@@ -38,7 +38,7 @@ def vector_item(key: str, snapshot: Snapshot, frame: MapFrame, theme: Theme) -> 
         path = QPainterPath()
         for geometry in geometries:
             path.addPath(path_of(frame.scene_geometry(geometry)))
-        if not path.isEmpty():
+        if style is not None and not path.isEmpty():
             for item in _items(path, style):
                 group.addToGroup(item)
     return group if group.childItems() else None
@@ -62,29 +62,39 @@ def _items(path: QPainterPath, style: Style) -> Iterable[QGraphicsPathItem]:
         yield item
 
 
-_Parts = Iterable[tuple[list[Geometry], Style]]
+def line_style(key: str, theme: Theme) -> Style | None:
+    """How the layers are drawn that have one style; None for those with a legend of their own."""
+    colour = theme.colour
+    styles = {
+        "zones": Style(colour("zone"), 2.4, colour("casing", 0.55), colour("zone", 0.05)),
+        "lanes": Style(colour("lane"), 1.8, colour("casing", 0.5)),
+        "track": Style(colour("track"), 2.0, colour("casing", 0.5)),
+        "photos": Style(colour("photo", 0.75), 1.0, colour("casing", 0.15)),
+        "water": Style(colour("water_line"), 1.6, None, colour("water_line", 0.25)),
+    }
+    return styles.get(key)
+
+
+_Parts = Iterable[tuple[list[Geometry], Style | None]]
 
 
 def _zones(snapshot: Snapshot, theme: Theme) -> _Parts:
-    shapes = _geometries(snapshot.features["zones"])
-    yield shapes, Style(theme.colour("zone"), 2.4, theme.colour("casing", 0.55), theme.colour("zone", 0.05))
+    yield _geometries(snapshot.features["zones"]), line_style("zones", theme)
 
 
 def _lanes(snapshot: Snapshot, theme: Theme) -> _Parts:
-    shapes = _geometries(snapshot.features["plans"][-1:])
-    yield shapes, Style(theme.colour("lane"), 1.8, theme.colour("casing", 0.5))
+    yield _geometries(snapshot.features["plans"][-1:]), line_style("lanes", theme)
 
 
 def _track(snapshot: Snapshot, theme: Theme) -> _Parts:
-    shapes = _geometries(snapshot.features["flights"])
-    yield shapes, Style(theme.colour("track"), 2.0, theme.colour("casing", 0.5))
+    yield _geometries(snapshot.features["flights"]), line_style("track", theme)
 
 
 def _photos(snapshot: Snapshot, theme: Theme) -> _Parts:
     newest = snapshot.mosaic.path.name if snapshot.mosaic else None
     rows = snapshot.features["photos"]
     rows = [f for f in rows if f.values["mosaic"] == newest] or list(rows)
-    yield _geometries(rows), Style(theme.colour("photo", 0.75), 1.0, theme.colour("casing", 0.15))
+    yield _geometries(rows), line_style("photos", theme)
 
 
 def _buildings(snapshot: Snapshot, theme: Theme) -> _Parts:
@@ -102,7 +112,7 @@ def _roads(snapshot: Snapshot, theme: Theme) -> _Parts:
 
 def _water(snapshot: Snapshot, theme: Theme) -> _Parts:
     rows = [f for f in _of_run(snapshot) if str(f.values["kind"]).startswith(("water", "flood"))]
-    yield _geometries(rows), Style(theme.colour("water_line"), 1.6, None, theme.colour("water_line", 0.25))
+    yield _geometries(rows), line_style("water", theme)
 
 
 _PARTS: dict[str, Callable[[Snapshot, Theme], _Parts]] = {

@@ -33,6 +33,16 @@ class VehicleItem(QGraphicsItem):
         self.setFlag(QGraphicsItem.GraphicsItemFlag.ItemIgnoresTransformations)
         self.setZValue(_TOP)
 
+    @property
+    def heading_deg(self) -> float | None:
+        """Where its nose points; None where it has not told."""
+        return self._heading_deg
+
+    @property
+    def stale(self) -> bool:
+        """Whether it shows an old place."""
+        return self._stale
+
     def show_state(self, heading_deg: float | None, stale: bool) -> None:
         """Turn the symbol; a stale one is hollow."""
         self._heading_deg, self._stale = heading_deg, stale
@@ -107,6 +117,10 @@ class VehicleOnMap:
             if abs(step.x()) + abs(step.y()) < _TRAIL_STEP_M:
                 return
         self.set_trail([*self._points[-_TRAIL_POINTS:], place])
+
+    def set_stale(self, stale: bool) -> None:
+        """Whether the place is an old one."""
+        self.symbol.show_state(self.symbol.heading_deg, stale)
 
     def set_trail(self, points: list[QPointF]) -> None:
         """Replace the trail."""

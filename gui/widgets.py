@@ -20,6 +20,7 @@ from PyQt6.QtWidgets import (
 )
 
 from gui import theme as themes
+from gui.snapshot import Snapshot
 from gui.theme import Theme
 
 
@@ -38,32 +39,36 @@ def rule() -> QFrame:
 
 
 class Figure(QWidget):
-    """A number with what it means under it."""
+    """A number with what it means under it. A large one has its unit beside it in a smaller type."""
 
-    def __init__(self, value: str, caption: str, large: bool = False, tone: str = ""):
+    def __init__(self, value: str, caption: str, unit: str = "", large: bool = False):
         super().__init__()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         self._value = label(value, "figure_large" if large else "figure")
-        layout.addWidget(self._value)
+        self._caption = caption
+        row = QHBoxLayout()
+        row.setSpacing(4)
+        row.addWidget(self._value)
+        if unit:
+            row.addWidget(label(unit, "unit"), 0, Qt.AlignmentFlag.AlignBottom)
+        row.addStretch(1)
+        layout.addLayout(row)
         layout.addWidget(label(caption, "small", wrap=True))
-        self.setAccessibleName(f"{value} {caption}")
-        self._tone(tone)
+        self.set_value(value)
 
     def set_value(self, value: str, tone: str = "") -> None:
         """Show another number; `tone` is "", "good", "warn" or "bad"."""
         self._value.setText(value)
-        self._tone(tone)
+        colour = themes.DAYLIGHT.colour(tone).name() if tone else ""
+        self._value.setStyleSheet(f"color: {colour};" if colour else "")
+        self.setAccessibleName(f"{value} {self._caption}")
 
     @property
     def value(self) -> str:
         """The number as shown."""
         return self._value.text()
-
-    def _tone(self, tone: str) -> None:
-        colour = themes.DAYLIGHT.colour(tone).name() if tone else ""
-        self._value.setStyleSheet(f"color: {colour};" if colour else "")
 
 
 class FigureGrid(QWidget):
@@ -188,6 +193,10 @@ class Panel(QScrollArea):
         self._column.setSpacing(theme.sizes.pad)
         self.setWidget(inside)
 
+    def show_snapshot(self, snapshot: Snapshot) -> None:
+        """Show what a mission folder holds now."""
+        raise NotImplementedError
+
     def fill(self, widgets: Sequence[QWidget]) -> None:
         """Replace what is shown."""
         clear_layout(self._column)
@@ -204,6 +213,14 @@ def clear_layout(layout: QLayout) -> None:
         if widget is not None:
             widget.hide()
             widget.deleteLater()
+
+
+def restyle(widget: QWidget) -> None:
+    """Let the style sheet look at a widget again whose object name has changed."""
+    style = widget.style()
+    if style is not None:
+        style.unpolish(widget)
+        style.polish(widget)
 
 
 def empty(title: str, how: str) -> QWidget:
@@ -242,6 +259,18 @@ def titled(kicker: str, title: str, below: str = "") -> QWidget:
     layout.addWidget(label(title, "title", wrap=True))
     if below:
         layout.addWidget(label(below, "soft", wrap=True))
+    return box
+
+
+def two_lines(first: str, second: str) -> QWidget:
+    """A thing of a list with a softer line under it."""
+    box = QWidget()
+    layout = QVBoxLayout(box)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(0)
+    layout.addWidget(label(first, wrap=True))
+    if second:
+        layout.addWidget(label(second, "soft", wrap=True))
     return box
 
 

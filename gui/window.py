@@ -1,16 +1,17 @@
-"""The window: rail, side panel, map, layer panel, and the line for faults."""
+"""The window of a mission: rail, side panel, map, layer panel, and the bar for faults."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypeVar
 
 from PyQt6.QtCore import QEvent, QObject, Qt, pyqtSignal
 from PyQt6.QtGui import QCloseEvent, QKeySequence, QShortcut
 from PyQt6.QtWidgets import (
+    QBoxLayout,
     QButtonGroup,
     QFrame,
     QHBoxLayout,
-    QLabel,
     QMainWindow,
     QStackedWidget,
     QToolButton,
@@ -25,15 +26,20 @@ from gui.layers import LayerState, states_for
 from gui.live import LiveLink
 from gui.live_control import LiveControl
 from gui.map_view import MapView
+from gui.notice import Notice
 from gui.panels.damage import DamagePanel
 from gui.panels.fly import FlyPanel
 from gui.panels.mapping import MapPanel
 from gui.panels.plan import PlanPanel
+from gui.panels.train import TrainPanel
 from gui.snapshot import Snapshot
 from gui.theme import Theme
-from gui.widgets import label, rule
+from gui.training import SimProcess
+from gui.training_control import TrainingControl
+from gui.widgets import Panel, label, rule
 from gui.words import Words
 
+_Box = TypeVar("_Box", bound=QBoxLayout)
 VIEWS = ("plan", "fly", "map", "damage", "train")
 
 
@@ -48,76 +54,93 @@ class MissionWindow(QMainWindow):
         super().__init__()
         self._theme, self._words = theme, words
         self.snapshot: Snapshot | None = None
+        self._unreadable = False
         self._states = {name: states_for(name) for name in VIEWS}
         self._view = view
         self.map = MapView(theme, words)
-        self.map.fault.connect(self.show_fault)
+        self.notice = Notice(theme, words)
+        self.map.faults_changed.connect(lambda lines: self.notice.say("map", *lines))
         self._build()
         self.live = LiveControl(link or LiveLink(), self.fly, self.map, theme, words, self)
-        self.live.trouble.connect(self.show_fault)
+        self.live.trouble.connect(lambda line: self.notice.say("link", line))
+        self.training = TrainingControl(SimProcess(parent=self), self.train, self.live, words, self)
+        self.training.trouble.connect(lambda line: self.notice.say("training", line))
         self.setWindowTitle(f"{path.name} - {words('app')}")
         self._watch = FolderWatch(path, parent=self)
         self._watch.changed.connect(self._on_snapshot)
-        self._watch.failed.connect(self.show_fault)
+        self._watch.failed.connect(self._on_unreadable)
         self.show_view(view)
         self.map.canvas.setFocus()
 
     def _build(self) -> None:
-        self.rail = Rail(self._theme, self._words)
+        theme, words = self._theme, self._words
+        self.rail = Rail(theme, words)
         self.rail.chosen.connect(self.show_view)
-        self.notice = Notice(self._theme, self._words)
-        column = QVBoxLayout()
-        column.setSpacing(0)
-        column.addWidget(self.notice)
-        row = QHBoxLayout()
-        row.setSpacing(0)
-        self.side = Side(self._theme, self._words)
+        self.side = Side(theme, words)
         self.side.open_wanted.connect(self.open_wanted)
-        self.fly = FlyPanel(self._theme, self._words)
-        self.panels = {
-            "plan": PlanPanel(self._theme, self._words),
+        self.fly, self.train = FlyPanel(theme, words), TrainPanel(theme, words)
+        self.panels: dict[str, Panel] = {
+            "plan": PlanPanel(theme, words),
             "fly": self.fly,
-            "map": MapPanel(self._theme, self._words),
-            "damage": DamagePanel(self._theme, self._words),
+            "map": MapPanel(theme, words),
+            "damage": DamagePanel(theme, words),
+            "train": self.train,
         }
         for panel in self.panels.values():
             self.side.stack.addWidget(panel)
-        row.addWidget(self.side)
-        row.addWidget(self.map, 1)
-        self.layers = LayerPanel(self._theme, self._words, self.map)
+        self.layers = LayerPanel(theme, words, self.map)
         self.layers.changed.connect(self.set_states)
+        self.layers.grown.connect(self._place_layers)
         self.map.layers_toggled.connect(self.toggle_layers)
         self.map.installEventFilter(self)
-        self.layers.installEventFilter(self)
+        row = _tight(QHBoxLayout())
+        row.addWidget(self.side)
+        row.addWidget(self.map, 1)
+        column = _tight(QVBoxLayout())
+        column.addWidget(self.notice)
         column.addLayout(row, 1)
-        whole = QHBoxLayout()
-        whole.setContentsMargins(0, 0, 0, 0)
-        whole.setSpacing(0)
+        whole = _tight(QHBoxLayout())
         whole.addWidget(self.rail)
         whole.addLayout(column, 1)
         centre = QWidget()
         centre.setLayout(whole)
         self.setCentralWidget(centre)
-        QShortcut(QKeySequence(Qt.Key.Key_Home), self, self.map.canvas.show_home)
+        self._add_keys()
+
+    def _add_keys(self) -> None:
+        canvas = self.map.canvas
+        QShortcut(QKeySequence(Qt.Key.Key_Home), self, canvas.show_home)
         QShortcut(QKeySequence("L"), self, self.toggle_layers)
-        QShortcut(QKeySequence("+"), self, lambda: self.map.canvas.zoom(1.5))
-        QShortcut(QKeySequence("="), self, lambda: self.map.canvas.zoom(1.5))
-        QShortcut(QKeySequence("-"), self, lambda: self.map.canvas.zoom(1 / 1.5))
+        QShortcut(QKeySequence("+"), self, lambda: canvas.zoom(1.5))
+        QShortcut(QKeySequence("="), self, lambda: canvas.zoom(1.5))
+        QShortcut(QKeySequence("-"), self, lambda: canvas.zoom(1 / 1.5))
+        QShortcut(QKeySequence.StandardKey.Open, self, self.open_wanted.emit)
         for number, name in enumerate(VIEWS, start=1):
             QShortcut(QKeySequence(f"Ctrl+{number}"), self, lambda name=name: self.show_view(name))
 
     @property
     def ready(self) -> bool:
-        """Whether the mission is read and every tile in view has come."""
-        return self.snapshot is not None and self.map.ready
+        """Whether all that is to be seen has come: the mission, tiles in view, a vehicle that speaks."""
+        return self._unreadable or (self.snapshot is not None and self.map.ready and self.live.settled)
+
+    @property
+    def view(self) -> str:
+        """The workspace that is open."""
+        return self._view
+
+    @property
+    def states(self) -> tuple[LayerState, ...]:
+        """The layers of this workspace, bottom first."""
+        return self._states[self._view]
 
     def show_view(self, name: str) -> None:
         """Go to a workspace; the map keeps its place."""
         self._view = name
         self.rail.check(name)
         self.side.stack.setCurrentWidget(self.panels[name])
-        self.map.set_states(self._states[name])
-        self.layers.show_states(self._states[name], self.map.keys)
+        self.live.set_view(name)
+        self.map.set_states(self.states)
+        self.layers.show_states(self.states, self.map.keys)
 
     def toggle_layers(self) -> None:
         """Show or hide the layer panel."""
@@ -126,11 +149,12 @@ class MissionWindow(QMainWindow):
 
     def _place_layers(self) -> None:
         gap = self._theme.sizes.pad
+        self.layers.fit(max(self.map.height() - 2 * gap, 2 * self._theme.sizes.target))
         self.layers.move(self.map.width() - self.layers.width() - gap, gap)
         self.map.set_free_right(self.layers.width() + gap if self.layers.isVisibleTo(self.map) else 0)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
-        if watched in (self.map, self.layers) and event is not None and event.type() == QEvent.Type.Resize:
+        if watched is self.map and event is not None and event.type() == QEvent.Type.Resize:
             self._place_layers()
         return super().eventFilter(watched, event)
 
@@ -141,24 +165,35 @@ class MissionWindow(QMainWindow):
 
     def show_fault(self, line: str) -> None:
         """One plain line in the bar."""
-        self.notice.show_line(line)
+        self.notice.say("program", line)
 
     def _on_snapshot(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
+        self._unreadable = False
+        self.notice.say("folder", *snapshot.faults)
         self.side.show_mission(snapshot.config.name, snapshot.config.place)
         for panel in self.panels.values():
             panel.show_snapshot(snapshot)
+        self.training.set_mission(snapshot)
         self.map.show_snapshot(snapshot)
-        self.layers.show_states(self._states[self._view], self.map.keys)
-        self._place_layers()
-        for fault in snapshot.faults:
-            self.show_fault(fault)
+        self.layers.show_states(self.states, self.map.keys)
+
+    def _on_unreadable(self, line: str) -> None:
+        self._unreadable = True
+        self.notice.say("folder", line)
 
     def closeEvent(self, event: QCloseEvent | None) -> None:  # noqa: N802
         self._watch.close()
+        self.training.close()
         self.live.close()
         self.map.clear()
         super().closeEvent(event)
+
+
+def _tight(layout: _Box) -> _Box:
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(0)
+    return layout
 
 
 class Rail(QFrame):
@@ -231,33 +266,3 @@ class Side(QFrame):
         self._name.setText(name)
         self._place.setText(place)
         self._place.setVisible(bool(place))
-
-
-class Notice(QFrame):
-    """A bar with one line; hidden while there is nothing to say."""
-
-    def __init__(self, theme: Theme, words: Words):
-        super().__init__(objectName="notice")
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(theme.sizes.pad, 0, theme.sizes.gap, 0)
-        self._label = QLabel()
-        self._label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        layout.addWidget(self._label, 1)
-        close = QToolButton(objectName="plain")
-        close.setFixedSize(theme.sizes.target, theme.sizes.target)
-        close.setIcon(icon("close", theme.colour("bad")))
-        close.setToolTip(words("close_notice"))
-        close.clicked.connect(self.hide)
-        layout.addWidget(close)
-        self.hide()
-
-    @property
-    def line(self) -> str:
-        """What it says."""
-        return self._label.text()
-
-    def show_line(self, line: str) -> None:
-        """Say one line until it is closed."""
-        self._label.setText(" ".join(line.split()))
-        self._label.setToolTip(line)
-        self.show()

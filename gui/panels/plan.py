@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from PyQt6.QtWidgets import QWidget
 
-from gui.snapshot import Snapshot
+from gui.snapshot import Snapshot, report_of
 from gui.theme import Theme
 from gui.widgets import Figure, FigureGrid, Panel, Rows, empty, label, section, titled
 from gui.words import Words
@@ -40,7 +39,7 @@ class PlanPanel(Panel):
     def _plan(self, plan: Feature) -> list[QWidget]:
         w = self._words
         values = plan.values
-        report = json.loads(values["report_json"] or "{}")
+        report = report_of(plan)
         widgets: list[QWidget] = [titled(w("plan_kicker"), values["name"], values["camera"] or "")]
         widgets.append(FigureGrid(plan_figures(report, w), self.theme))
         sorties = report.get("sorties", [])
