@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,11 @@ class Features:
     thumbnail: UInt8
     thumbnail_factor: int
     sharpness: float
+
+    @property
+    def without_picture(self) -> Features:
+        """The same without the thumbnail: all that matching needs, a third of the size on the way to it."""
+        return replace(self, thumbnail=np.zeros((0, 0, 3), np.uint8))
 
 
 def read_photo_bytes(path: Path) -> npt.NDArray[np.uint8]:

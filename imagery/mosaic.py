@@ -20,13 +20,13 @@ from shapely import Polygon
 from imagery.adjust import Adjustment, adjust_block
 from imagery.blend import Painting, Tile, paint_tile
 from imagery.consistency import mend_headings
-from imagery.errors import MosaicError, PhotoError, RasterError
+from imagery.errors import MosaicError, RasterError
 from imagery.exposure import Exposure, solve_exposure
-from imagery.features import FeatureRules, Features, decode, extract_features
-from imagery.matching import PairMatches, match_pair
+from imagery.features import FeatureRules, Features, decode
+from imagery.found import Found
 from imagery.ortho import MosaicGrid, Window, ground_outline, make_grid
 from imagery.pairs import neighbour_pairs
-from imagery.photos import Block, Dropped, list_photo_files, read_block
+from imagery.photos import Block, Dropped, Photo, list_photo_files, read_block
 from imagery.quality import (
     BY_PRIORS,
     BY_TIE_POINTS,
@@ -86,16 +86,22 @@ def make_mosaic(
     out: Path,
     options: MosaicOptions | None = None,
     on_progress: Progress | None = None,
+    *,
+    found: Found | None = None,
+    finders: Executor | None = None,
 ) -> MosaicReport:
     """Make an orthomosaic of a folder of photos; writes `out` (COG) and OUT.source.tif, OUT.views.tif beside.
+
+    `found` keeps features and matches from one run to the next; `finders` finds them elsewhere than on this
+    machine.
 
     Raises ImageryError (or TerrainError for the DEM) when nothing usable remains or a file cannot be written.
     """
     options = options or MosaicOptions()
-    run = _Run(options, on_progress or (lambda stage, share: None))
+    run = _Run(options, on_progress or (lambda stage, share: None), found or Found(feature_rules(options)))
     with _one_opencv_thread(), ThreadPoolExecutor(options.workers) as pool:
-        block, features = run.read(Path(photos_dir), pool)
-        block, adjustment = run.place(block, features, pool)
+        block, features = run.read(Path(photos_dir), finders or pool)
+        block, adjustment = run.place(block, features, finders or pool)
         return run.render(block, features, adjustment, Path(out), pool)
 
 
@@ -113,8 +119,8 @@ def _one_opencv_thread() -> Iterator[None]:
 class _Run:
     """One run: options, the clock, and what is to be told at the end."""
 
-    def __init__(self, options: MosaicOptions, on_progress: Progress) -> None:
-        self._options, self._progress = options, on_progress
+    def __init__(self, options: MosaicOptions, on_progress: Progress, found: Found) -> None:
+        self._options, self._progress, self._found = options, on_progress, found
         self._started = time.perf_counter()
         self._seconds: dict[str, float] = {}
         self._dropped: list[Dropped] = []
@@ -137,33 +143,24 @@ class _Run:
             block, dropped = read_block(files)
             self._dropped += dropped
         with self._stage("features"):
-            rules = feature_rules(self._options)
-            found: list[Features | None] = []
-            jobs = [pool.submit(_features_or_reason, photo, rules) for photo in block.photos]
-            for n, (photo, job) in enumerate(zip(block.photos, jobs, strict=True)):
-                result = job.result()
+            found = self._found.features(block.photos, pool, lambda s: self._progress("features", s))
+            kept: list[Photo] = []
+            features: list[Features] = []
+            for photo, result in zip(block.photos, found, strict=True):
                 if isinstance(result, str):
                     self._dropped.append(Dropped(photo.name, result))
-                found.append(None if isinstance(result, str) else result)
-                self._progress("features", (n + 1) / len(jobs))
-            kept = [p for p, f in zip(block.photos, found, strict=True) if f is not None]
+                else:
+                    kept.append(replace(photo, index=len(kept)))
+                    features.append(result)
             if not kept:
                 raise MosaicError(f"no usable photo: {self._dropped[-1].reason}")
-            photos = tuple(replace(p, index=n) for n, p in enumerate(kept))
-        return replace(block, photos=photos), [f for f in found if f is not None]
+        return replace(block, photos=tuple(kept)), features
 
     def place(self, block: Block, features: Sequence[Features], pool: Executor) -> tuple[Block, Adjustment]:
         """Match neighbours and adjust the block."""
         with self._stage("match"):
-            jobs = [
-                pool.submit(match_pair, i, j, features[i], features[j]) for i, j in neighbour_pairs(block)
-            ]
-            matches: list[PairMatches] = []
-            for n, job in enumerate(jobs):
-                match = job.result()
-                if match is not None:
-                    matches.append(match)
-                self._progress("match", (n + 1) / len(jobs))
+            pairs = neighbour_pairs(block)
+            matches = self._found.matches(block.photos, pairs, pool, lambda s: self._progress("match", s))
         with self._stage("adjust"):
             block, faults = mend_headings(block, features, matches)
             self._warnings += [
@@ -291,13 +288,6 @@ class _Run:
 def feature_rules(options: MosaicOptions) -> FeatureRules:
     """Feature settings of a quality."""
     return FeatureRules(image_mpx=0.5, per_photo=1200) if options.quick else FeatureRules()
-
-
-def _features_or_reason(photo: object, rules: FeatureRules) -> Features | str:
-    try:
-        return extract_features(photo, rules)  # type: ignore[arg-type]
-    except PhotoError as error:
-        return str(error)
 
 
 def make_surface(block: Block, adjustment: Adjustment, options: MosaicOptions) -> Surface:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from missionctl.cli.output import JsonFlag, give, progress
+from missionctl.cli.output import JsonFlag, give, progress, say, stop_on_signals
 from missionctl.jsontext import to_json
 
 
@@ -26,13 +26,23 @@ def mosaic(
     ] = None,
     crs: Annotated[int | None, typer.Option(metavar="EPSG", help="CRS of the mosaic (default: UTM).")] = None,
     quality: Annotated[str, typer.Option(help="quick or full.")] = "full",
+    live: Annotated[
+        bool, typer.Option("--live", help="Follow the folder: drafts while photos arrive, then the mosaic.")
+    ] = False,
+    idle: Annotated[
+        float, typer.Option(metavar="S", help="With --live: done when no photo has come for so long.")
+    ] = 60.0,
+    cluster: Annotated[
+        str | None,
+        typer.Option(metavar="tcp://HOST:PORT", help="A Dask cluster that finds features and matches."),
+    ] = None,
     memory: Annotated[int | None, typer.Option(metavar="MB", help="Memory budget.")] = None,
     report: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report as JSON.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Stitch photos into a georeferenced orthomosaic."""
     from imagery.mosaic import MosaicOptions
-    from missionctl.services.mapping import mosaic_photos
+    from missionctl.services.mapping import Live, mosaic_photos
     from missionctl.workspace import write_text
 
     options = MosaicOptions(
@@ -42,8 +52,11 @@ def mosaic(
         quality=quality,
         memory_mb=memory,
     )
+    following = None
+    if live:
+        following = Live(idle, stop_on_signals().is_set, lambda draft: say(_draft_line(out, draft.report())))
     with progress("mosaic") as advance:
-        made = mosaic_photos(photos, out, options, advance)
+        made = mosaic_photos(photos, out, options, advance, live=following, cluster=cluster)
     result = made.report()
     if report:
         write_text(report, to_json(result) + "\n")
@@ -54,4 +67,12 @@ def mosaic(
         f"{out}: {result['placed']} of {result['photos']} photos, {result['gsd_cm']:.2f} cm a pixel, "
         f"{result['area_m2'] / 1e4:.2f} ha in {result['seconds']['total']:.0f} s; "
         f"reprojection {result['reprojection_rms_px']:.2f} px rms" + dropped,
+    )
+
+
+def _draft_line(out: Path, draft: dict[str, Any]) -> str:
+    left_out = f", {len(draft['dropped'])} left out" if draft["dropped"] else ""
+    return (
+        f"{out}: draft of {draft['placed']} photos{left_out}, {draft['area_m2'] / 1e4:.2f} ha, "
+        f"in {draft['seconds']['total']:.0f} s"
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated, Any
@@ -57,6 +59,14 @@ def _short(value: Any) -> str:
     if isinstance(value, Mapping):
         return "(" + ", ".join(f"{k} {_short(v)}" for k, v in value.items()) + ")"
     return "unknown" if value is None else str(value)
+
+
+def stop_on_signals() -> threading.Event:
+    """An event that Ctrl-C and SIGTERM set: for commands that end in good order."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -11,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from missionctl.cli.output import JsonFlag, give
+from missionctl.cli.output import JsonFlag, give, stop_on_signals
 from missionctl.cli.values import ValueTypedError, lat_lon
 
 
@@ -90,14 +89,6 @@ def sim(
     if gnss:
         settings = replace(settings, gnss=gnss)
     serve(settings, ready, stop)
-
-
-def stop_on_signals() -> threading.Event:
-    """An event that Ctrl-C and SIGTERM set."""
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    return stop
 
 
 def say_ready(addresses: tuple[str, ...], as_json: bool) -> None:

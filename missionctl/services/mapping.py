@@ -2,34 +2,81 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from imagery.cluster import cluster_finders
+from imagery.live import LiveRules, follow_photos
 from imagery.mosaic import MosaicOptions, MosaicReport, make_mosaic
 from missionctl import geopackage
 from missionctl.jobs import OnProgress, job
 from missionctl.workspace import Workspace, find_workspace
 
 
+@dataclass(frozen=True)
+class Live:
+    """Follow the folder until `should_end` says so or no photo has come for `idle_s`.
+
+    `on_draft` hears of each draft.
+    """
+
+    idle_s: float
+    should_end: Callable[[], bool]
+    on_draft: Callable[[MosaicReport], None]
+
+
 def mosaic_photos(
-    photos_dir: Path, out: Path, options: MosaicOptions, on_progress: OnProgress
+    photos_dir: Path,
+    out: Path,
+    options: MosaicOptions,
+    on_progress: OnProgress,
+    *,
+    live: Live | None = None,
+    cluster: str | None = None,
 ) -> MosaicReport:
-    """Make the mosaic `out` of a folder of photos.
+    """Make the mosaic `out` of a folder of photos, features and matches found on a Dask `cluster` when named.
 
     Inside a mission folder its DEM is taken when none is named, and the photos' footprints are stored.
     """
     workspace = find_workspace(out.parent)
     if workspace and options.dem is None:
         options = replace(options, dem=workspace.input("dem"))
-    with job(workspace, "mosaic", on_progress, photos=str(photos_dir), out=str(out)) as advance:
-        report = make_mosaic(photos_dir, out, options, advance)
+    away = cluster_finders(cluster, photos_dir) if cluster else nullcontext()
+    with (
+        away as finders,
+        job(workspace, "mosaic", on_progress, photos=str(photos_dir), out=str(out)) as advance,
+    ):
+        if live is None:
+            report = make_mosaic(photos_dir, out, options, advance, finders=finders)
+        else:
+            on_draft = live.on_draft
+
+            def drafted(draft: MosaicReport) -> None:
+                if workspace:
+                    _record_photos(workspace, photos_dir, out, draft)
+                on_draft(draft)
+
+            report = follow_photos(
+                photos_dir,
+                out,
+                options,
+                advance,
+                drafted,
+                live.should_end,
+                LiveRules(idle_s=live.idle_s),
+                finders=finders,
+            )
     if workspace:
-        _record(workspace, photos_dir, out, report)
+        _record_photos(workspace, photos_dir, out, report)
+        told = {key: report.report()[key] for key in ("photos", "placed", "gsd_cm")}
+        workspace.log("mosaic made", mosaic=out.name, **told)
     return report
 
 
-def _record(workspace: Workspace, photos_dir: Path, out: Path, report: MosaicReport) -> None:
+def _record_photos(workspace: Workspace, photos_dir: Path, out: Path, report: MosaicReport) -> None:
     geopackage.delete_where(workspace.store, "photos", "mosaic", out.name)
     flight = photos_dir.resolve().parent.name if photos_dir.name == "photos" else ""
     rows: list[tuple[Any, dict[str, Any]]] = [
@@ -49,6 +96,3 @@ def _record(workspace: Workspace, photos_dir: Path, out: Path, report: MosaicRep
         for photo in report.photos
     ]
     workspace.add("photos", rows)
-    workspace.log(
-        "mosaic made", mosaic=out.name, **{k: report.report()[k] for k in ("photos", "placed", "gsd_cm")}
-    )
