@@ -48,16 +48,17 @@ _LEAN = 0.35  # tangent of the widest view angle that the seams leave
 
 @dataclass(frozen=True)
 class DemoSize:
-    """How much is flown: a coarser ground resolution means fewer photos."""
+    """How much is flown: a coarser ground resolution means fewer photos, each of them of more ground."""
 
     gsd_m: float
     world_pixel_m: float
-    shares: dict[str, float]
+    world_size_m: float
+    margin_m: float
 
 
-_STAGES = {"world": 0.15, "plan": 0.02, "flight": 0.33, "mosaic": 0.30, "damage": 0.12, "report": 0.08}
-FULL = DemoSize(gsd_m=0.08, world_pixel_m=0.1, shares=_STAGES)
-QUICK = DemoSize(gsd_m=0.12, world_pixel_m=0.2, shares=_STAGES)
+_STAGE_SHARES = {"world": 0.15, "plan": 0.02, "flight": 0.33, "mosaic": 0.30, "damage": 0.12, "report": 0.08}
+FULL = DemoSize(gsd_m=0.08, world_pixel_m=0.1, world_size_m=800, margin_m=150)
+QUICK = DemoSize(gsd_m=0.12, world_pixel_m=0.2, world_size_m=820, margin_m=205)
 
 
 def run_demo(out: Path, seed: int, quick: bool, on_progress: OnProgress) -> dict[str, Any]:
@@ -69,9 +70,11 @@ def run_demo(out: Path, seed: int, quick: bool, on_progress: OnProgress) -> dict
     size = QUICK if quick else FULL
     out = out.resolve()
     _make_room(out)
-    stage = _stages(size, on_progress)
+    stage = _stages(on_progress)
 
-    world = make_world(out / "world", seed, pixel_m=size.world_pixel_m, on_progress=stage("world"))
+    world = make_world(
+        out / "world", seed, size.world_size_m, size.world_pixel_m, stage("world"), margin_m=size.margin_m
+    )
     workspace = _open_mission(out, world, seed)
     plan_file = out / "plans" / "survey.plan"
     stage("plan")("plan", 0.0)
@@ -121,17 +124,17 @@ def _make_room(out: Path) -> None:
         ) from None
 
 
-def _stages(size: DemoSize, on_progress: OnProgress) -> Callable[[str], OnProgress]:
+def _stages(on_progress: OnProgress) -> Callable[[str], OnProgress]:
     """For each stage a progress callback that fills its share of the whole."""
     begins, total = {}, 0.0
-    for name, share in size.shares.items():
+    for name, share in _STAGE_SHARES.items():
         begins[name] = total
         total += share
 
     def stage(name: str) -> OnProgress:
         def advance(step: str, share: float) -> None:
             text = name if step == name else f"{name}: {step}"
-            on_progress(text, begins[name] + size.shares[name] * min(max(share, 0.0), 1.0))
+            on_progress(text, begins[name] + _STAGE_SHARES[name] * min(max(share, 0.0), 1.0))
 
         return advance
 

@@ -24,8 +24,6 @@ from sim.world.terrain import Valley, make_relief, world_grid
 
 ORIGIN_LAT_DEG, ORIGIN_LON_DEG = 30.05, 103.15
 """Somewhere in the mountains; the valley itself exists nowhere."""
-MARGIN_M = 95.0
-"""Between the flood zone and the world's border: footprints of photos stay inside."""
 _SMALLEST_M, _LARGEST_M = 600.0, 1600.0
 
 
@@ -52,11 +50,15 @@ def make_world(
     size_m: float = 720.0,
     pixel_m: float = 0.1,
     on_progress: Progress | None = None,
+    *,
+    margin_m: float = 95.0,
 ) -> World:
     """Make a flooded valley of size_m (east-west) by 5/6 of it, with all its truth, in `folder`.
 
-    The same seed and sizes give the same world. Raises WorldError for sizes that cannot be laid out and when
-    the folder cannot be written.
+    The flood zone keeps `margin_m` off the world's border: half a photo's footprint and a little more, so
+    that no photo looks past the end of the world. The same seed and sizes give the same world.
+
+    Raises WorldError for sizes that cannot be laid out and when the folder cannot be written.
     """
     if not _SMALLEST_M <= size_m <= _LARGEST_M:
         raise WorldError(f"world size {size_m} m: choose {_SMALLEST_M:.0f} to {_LARGEST_M:.0f} m")
@@ -97,7 +99,7 @@ def make_world(
         pixel_m,
         GeoPoint(0, 0, 0),
     )
-    zone = flood_zone(scene.flood, layout)
+    zone = flood_zone(scene.flood, layout, margin_m)
     world = _with_launch(world, scene, zone)
     _write_scene(world, canvas, scene, tell)
     paint.paint_trees(canvas, trees, scene.trees_after, lambda share: tell("trees", share))
@@ -108,8 +110,8 @@ def make_world(
     return world
 
 
-def flood_zone(flood: Flood, layout: Layout) -> Polygon:
-    """What to survey: the reach of the flood, without the dry hill in it, away from the borders."""
+def flood_zone(flood: Flood, layout: Layout, margin_m: float) -> Polygon:
+    """What to survey: the reach of the flood, without the dry hill in it, `margin_m` off the borders."""
     grid = flood.relief.grid
     mask = (flood.peak_depth_m > 0).astype(np.uint8)
     mask = np.asarray(cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((31, 31), np.uint8)), np.uint8)
@@ -118,10 +120,10 @@ def flood_zone(flood: Flood, layout: Layout) -> Polygon:
     reach = Polygon(largest.exterior).buffer(6)
     valley = layout.valley
     inner = box(
-        -valley.width_m / 2 + MARGIN_M,
-        -valley.height_m / 2 + MARGIN_M,
-        valley.width_m / 2 - MARGIN_M,
-        valley.height_m / 2 - MARGIN_M,
+        -valley.width_m / 2 + margin_m,
+        -valley.height_m / 2 + margin_m,
+        valley.width_m / 2 - margin_m,
+        valley.height_m / 2 - margin_m,
     )
     hill = Point(valley.knoll).buffer(36).intersection(reach.intersection(inner).buffer(-14))
     zone = reach.intersection(inner).simplify(4.0).difference(hill.simplify(2.0))
