@@ -14,7 +14,8 @@ import matplotlib as mpl
 import pyproj
 
 from imagery.deliver.folder import DamageFolder
-from imagery.deliver.sheet_frame import draw_frame, draw_locator, draw_north, draw_scale_bar, nice_step
+from imagery.deliver.sheet_bars import draw_bars
+from imagery.deliver.sheet_frame import draw_frame, draw_locator, draw_north, draw_scale_bar, grid_step_m
 from imagery.deliver.sheet_map import View, choose_view, draw_map, map_layer
 from imagery.deliver.sheet_page import (
     ACCENT,
@@ -96,21 +97,21 @@ def _draw_header(page: Page, folder: DamageFolder, title: str) -> None:
     size = sizes.title
     while page.width_mm(name, size, "bold") > room and size > 0.6 * sizes.title:
         size -= 0.5
-    name = page.shortened(name, size, room, "bold")
-    page.text(left, top + sizes.title * 0.31, name, size, weight="bold", colour=ACCENT)
+    line = page.shortened(name, size, room, "bold")
+    page.text(left, top + sizes.title * 0.31, line, size, weight="bold", colour=ACCENT)
     about = [words["title"]] if name != words["title"] else []
-    if report["event"] and report["event"] != name:
-        about.append(report["event"])
     if report["acquired_utc"]:
         about.append(words["situation"].format(moment(report["acquired_utc"], page.language)))
     else:
         about.append(f"{words['produced']} {moment(report['produced_utc'], page.language)}")
+    if report["event"] and report["event"] != name:
+        about.append(report["event"])
     line = page.shortened("  ·  ".join(about), sizes.head, room)
     page.text(left, foot - sizes.head * 0.17, line, sizes.head, colour=SOFT)
     page.rule(left, right, foot + 1.4, colour=ACCENT, width_pt=1.6)
     box = Box(right - wide, top - 0.5, right, foot - 0.8)
     page.box(box, fill=NOTICE_FILL, edge=NOTICE_EDGE, width_pt=0.8, round_mm=1.0)
-    lines = page.wrapped(notice, sizes.head, box.width - 6, most=2)
+    lines = page.balanced(notice, sizes.head, box.width - 6, weight="bold")
     base = (box.top + box.bottom) / 2 - (len(lines) - 1) * line_mm(sizes.head) / 2
     for number, text in enumerate(lines):
         page.text(
@@ -131,7 +132,7 @@ def _draw_strip(page: Page, frame: Box, view: View) -> None:
     page.text(x, base, on_paper, sizes.small, colour=SOFT)
     x += page.width_mm(on_paper, sizes.small) + 8
     draw_scale_bar(page, x, base - sizes.small * 0.17, frame.width * 0.28, view)
-    step = length_text(page, nice_step(55.0 * view.metres_per_mm))
+    step = length_text(page, grid_step_m(view))
     grid = f"{crs_name(view.grid.crs)}  ·  {words['grid'].format(step=step)}"
     page.text(frame.right, base, grid, sizes.small, colour=SOFT, align="right")
 
@@ -151,7 +152,8 @@ def _draw_panel(page: Page, panel: Box, folder: DamageFolder, view: View, shown:
     high = max(side + line_mm(page.sizes.tick) * 1.4, sources_height(page, beside, lines))
     top = panel.bottom - high - head
     y = draw_legend(page, panel.left, panel.right, panel.top + sheet.header_mm, shown)
-    draw_figures(page, panel.left, panel.right, y + space, top - space, folder)
+    y = draw_figures(page, panel.left, panel.right, y + space, top - space, folder)
+    draw_bars(page, panel.left, panel.right, y + space, top - space, folder)
     spot_top = heading(page, panel.left, panel.left + side, top, words["locator"])
     heading(page, panel.left + side + sheet.gap_mm * 0.8, panel.right, top, words["sources"])
     spot = Box(panel.left, spot_top, panel.left + side, spot_top + side)

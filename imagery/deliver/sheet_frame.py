@@ -17,7 +17,7 @@ from imagery.deliver.folder import Features
 from imagery.deliver.sheet_map import BOUNDARY, View, outline
 from imagery.deliver.sheet_page import ACCENT, INK, PALE, RULE, SOFT, Box, Page
 
-_GRID_MM: Final = 55.0
+_GRID_MM: Final = 45.0
 _DEGREE_STEPS_S: Final = (
     0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1200, 1800, 3600,
 )  # fmt: skip
@@ -29,7 +29,7 @@ _TICK_MM: Final = 1.3
 def draw_frame(page: Page, frame: Box, view: View) -> None:
     """Neat line, metric grid (crosses inside, figures left and below), degrees above and to the right."""
     page.box(frame, edge=INK, width_pt=0.9)
-    step = nice_step(_GRID_MM * view.metres_per_mm)
+    step = grid_step_m(view)
     west, south, east, north = view.grid.bounds
     xs, ys = _multiples(west, east, step), _multiples(south, north, step)
     _crosses(page, frame, view, xs, ys)
@@ -90,16 +90,21 @@ def _degrees(page: Page, frame: Box, view: View) -> None:
     step_s = next((s for s in _DEGREE_STEPS_S if s >= need_s), 3600)
     for value_s in _multiples(lon[0] * 3600, lon[-1] * 3600, step_s):
         at = frame.left + float(np.interp(value_s / 3600, lon, share)) * frame.width
-        _tick(page, at, frame.top, 0, -1)
         text = degrees(value_s, step_s, "EW")
         if _has_room(page, at, frame.left, frame.right, text):
+            _tick(page, at, frame.top, 0, -1)
             page.text(at, frame.top - gap * 0.48, text, size, colour=SOFT, align="center")
     for value_s in _multiples(lat[0] * 3600, lat[-1] * 3600, step_s):
         at = frame.bottom - float(np.interp(value_s / 3600, lat, share)) * frame.height
-        _tick(page, frame.right, at, 1, 0)
         text = degrees(value_s, step_s, "NS")
         if _has_room(page, at, frame.top, frame.bottom, text):
+            _tick(page, frame.right, at, 1, 0)
             page.text(frame.right + gap * 0.62, at, text, size, colour=SOFT, align="center", rotation=270)
+
+
+def grid_step_m(view: View) -> float:
+    """Distance of the metric grid's lines."""
+    return nice_step(_GRID_MM * view.metres_per_mm)
 
 
 def nice_step(least: float) -> float:
@@ -174,6 +179,8 @@ def draw_north(page: Page, frame: Box, view: View) -> None:
     up = np.array([math.sin(-turn), -math.cos(turn)])
     side = np.array([-up[1], up[0]])
     centre = np.array([x, y])
+    back = Box(x - high * 0.62, frame.top + high * 0.2, x + high * 0.62, y + high * 0.68)
+    page.box(back, fill="white", round_mm=1.0, alpha=0.75)
     tip, tail = centre + up * high * 0.55, centre - up * high * 0.45
     notch = centre - up * high * 0.22
     for sign, colour in ((-1, INK), (1, "white")):

@@ -22,8 +22,6 @@ from imagery.damage.ground_pass import NO_IMAGERY
 from imagery.damage.legend import (
     GRADE_DAMAGED,
     GRADE_DESTROYED,
-    GRADE_NONE,
-    GRADE_NOT_ANALYSED,
     GRADES,
     ROAD_BLOCKED,
     ROAD_FLOODED,
@@ -33,7 +31,7 @@ from imagery.damage.legend import (
 from imagery.damage.scene import GeoGrid
 from imagery.deliver.folder import DamageFolder, Features
 from imagery.deliver.picture import SHOWN, blended, codes, fitted, overlay, photo, softened
-from imagery.deliver.sheet_page import DPI, INK, MM_PER_INCH, Box, Page, text_effects
+from imagery.deliver.sheet_page import DPI, INK, MM_PER_INCH, Box, Page, drawable, text_effects
 
 HATCH_FILL: Final = "#eceeee"
 HATCH_INK: Final = "#9aa3ab"
@@ -44,6 +42,7 @@ CUT: Final = "#c01622"
 _SCALES: Final = tuple(int(n * 10**k) for k in range(2, 7) for n in (1, 1.25, 1.5, 2, 2.5, 3, 4, 5, 6, 7.5))
 _AIR: Final = 1.05
 _CUT_APART_MM: Final = 6.0
+_POINTS_APART_MM: Final = 4.0
 _SHORTEST_CUT_M: Final = 3.0
 _SMALLEST_HATCH_MM2: Final = 1.5
 _DOT_BELOW_MM: Final = 1.3
@@ -122,14 +121,14 @@ def draw_map(page: Page, frame: Box, folder: DamageFolder, view: View) -> Shown:
     shown = Shown()
     _picture(axes, folder, view, shown)
     _unseen(axes, folder, view, shown)
-    cuts = _roads(axes, folder, view, shown)
+    cuts, ways = _roads(axes, folder, view, shown)
     houses = _buildings(axes, folder, view, shown)
     towns = map_layer(folder, "townships", view.grid.crs)
     if towns is not None:
         _boundaries(axes, towns, view, shown)
     _cut_marks(axes, cuts, view, shown)
     if towns is not None:
-        _names(page, axes, towns, view, np.vstack([cuts, houses]))
+        _names(page, axes, towns, view, np.vstack([cuts, houses, ways]))
     return shown
 
 
@@ -180,12 +179,15 @@ def _unseen(axes: Any, folder: DamageFolder, view: View, shown: Shown) -> None:
     )
 
 
-def _roads(axes: Any, folder: DamageFolder, view: View, shown: Shown) -> npt.NDArray[np.float64]:
-    """Draw the roads by state; returns where to mark cuts, (n, 2) map metres, longest first."""
+def _roads(
+    axes: Any, folder: DamageFolder, view: View, shown: Shown
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Draw the roads by state; returns where to mark cuts, longest first, and points along all roads: both
+    (n, 2) map metres."""
     roads = map_layer(folder, "roads", view.grid.crs)
     cuts: list[tuple[float, tuple[float, float]]] = []
     if roads is None:
-        return np.zeros((0, 2))
+        return np.zeros((0, 2)), np.zeros((0, 2))
     extent = box(*view.grid.bounds)
     states = roads.columns["state"]
     for level, entry in enumerate(ROAD_STATES):
@@ -213,7 +215,9 @@ def _roads(axes: Any, folder: DamageFolder, view: View, shown: Shown) -> npt.NDA
                 if line.length >= _SHORTEST_CUT_M
             ]
     cuts.sort(key=lambda cut: -cut[0])
-    return _apart(np.array([at for _, at in cuts]).reshape(-1, 2), view)
+    dense = shapely.segmentize(np.array(roads.geometries, object), _POINTS_APART_MM * view.metres_per_mm)
+    ways = shapely.get_coordinates(shapely.intersection(dense, extent))
+    return _apart(np.array([at for _, at in cuts]).reshape(-1, 2), view), ways
 
 
 def _apart(places: npt.NDArray[np.float64], view: View) -> npt.NDArray[np.float64]:
@@ -237,16 +241,17 @@ def _cut_marks(axes: Any, cuts: npt.NDArray[np.float64], view: View, shown: Show
 
 def draw_cut_mark(axes: Any, x: Any, y: Any, *, zorder: float, size_pt: float = 7.0) -> None:
     """A red disc with a white cross: here a road is cut."""
-    axes.scatter(x, y, s=size_pt**2, marker="o", c=CUT, edgecolors="white", linewidths=0.9, zorder=zorder)
-    axes.scatter(x, y, s=(0.5 * size_pt) ** 2, marker="x", c="white", linewidths=1.2, zorder=zorder + 0.1)
+    edge, stroke = 0.13 * size_pt, 0.17 * size_pt
+    axes.scatter(x, y, s=size_pt**2, marker="o", c=CUT, edgecolors="white", linewidths=edge, zorder=zorder)
+    axes.scatter(x, y, s=(0.48 * size_pt) ** 2, marker="x", c="white", linewidths=stroke, zorder=zorder + 0.1)
 
 
 def _buildings(axes: Any, folder: DamageFolder, view: View, shown: Shown) -> npt.NDArray[np.float64]:
-    """Draw the graded footprints; returns the middles of the harmed ones, (n, 2) map metres."""
+    """Draw the graded footprints; returns their middles, (n, 2) map metres."""
     layer = map_layer(folder, "buildings", view.grid.crs)
-    harmed: list[npt.NDArray[np.float64]] = [np.zeros((0, 2))]
+    found: list[npt.NDArray[np.float64]] = [np.zeros((0, 2))]
     if layer is None:
-        return harmed[0]
+        return found[0]
     extent = box(*view.grid.bounds)
     visible = shapely.intersects(np.array(layer.geometries, object), extent)
     grades = np.asarray(layer.columns["grade"])
@@ -267,17 +272,15 @@ def _buildings(axes: Any, folder: DamageFolder, view: View, shown: Shown) -> npt
                     facecolors=entry.hex_colour,
                     edgecolors=FLOODED_EDGE if flooded else INK,
                     linewidths=1.0 if flooded else 0.35,
-                    alpha=None,
                     zorder=3 + 0.1 * level + 0.05 * flooded,
                 )
             )
-        if entry.key not in (GRADE_NONE, GRADE_NOT_ANALYSED):
-            own = [layer.geometries[i] for i in np.flatnonzero(of_grade)]
-            middles = shapely.get_coordinates(shapely.centroid(np.array(own, object)))
-            harmed.append(middles)
-            if entry.key in (GRADE_DAMAGED, GRADE_DESTROYED):
-                _dots(axes, own, middles, entry.hex_colour, view, 3.6 + 0.1 * level)
-    return np.vstack(harmed)
+        own = [layer.geometries[i] for i in np.flatnonzero(of_grade)]
+        middles = shapely.get_coordinates(shapely.centroid(np.array(own, object)))
+        found.append(middles)
+        if entry.key in (GRADE_DAMAGED, GRADE_DESTROYED):
+            _dots(axes, own, middles, entry.hex_colour, view, 3.6 + 0.1 * level)
+    return np.vstack(found)
 
 
 def _dots(
@@ -315,7 +318,7 @@ def _names(page: Page, axes: Any, towns: Features, view: View, things: npt.NDArr
     taken: list[Geometry] = []
     for index in np.argsort([-town.area for town in towns.geometries]):
         part = towns.geometries[index].intersection(extent)
-        name = str(towns.columns[column][index])
+        name = drawable(towns.columns[column][index])
         if part.is_empty or part.area < (8 * view.metres_per_mm) ** 2:
             continue
         width = (page.width_mm(name, size, "bold") + 2.0) * view.metres_per_mm
@@ -336,7 +339,7 @@ def _names(page: Page, axes: Any, towns: Features, view: View, things: npt.NDArr
             parse_math=False,
             zorder=7,
         )
-        text.set_path_effects(text_effects(page.language, "bold", size, BOUNDARY, halo=1.6))
+        text.set_path_effects(text_effects(name, "bold", size, BOUNDARY, halo=1.6))
 
 
 def place_label(

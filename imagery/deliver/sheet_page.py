@@ -184,7 +184,7 @@ class Page:
             rotation_mode="anchor" if not rotation else "default",
             parse_math=False,
         )
-        artist.set_path_effects(text_effects(self.language, weight, size, colour, halo))
+        artist.set_path_effects(text_effects(str(text), weight, size, colour, halo))
         return artist
 
     def width_mm(self, text: object, size: float, weight: Weight = "normal") -> float:
@@ -195,29 +195,44 @@ class Page:
         )
         return float(width_px) / DPI * MM_PER_INCH
 
-    def wrapped(self, text: object, size: float, width_mm: float, most: int = 99) -> list[str]:
+    def wrapped(
+        self, text: object, size: float, width_mm: float, *, most: int = 99, weight: Weight = "normal"
+    ) -> list[str]:
         """Lines no wider than `width_mm`: broken at blanks, between Chinese characters, or where nothing
         else helps. Beyond `most` lines an ellipsis stands for the rest."""
         lines, line = [], ""
         for piece in _pieces(drawable(text)):
-            if self.width_mm((line + piece).rstrip(), size) <= width_mm:
+            if self.width_mm((line + piece).rstrip(), size, weight) <= width_mm:
                 line += piece
                 continue
             if line.strip():
                 lines.append(line.rstrip())
             line = piece.lstrip()
-            while self.width_mm(line, size) > width_mm and len(line) > 1:
+            while self.width_mm(line, size, weight) > width_mm and len(line) > 1:
                 cut = next(
                     n for n in range(len(line) - 1, 0, -1)
-                    if n == 1 or self.width_mm(line[:n], size) <= width_mm
+                    if n == 1 or self.width_mm(line[:n], size, weight) <= width_mm
                 )  # fmt: skip
                 lines.append(line[:cut])
                 line = line[cut:]
         if line.strip():
             lines.append(line.rstrip())
         if len(lines) > most:
-            lines = [*lines[: most - 1], self.shortened(lines[most - 1] + "……", size, width_mm)]
+            lines = [
+                *lines[: most - 1],
+                self.shortened(lines[most - 1].rstrip(" ,;") + "…", size, width_mm, weight),
+            ]
         return lines
+
+    def balanced(self, text: object, size: float, width_mm: float, weight: Weight = "normal") -> list[str]:
+        """Like `wrapped`, with lines of about the same length."""
+        best = self.wrapped(text, size, width_mm, weight=weight)
+        for share in (0.9, 0.8, 0.7, 0.6, 0.5):
+            narrower = self.wrapped(text, size, share * width_mm, weight=weight)
+            if len(narrower) > len(best):
+                break
+            best = narrower
+        return best
 
     def shortened(self, text: object, size: float, width_mm: float, weight: Weight = "normal") -> str:
         """The text, cut with an ellipsis when it is wider than `width_mm`."""
@@ -229,6 +244,11 @@ class Page:
             if self.width_mm(cut, size, weight) <= width_mm:
                 return cut
         return "…"
+
+    def shrunk(self, text: object, size: float, width_mm: float, weight: Weight = "normal") -> float:
+        """The size (at most `size`, at least half of it) at which the text is no wider than `width_mm`."""
+        wide = self.width_mm(text, size, weight)
+        return size if wide <= width_mm else max(size * width_mm / wide, 0.5 * size)
 
     def rule(self, x0: float, x1: float, y: float, *, colour: str = RULE, width_pt: float = 0.6) -> None:
         """A horizontal line."""
@@ -244,6 +264,7 @@ class Page:
         width_pt: float = 0.6,
         round_mm: float = 0.0,
         hatch: str | None = None,
+        alpha: float | None = None,
     ) -> None:
         """A rectangle, on request with round corners."""
         style: dict[str, Any] = {
@@ -251,6 +272,7 @@ class Page:
             "edgecolor": edge,
             "linewidth": width_pt,
             "hatch": hatch,
+            "alpha": alpha,
         }
         corner = (box.left, box.top)
         patch: Any
@@ -267,10 +289,10 @@ class Page:
         self.axes.add_patch(patch)
 
 
-def text_effects(language: str, weight: Weight, size: float, colour: str, halo: float = 0.0) -> list[Any]:
+def text_effects(text: str, weight: Weight, size: float, colour: str, halo: float = 0.0) -> list[Any]:
     """A white halo of `halo` points, and for bold Chinese, whose font has one weight, a thin outline."""
     effects: list[Any] = [withStroke(linewidth=2 * halo, foreground="white")] if halo else []
-    if weight == "bold" and language == "zh":
+    if weight == "bold" and any(unicodedata.east_asian_width(c) in "WF" for c in text):
         effects.append(withStroke(linewidth=size / 28, foreground=colour))
     return [*effects, Normal()] if effects else []
 

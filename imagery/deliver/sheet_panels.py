@@ -34,6 +34,8 @@ def heading(page: Page, left: float, right: float, top: float, text: str, aside:
     base = top + size * 0.36
     page.text(left, base, text, size, weight="bold", colour=ACCENT)
     if aside:
+        room = right - left - page.width_mm(text, size, "bold") - 2.0
+        aside = page.shortened(aside, page.sizes.small, room)
         page.text(right, base, aside, page.sizes.small, colour=SOFT, align="right")
     page.rule(left, right, base + size * 0.17, colour=ACCENT, width_pt=0.9)
     return base + size * 0.17 + 1.2
@@ -179,8 +181,7 @@ def headline_figures(page: Page, folder: DamageFolder) -> list[tuple[str, str, s
         detail = words["of_seen"].format(seen)
         tiles.append((f"{harmed:,}", words["harmed"], detail))
         wet = report["buildings_flooded"]
-        detail = words["and_possible"].format(grades.get(GRADE_POSSIBLE, 0))
-        tiles.append((f"{wet:,}", words["flooded_house"], detail))
+        tiles.append((f"{wet:,}", words["flooded_house"], words["suspected"]))
     if report["roads_cut_m"] is not None:
         detail = words["of_roads"].format(length_text(page, report["roads_m"]))
         tiles.append((length_text(page, report["roads_cut_m"]), words["cut"], detail))
@@ -205,9 +206,7 @@ def _tiles(page: Page, left: float, right: float, top: float, tiles: list[tuple[
         x, y = left + column * (width + gap), top + row * (high + gap)
         page.box(Box(x, y, x + width, y + high), fill=PALE, round_mm=0.8)
         base = y + pad + sizes.figure * 0.34
-        size = sizes.figure
-        while page.width_mm(figure, size, "bold") > width - 2 * pad and size > sizes.body:
-            size -= 0.5
+        size = page.shrunk(figure, sizes.figure, width - 2 * pad, "bold")
         page.text(x + pad, base, figure, size, weight="bold", colour=INK)
         base += line_mm(sizes.small) * 1.08
         page.text(x + pad, base, page.shortened(name, sizes.small, width - 1.4 * pad), sizes.small)
@@ -219,30 +218,41 @@ def _tiles(page: Page, left: float, right: float, top: float, tiles: list[tuple[
 
 def _table(page: Page, left: float, right: float, top: float, bottom: float, folder: DamageFolder) -> float:
     """A row per township, the worst first, as many as there is room for; then the whole."""
-    words, size = WORDS[page.language], page.sizes.small
+    size = page.sizes.small
     columns = table_columns(page, folder)
+    if len(columns) == 1 and not folder.report["townships"]:
+        return top
     row_mm = line_mm(size) * 1.16
     name_mm = (right - left) * (0.27 if len(columns) > 5 else 0.34)
-    ends = [left + name_mm + (right - left - name_mm) * (i + 1) / len(columns) for i in range(len(columns))]
+    column_mm = (right - left - name_mm) / len(columns)
+    ends = [left + name_mm + column_mm * (i + 1) for i in range(len(columns))]
     base = _table_head(page, left, right, top, columns, ends)
     room = max(1, int((bottom - base - 0.4 * row_mm) / row_mm) - 1)
     rows = table_rows(folder, room)
     for row in rows:
         base += row_mm
-        name = {
-            "others": words["others"].format(row.get("count", 0)),
-            "whole": words["whole"],
-        }.get(row["row"], row["name_zh"] if page.language == "zh" else row["name_en"])
+        name = _row_name(page, row)
         strong = row["row"] == "whole"
         if strong and len(rows) > 1:
             page.rule(left, right, base - row_mm * 0.72, colour=INK, width_pt=0.6)
         weight: Any = "bold" if strong else "normal"
         page.text(left, base, page.shortened(name, size, name_mm - 0.8, weight), size, weight=weight)
         for column, end in zip(columns, ends, strict=True):
-            page.text(end, base, _cell(column, row), size, weight=weight, align="right")
+            cell = _cell(column, row)
+            fits = page.shrunk(cell, size, column_mm - 0.8, weight)
+            page.text(end, base, cell, fits, weight=weight, align="right")
         if not strong:
             page.rule(left, right, base + row_mm * 0.28, width_pt=0.35)
     return base + row_mm * 0.3
+
+
+def _row_name(page: Page, row: dict[str, Any]) -> str:
+    words = WORDS[page.language]
+    if row["row"] == "others":
+        return words["others"].format(row["count"])
+    if row["row"] == "whole":
+        return words["whole"]
+    return str(row["name_zh"] if page.language == "zh" else row["name_en"])
 
 
 def _table_head(
@@ -250,11 +260,7 @@ def _table_head(
 ) -> float:
     """Heads in one or two lines, graded columns marked with their colour; returns the last baseline."""
     size = page.sizes.tick
-    starts = [left, *ends[:-1]]
-    heads = []
-    for column, end, start in zip(columns, ends, starts, strict=True):
-        wide = min(end - start, (right - left) / len(columns)) - 0.8
-        heads.append(page.wrapped(column.head, size, wide, most=3))
+    heads = [column.head.split("|") for column in columns]
     deepest = max(len(head) for head in heads)
     mark = size * 0.26 if any(c.colour for c in columns) else 0.0
     base = top + size * 0.3 + mark + 1.0 + (deepest - 1) * line_mm(size)
@@ -357,6 +363,8 @@ def source_lines(page: Page, folder: DamageFolder, crs_name: str) -> list[tuple[
     """(what, value) of where the map comes from and how sure it is."""
     words, report = WORDS[page.language], folder.report
     mosaic = report["mosaic"].replace("\\", "/").rsplit("/", 1)[-1]
+    if folder.mosaic is None:
+        mosaic += f" ({words['mosaic_gone']})"
     lines = [
         (words["mosaic"], mosaic),
         (words["acquired"], moment_text(report["acquired_utc"], page.language)),
