@@ -13,6 +13,7 @@ from imagery.deliver.folder import DamageFolder, read_folder
 from imagery.deliver.kmz import export_kmz
 from imagery.deliver.sheet import export_sheet
 from imagery.deliver.sheet_page import PAPERS
+from imagery.deliver.stac import export_stac
 from imagery.deliver.tables import export_csv, export_xlsx
 from imagery.deliver.tiles import export_mbtiles
 from imagery.deliver.vectors import export_geojson, export_gpkg, export_shp
@@ -42,7 +43,7 @@ _PLAIN: Final = {
     "mbtiles": export_mbtiles,
 }
 _SHEETS: Final = ("pdf", "png")
-FORMATS: Final = ("cog", "gpkg", "geojson", "kmz", "shp", "pdf", "png", "csv", "xlsx", "mbtiles")
+FORMATS: Final = ("cog", "gpkg", "geojson", "kmz", "shp", "pdf", "png", "csv", "xlsx", "mbtiles", "stac")
 """What `export` can write."""
 
 
@@ -79,7 +80,7 @@ def export(
         if on_progress:
             on_progress(name, done / len(wanted))
         try:
-            made += _write(name, job)
+            made += [path for path in _write(name, job, made) if path not in made]
         except (RasterError, OSError) as error:
             raise DeliveryError(_one_line(error, target)) from error
     if on_progress:
@@ -114,9 +115,11 @@ def _writable(folder: Path) -> Path:
     return folder
 
 
-def _write(name: str, job: _Job) -> list[Path]:
+def _write(name: str, job: _Job, made: Sequence[Path]) -> list[Path]:
     if name in _SHEETS:
         return export_sheet(job.folder, job.out_dir, name, lang=job.lang, paper=job.paper, title=job.title)
+    if name == "stac":
+        return export_stac(job.folder, job.out_dir, made)
     return _PLAIN[name](job.folder, job.out_dir)
 
 
