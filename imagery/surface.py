@@ -82,8 +82,10 @@ def surface_from_points(
 ) -> Surface:
     """A smooth sheet through points (n, 3), by least squares with a bending penalty and robust weights.
 
-    With `base` (a DEM), the sheet is the base plus a correction that falls to zero away from the points. The
-    step grows when the grid would have more than `max_nodes`.
+    With `base` (a DEM), the sheet is the base, lifted as a whole to where the ground was found, plus a
+    correction that falls to zero away from the points. The lift is never nothing: a DEM and the photos seldom
+    share one datum, and the adjustment can trade a little focal length for height. The step grows when the
+    grid would have more than `max_nodes`.
     """
     west, south, east, north = bounds
     step = max(step_m, float(np.sqrt((east - west) * (north - south) / max_nodes)))
@@ -98,7 +100,7 @@ def surface_from_points(
             start = start + np.float32(np.median(points[:, 2]))
         return Surface(west, north, step, start)
     heights = points[:, 2] - (base.at(points[:, 0], points[:, 1]) if base else 0.0)
-    level = 0.0 if base else float(np.median(heights))
+    level = usual_value(heights) if base else float(np.median(heights))
     correction = _bent_sheet(
         (points[:, 0] - west) / step,
         (north - points[:, 1]) / step,
@@ -109,6 +111,18 @@ def surface_from_points(
         pull=1e-3 if base else 1e-7,
     )
     return Surface(west, north, step, (start + level + correction).astype(np.float32))
+
+
+def usual_value(values: FloatArray) -> float:
+    """The middle of the shortest interval that holds half of the values (the shorth; Andrews et al. 1972).
+
+    Of heights over a DEM it finds the ground's, though nearly half of the points may be roofs and crowns.
+    """
+    ordered = np.sort(values)
+    half = len(ordered) // 2
+    widths = ordered[half:] - ordered[: len(ordered) - half]
+    start = int(np.argmin(widths))
+    return float(np.median(ordered[start : start + half + 1]))
 
 
 def _bent_sheet(

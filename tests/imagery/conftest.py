@@ -21,7 +21,7 @@ HEIGHT_M = 45.0
 
 
 def ground_texture(seed=7):
-    """(rows, cols, 3) uint8: noise of many scales, and bright straight roads; north up, 0, 0 in the middle."""
+    """(rows, cols, 3) uint8: noise of many scales and bright straight roads; north up, 0, 0 in the middle."""
     rng = np.random.default_rng(seed)
     side = round(2 * HALF_M / GROUND_PX_M)
     picture = np.full((side, side, 3), 110.0, np.float32)
