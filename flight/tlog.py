@@ -168,7 +168,8 @@ class _Reader:
         elif kind == "STATUSTEXT":
             self._text(sysid, message, now)
         elif (point := track_point(message, now)) is not None:
-            self.tracks.setdefault(sysid, []).append(point)
+            if point.lat_deg or point.lon_deg:  # both are 0 before it knows where it is
+                self.tracks.setdefault(sysid, []).append(point)
         elif (event := camera_event(message, now)) is not None:
             self.events.setdefault(sysid, {}).setdefault(kind, []).append((sysid, event))
 

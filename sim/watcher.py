@@ -16,7 +16,8 @@ from sim.faults import Fault
 
 @dataclass(frozen=True)
 class News:
-    """Something happened. `kind` is fault, fault_over, mode, armed, disarmed, airborne, down or text."""
+    """Something happened. `kind` is fault, fault_over, mode, armed, disarmed, airborne, down, text, photo or
+    photo_lost (announced, but not on the card)."""
 
     time_s: float
     """Simulated seconds since power-up."""
@@ -77,6 +78,8 @@ class Watcher:
         elif isinstance(event, Shot):
             self._photos += 1
             self._lost += not event.captured
+            place = f"{event.believed_lat_deg:.7f}, {event.believed_lon_deg:.7f}"
+            self._tell("photo" if event.captured else "photo_lost", f"{event.index} at {place}")
 
     def on_fault(self, fault: Fault, begins: bool) -> None:
         """A fault has begun or is over."""

@@ -12,6 +12,7 @@ import shapely
 from flight.flight_log import FlightLog
 from plans.frames import GeoPoint, LocalFrame
 from plans.mission import Mission
+from plans.resume import remaining_mission
 
 _MARGIN_M = 50.0
 """So far beside the planned ways a vehicle may be: turns and wind are not leaving."""
@@ -63,16 +64,19 @@ class Reaction:
 
 def grade(evidence: Evidence) -> dict[str, Any]:
     """Points of 100 over what can be judged, the criteria one by one, and the reactions to the faults."""
-    outside_s = time_outside_s(evidence)
-    criteria = [c for c in _criteria(evidence, outside_s) if c is not None]
+    outside_s = time_outside_s(evidence) if (evidence.summary or {}).get("flight_s") else None
+    photos = _planned_photos(evidence)
+    criteria = [c for c in _criteria(evidence, outside_s, photos) if c is not None]
     possible = sum(c.of for c in criteria)
     summary = evidence.summary or {}
     return {
         "score": round(100 * sum(c.points for c in criteria) / possible, 1) if possible else None,
         "criteria": [asdict(c) for c in criteria],
         "reactions": [asdict(r) for r in reactions(evidence.news)],
-        "photos_expected": evidence.photos_expected,
-        "photos_taken": _photos_taken(evidence),
+        "photos_planned": photos[1] if photos else None,
+        "planned_photos_taken": photos[0] if photos else None,
+        "photos_on_card": len(photos_on_card(evidence.news)),
+        "photos_announced": summary.get("photos_announced"),
         "time_outside_s": outside_s,
         "landed": _landed(evidence),
         "flight_s": summary.get("flight_s"),
@@ -85,10 +89,12 @@ def grade(evidence: Evidence) -> dict[str, Any]:
     }
 
 
-def _criteria(evidence: Evidence, outside_s: float | None) -> list[Criterion | None]:
+def _criteria(
+    evidence: Evidence, outside_s: float | None, photos: tuple[int, int] | None
+) -> list[Criterion | None]:
     return [
         _mission_flown(evidence),
-        _photos(evidence),
+        _photos(photos),
         _landing(evidence),
         _inside(outside_s),
         _battery(evidence),
@@ -102,19 +108,30 @@ def _mission_flown(evidence: Evidence) -> Criterion | None:
     return Criterion("mission", 25.0 if evidence.complete else 0.0, 25.0, words)
 
 
-def _photos_taken(evidence: Evidence) -> int | None:
-    """Photos that are on the card: announced, less those that the camera did not write."""
-    if evidence.summary is not None:
-        return int(evidence.summary["photos_announced"]) - int(evidence.summary["photos_lost"])
-    return len(evidence.log.camera_events) if evidence.log else None
+def photos_on_card(news: Sequence[News]) -> list[GeoPoint]:
+    """Where the photos were taken that the camera really wrote, by its own belief."""
+    places = []
+    for line in news:
+        if line["kind"] == "photo":
+            lat, lon = line["text"].split(" at ", 1)[1].split(",")
+            places.append(GeoPoint(float(lat), float(lon)))
+    return places
 
 
-def _photos(evidence: Evidence) -> Criterion | None:
-    taken = _photos_taken(evidence)
-    if not evidence.photos_expected or taken is None:
+def _planned_photos(evidence: Evidence) -> tuple[int, int] | None:
+    """How many of the planned photos are on the card, and how many were planned; photos elsewhere do not
+    count."""
+    if evidence.mission is None or not evidence.photos_expected:
         return None
-    share = min(taken / evidence.photos_expected, 1.0)
-    return Criterion("photos", 25.0 * share, 25.0, f"{taken} of {evidence.photos_expected}")
+    rest = remaining_mission(evidence.mission, photos_on_card(evidence.news))
+    return rest.shots_taken, rest.shots_planned
+
+
+def _photos(planned: tuple[int, int] | None) -> Criterion | None:
+    if planned is None or not planned[1]:
+        return None
+    taken, wanted = planned
+    return Criterion("photos", 25.0 * taken / wanted, 25.0, f"{taken} of the {wanted} planned")
 
 
 def _landed(evidence: Evidence) -> bool | None:

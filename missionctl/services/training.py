@@ -29,6 +29,7 @@ from plans.errors import MissionError
 from plans.formats import read_mission
 from plans.frames import GeoPoint
 from plans.mission import Mission
+from sim.autopilot.params import PARAMETERS
 from sim.scenario import Scenario, find_scenario, packaged_scenarios, read_scenario
 
 OnProgress = Callable[[str, float], None]
@@ -38,6 +39,7 @@ ShouldStop = Callable[[], bool]
 _READY_S = 60.0
 _POLL_S = 0.1
 _AFTER_LANDING_S = 2.0
+_BEATS_HEARD = 2.5
 _WATCHER_SYSID = 254
 """The record of a trainee's flight is kept beside the trainee's own station, which is 255."""
 
@@ -86,6 +88,7 @@ def run_training(
     file = find_scenario(request.scenario)
     scenario = read_scenario(file)
     mission = read_mission(request.plan) if request.plan else None
+    _check_speedup(request, scenario)
     home = request.home or _home_of(request, mission)
     out = request.out
     if out.exists() and any(out.iterdir()):
@@ -103,6 +106,19 @@ def run_training(
     write_text(out / "report.json", to_json(result) + "\n")
     on_progress("scored", 1.0)
     return result
+
+
+def _check_speedup(request: TrainingRequest, scenario: Scenario) -> None:
+    """A station's heart beats once a second of our time; a vehicle whose time runs faster waits less long."""
+    params = dict(scenario.params)
+    if not params.get("FS_GCS_ENABLE"):
+        return
+    most = params.get("FS_GCS_TIMEOUT", PARAMETERS["FS_GCS_TIMEOUT"].default) / _BEATS_HEARD
+    if request.speedup > most:
+        raise MissionError(
+            f"scenario {request.scenario!r} watches the station's heartbeat, which {request.speedup:g} times "
+            f"as fast would always seem lost; take --speedup {most:g} at most"
+        )
 
 
 def _home_of(request: TrainingRequest, mission: Mission | None) -> GeoPoint | None:
