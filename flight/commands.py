@@ -17,6 +17,7 @@ from flight.wire import Message, decode_text
 
 _IN_PROGRESS_S = 60.0
 _REASONS_S = 1.5
+_REFUSED_YET_RISING_S = 4.0
 _RESULT_WORDS = {
     mavlink.MAV_RESULT_TEMPORARILY_REJECTED: "refused for now",
     mavlink.MAV_RESULT_DENIED: "denied",
@@ -119,13 +120,20 @@ def arming_reasons(state: VehicleState, since_s: float) -> tuple[str, ...]:
 
 
 async def take_off(vehicle: Vehicle, height_m: float) -> None:
-    """Take off to a height above the launch point; returns when it is off the ground. Raises CommandError."""
-    await command(vehicle, mavlink.MAV_CMD_NAV_TAKEOFF, 0, 0, 0, math.nan, 0, 0, height_m)
+    """Take off to a height above the launch point; returns when it is off the ground. Raises CommandError.
+
+    When the answer is lost and the command repeated, a vehicle that is rising already refuses the second one.
+    """
     rising = min(2.0, 0.5 * height_m)
 
     def airborne(state: VehicleState) -> bool:
         return state.position is not None and state.position.alt_rel_m > rising
 
+    try:
+        await command(vehicle, mavlink.MAV_CMD_NAV_TAKEOFF, 0, 0, 0, math.nan, 0, 0, height_m)
+    except CommandError as refusal:
+        if refusal.result is None or not await wait_until(vehicle, airborne, _REFUSED_YET_RISING_S):
+            raise
     if not await wait_until(vehicle, airborne, 30.0):
         raise CommandError(f"vehicle {vehicle.sysid}: accepted take-off but does not climb; look at it")
 
