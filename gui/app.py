@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from PyQt6.QtCore import QElapsedTimer, QLibraryInfo, QSize, QTimer, QTranslator
 from PyQt6.QtWidgets import QApplication
+from rasterio.errors import NotGeoreferencedWarning
 
 from gui import theme as themes
 from gui.desk import AnyWindow, Desk
@@ -51,6 +53,8 @@ def _arguments() -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> int:
     """Open the window and stay until it is closed. Raises MissionError for a folder that is none."""
     size = _size(args.size)
+    # such a raster gets a line in the window; the terminal need not hear of it too
+    warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
     if args.folder is not None:
         Workspace.open(args.folder)  # said before there is a window
     elif args.connect:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from PyQt6.QtCore import QPointF, QRectF, QSize, Qt, pyqtSignal
+from PyQt6.QtCore import QEvent, QObject, QPointF, QRectF, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QDropEvent, QKeyEvent, QPainter, QPainterPath, QPen, QPixmap
 from PyQt6.QtWidgets import (
     QAbstractItemView,
@@ -84,11 +84,17 @@ class LayerPanel(QFrame):
         self._legend.setContentsMargins(6, 0, 0, 0)
         self._legend.setSpacing(8)
         column.addLayout(self._legend)
+        self._body.installEventFilter(self)
         self._scroll = QScrollArea()
         self._scroll.setWidget(self._body)
         self._scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         layout.addWidget(self._scroll)
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
+        if watched is self._body and event is not None and event.type() == QEvent.Type.LayoutRequest:
+            self.grown.emit()
+        return super().eventFilter(watched, event)
 
     def fit(self, height_px: int) -> None:
         """As high as its content, at most so high; what does not fit scrolls."""
@@ -122,7 +128,6 @@ class LayerPanel(QFrame):
             row = self.list.row_widget(number)
             row.show_state(next(s for s in states if s.key == row.key))
         self._show_legend()
-        self.grown.emit()
 
     def _add(self, state: LayerState) -> None:
         item = QListWidgetItem()

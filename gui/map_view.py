@@ -7,14 +7,13 @@ import math
 from PyQt6.QtCore import QPointF, QRectF, Qt, pyqtSignal
 from PyQt6.QtGui import QPainter, QPaintEvent, QPen, QResizeEvent
 from PyQt6.QtWidgets import QGraphicsItem, QToolButton, QVBoxLayout, QWidget
-from rasterio.errors import RasterioError
 
 from gui import theme as themes
 from gui.canvas import Canvas, RasterItem
 from gui.icons import icon, icon_size
 from gui.layers import RASTER_KEYS, LayerState, raster_sources
 from gui.mapframe import MapFrame
-from gui.snapshot import Snapshot
+from gui.snapshot import RASTER_FAULTS, Snapshot
 from gui.theme import Theme
 from gui.tiles import RasterSource, TileLoader, raster_bounds
 from gui.vectors import VECTOR_KEYS, vector_item
@@ -161,7 +160,7 @@ class MapView(QWidget):
                 continue
             try:
                 bounds = raster_bounds(source.path, frame.frame)
-            except (RasterioError, OSError) as error:
+            except RASTER_FAULTS as error:
                 self._faults[source] = self._fault_line(source, error)
                 continue
             self._sources[key] = source

@@ -10,6 +10,7 @@ from typing import Any
 
 import rasterio
 import shapely
+from rasterio._err import CPLE_BaseError
 from rasterio.errors import RasterioError
 from rasterio.warp import transform_bounds
 
@@ -18,6 +19,9 @@ from missionctl.jobs import JobState, list_jobs
 from missionctl.workspace import MissionConfig, Workspace
 from plans.errors import MissionError
 from plans.frames import GeoPoint, LocalFrame
+
+RASTER_FAULTS: tuple[type[Exception], ...] = (RasterioError, CPLE_BaseError, OSError)
+"""What rasterio raises for a file that cannot be read; GDAL's own errors come through it bare."""
 
 _WATCHED = ("mosaics/*.tif", "damage/*/*.tif", "damage/*/report.json", "flights/*", "flights/*/photos")
 
@@ -186,7 +190,7 @@ def _frame_from(
                 if dataset.crs is None:
                     continue
                 west, south, east, north = transform_bounds(dataset.crs, "EPSG:4326", *dataset.bounds)
-        except (RasterioError, OSError):
+        except RASTER_FAULTS:
             continue
         return LocalFrame.around([GeoPoint(south, west), GeoPoint(north, east)])
     return None
@@ -209,6 +213,6 @@ def _bounds(
             with rasterio.open(raster.path) as dataset:
                 if dataset.crs is not None:
                     return transform_bounds(dataset.crs, frame.crs.to_wkt(), *dataset.bounds)
-        except (RasterioError, OSError):
+        except RASTER_FAULTS:
             continue
     return None

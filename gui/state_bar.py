@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QLayout, QWidget
+from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QWidget
 
 from gui import plain
 from gui.plain import VehicleNews
@@ -26,7 +26,6 @@ class StateBar(QFrame):
         self._wrong: frozenset[str] = frozenset()
         self._room_px = 10_000
         layout = QHBoxLayout(self)
-        layout.setSizeConstraint(QLayout.SizeConstraint.SetFixedSize)
         layout.setContentsMargins(theme.sizes.pad, 10, theme.sizes.pad, 10)
         layout.setSpacing(theme.sizes.pad)
         self._parts: dict[str, QLabel] = {}
@@ -90,16 +89,21 @@ class StateBar(QFrame):
         self._place()
 
     def _fit(self) -> None:
-        for part in self._parts.values():
-            part.setVisible(bool(part.text()))
-        for name in (n for n in _GO_FIRST if n not in self._wrong):
-            if self._needed_px() <= self._room_px:
-                return
-            self._parts[name].hide()
+        shown = [name for name, part in self._parts.items() if part.text()]
+        for name in _GO_FIRST:
+            if (
+                self._needed_px(shown) + self._theme.sizes.pad > self._room_px
+                and name in shown
+                and name not in self._wrong
+            ):
+                shown.remove(name)
+        for name, part in self._parts.items():
+            if part.isHidden() == (name in shown):
+                part.setVisible(name in shown)
+        self.adjustSize()
 
-    def _needed_px(self) -> int:
-        shown = [p.sizeHint().width() for p in self._parts.values() if not p.isHidden()]
-        return sum(shown) + self._theme.sizes.pad * (len(shown) + 1)
+    def _needed_px(self, names: list[str]) -> int:
+        return sum(self._parts[n].sizeHint().width() + self._theme.sizes.pad for n in names)
 
     def _place(self) -> None:
         self.setVisible(self._wanted and self._speaks)

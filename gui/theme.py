@@ -222,7 +222,7 @@ def style_sheet(theme: Theme) -> str:
     QPushButton#recent {{ text-align: left; padding: 0; }}
     QWidget#ground {{ background: {c.map_ground}; }}
     QFrame#lesson {{ background: {c.surface}; border: 1px solid {c.line}; border-radius: {s.radius}px; }}
-    QPushButton#lesson {{ border: 0; text-align: left; padding: 0 {s.pad}px; }}
+    QPushButton#lesson {{ border: 0; text-align: left; padding: 0 {s.pad}px; min-height: {s.target}px; }}
     QPushButton#lesson:focus {{ color: {c.accent}; }}
     QLabel#code {{ background: {c.surface_soft}; border-radius: {s.radius // 2}px; padding: 8px;
         font-family: {mono}; font-size: {s.text_small}px; }}

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import rasterio
 import rasterio.crs
-from PyQt6.QtCore import QObject, QRectF, QRunnable, QThreadPool, pyqtSignal
+from PyQt6.QtCore import QObject, QRectF, pyqtSignal
 from PyQt6.QtGui import QImage
 from rasterio.enums import ColorInterp, Resampling
 from rasterio.errors import RasterioError
@@ -27,12 +27,15 @@ from rasterio.transform import from_origin
 from rasterio.vrt import WarpedVRT
 from rasterio.warp import transform_bounds
 
+from gui.snapshot import RASTER_FAULTS
+from gui.workers import Workers
 from plans.frames import LocalFrame
 
 TILE_PX = 256
 FINEST_LEVEL, COARSEST_LEVEL = -7, 8
 _CACHE_BYTES = 256 * 2**20
 _SHADE_GAIN = 1.0
+_NOT_WANTED = "not wanted"
 
 RgbaArray = npt.NDArray[np.uint8]
 
@@ -239,27 +242,20 @@ class _Signals(QObject):
     done = pyqtSignal(object)
 
 
-class _Job(QRunnable):
-    def __init__(self, key: TileKey, frame: LocalFrame, wanted: Callable[[TileKey], bool], signals: _Signals):
-        super().__init__()
-        self._key, self._frame, self._wanted, self._signals = key, frame, wanted, signals
-
-    def run(self) -> None:
-        if not self._wanted(self._key):
-            self._signals.done.emit(TileDone(self._key, None, "not wanted"))
-            return
-        try:
-            array = read_tile(self._key, self._frame)
-        except (RasterioError, OSError, ValueError, MemoryError) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            self._signals.done.emit(TileDone(self._key, None, reason))
-            return
-        image = None
-        if array is not None:
-            height, width = array.shape[:2]
-            image = QImage(array.tobytes(), width, height, 4 * width, QImage.Format.Format_RGBA8888)
-            image = image.convertToFormat(QImage.Format.Format_ARGB32_Premultiplied)
-        self._signals.done.emit(TileDone(self._key, image))
+def _read_image(key: TileKey, frame: LocalFrame, wanted: Callable[[TileKey], bool]) -> TileDone:
+    """A tile as an image. Runs in a thread."""
+    if not wanted(key):
+        return TileDone(key, None, _NOT_WANTED)
+    try:
+        array = read_tile(key, frame)
+    except (*RASTER_FAULTS, ValueError, MemoryError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        return TileDone(key, None, reason)
+    if array is None:
+        return TileDone(key, None)
+    height, width = array.shape[:2]
+    image = QImage(array.tobytes(), width, height, 4 * width, QImage.Format.Format_RGBA8888)
+    return TileDone(key, image.convertToFormat(QImage.Format.Format_ARGB32_Premultiplied))
 
 
 class TileLoader(QObject):
@@ -274,8 +270,7 @@ class TileLoader(QObject):
     def __init__(self, frame: LocalFrame, threads: int = 2, parent: QObject | None = None):
         super().__init__(parent)
         self._frame = frame
-        self._pool = QThreadPool()
-        self._pool.setMaxThreadCount(threads)
+        self._pool = Workers(threads, "tiles")
         self._signals = _Signals()
         self._signals.done.connect(self._on_done)
         self._cache: OrderedDict[TileKey, QImage | None] = OrderedDict()
@@ -308,7 +303,7 @@ class TileLoader(QObject):
         for key in keys:
             if key not in self._cache and key not in self._pending:
                 self._pending.add(key)
-                self._pool.start(_Job(key, self._frame, self._is_wanted, self._signals))
+                self._pool.run(self._signals.done.emit, _read_image, key, self._frame, self._is_wanted)
 
     def forget(self, source: RasterSource) -> None:
         """A layer is gone: its tiles are dropped."""
@@ -320,8 +315,7 @@ class TileLoader(QObject):
     def close(self) -> None:
         """Stop reading; waits for the tiles in work."""
         self._wanted.clear()
-        self._pool.clear()
-        self._pool.waitForDone()
+        self._pool.close()
 
     def _is_wanted(self, key: TileKey) -> bool:
         return key in self._wanted.get(key.source, frozenset())
@@ -329,7 +323,7 @@ class TileLoader(QObject):
     def _on_done(self, done: TileDone) -> None:
         self._pending.discard(done.key)
         if done.fault:
-            if done.fault != "not wanted" and done.key.source not in self._broken:
+            if done.fault != _NOT_WANTED and done.key.source not in self._broken:
                 self._broken.add(done.key.source)
                 self.failed.emit(done.key.source, done.fault)
             self.arrived.emit(done.key)

@@ -74,7 +74,6 @@ _WORDS: dict[str, tuple[str, str]] = {
     "flown_length": ("path length", "航程"),
     "coverage": ("seen from {k}+ photos", "至少 {k} 张照片覆盖"),
     "gsd": ("ground pixel", "地面分辨率"),
-    "gsd_range": ("{low} to {high} cm", "{low} 至 {high} 厘米"),
     "clearance": ("least clearance", "最小离地高度"),
     "sorties": ("sorties", "架次"),
     "sortie": ("Sortie {n}", "第 {n} 架次"),
@@ -182,7 +181,6 @@ _WORDS: dict[str, tuple[str, str]] = {
     "hit_short": ("Hit", "受损"),
     "people_short": ("People", "人口"),
     "seen_short": ("Seen", "已查"),
-    "depth": ("mean depth", "平均水深"),
     # train
     "lessons": ("Training flights", "训练科目"),
     "lessons_text": (

@@ -8,9 +8,8 @@ from collections.abc import Sequence
 import rasterio
 import shapely
 from PyQt6.QtWidgets import QProgressBar, QWidget
-from rasterio.errors import RasterioError
 
-from gui.snapshot import RasterFile, Snapshot
+from gui.snapshot import RASTER_FAULTS, RasterFile, Snapshot
 from gui.theme import Theme
 from gui.widgets import Figure, FigureGrid, Panel, Rows, empty, label, section, titled
 from gui.words import Words
@@ -56,7 +55,7 @@ class MapPanel(Panel):
                 step_m = abs(data.transform.a) if data.crs and data.crs.is_projected else None
                 size_mb = mosaic.path.stat().st_size / 1e6
                 below = w("size_px", w=f"{data.width:,}", h=f"{data.height:,}", mb=f"{size_mb:.0f}")
-        except (RasterioError, OSError):
+        except RASTER_FAULTS:
             step_m = None  # the map says it in the bar
         if step_m:
             figures.append(Figure(w("cm", v=f"{step_m * 100:.1f}"), w("pixel")))

@@ -1,0 +1,103 @@
+"""Vehicle states in plain words: what is wrong, and what to do."""
+
+import pytest
+
+from flight.errors import FlightError
+from flight.links import parse_address
+from gui import plain
+from gui.words import LANGUAGES, Words
+
+EN = Words("en")
+
+
+def titles(news, age_s=0.0):
+    return [(a.tone, a.title) for a in plain.alerts(news, age_s, EN)]
+
+
+def test_a_vehicle_in_good_order_needs_no_attention(news):
+    assert titles(news()) == []
+
+
+@pytest.mark.parametrize(
+    ("age_s", "tone"), [(2.9, None), (3.0, "warn"), (9.9, "warn"), (10.0, "bad"), (125.0, "bad")]
+)
+def test_silence_is_a_warning_and_then_an_alarm(news, age_s, tone):
+    found = titles(news(), age_s)
+    assert [t for t, _ in found] == ([tone] if tone else [])
+    if tone:
+        assert f"{age_s:.0f} s" in found[0][1]
+
+
+@pytest.mark.parametrize(
+    ("percent", "tone", "todo"),
+    [(30.0, None, ""), (29.0, "warn", "come home"), (20.0, "warn", "come home"), (19.0, "bad", "Land now")],
+)
+def test_a_low_battery_says_what_to_do(news, percent, tone, todo):
+    found = plain.alerts(news(battery_percent=percent), 0.0, EN)
+    assert [a.tone for a in found] == ([tone] if tone else [])
+    assert all(todo in a.todo for a in found)
+
+
+def test_the_worst_stands_first(news):
+    found = titles(news(battery_percent=12.0, armed=False, prearm_ok=False), 5.0)
+    assert [tone for tone, _ in found] == ["bad", "warn", "info"]
+
+
+def test_no_position_is_worse_in_the_air(news):
+    assert titles(news(gps_fix=1, armed=True))[0][0] == "bad"
+    assert titles(news(gps_fix=1, armed=False))[0][0] == "warn"
+
+
+def test_what_a_vehicle_never_told_is_no_alarm(news):
+    unknown = news(battery_percent=None, gps_fix=None, ekf_ok=None, prearm_ok=None)
+    assert titles(unknown) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "english"),
+    [
+        ("PreArm: Need 3D Fix", "Not ready: no GPS position yet"),
+        ("PreArm: Compass not calibrated", "Not ready: the compass is not calibrated"),
+        ("PreArm: something new", "Not ready: something new"),
+        ("Mission: 4 WP", "Flies to point 4"),
+        ("Mission: 9 RTL", "Comes home to land"),
+        ("Battery 1 failsafe", "Battery low: it will come home or land"),
+        ("Frobnicator 7 engaged", "Frobnicator 7 engaged"),
+        ("  two   blanks ", "two blanks"),
+        ("braces {0} stay", "braces {0} stay"),
+    ],
+)
+def test_messages_in_plain_words(text, english):
+    assert plain.plain_text(text) == english
+
+
+def test_messages_with_braces_do_not_break_a_translation():
+    assert plain.plain_text("PreArm: odd {x} here") == "Not ready: odd {x} here"
+
+
+def test_known_messages_have_both_languages():
+    for pattern, english, chinese in plain._TEXTS:
+        assert english, pattern
+        assert any("\u4e00" <= c <= "\u9fff" for c in chinese), pattern
+    for mode, (english, chinese) in plain._MODES.items():
+        assert english, mode
+        assert any("\u4e00" <= c <= "\u9fff" for c in chinese), mode
+
+
+@pytest.mark.parametrize("address", ["nonsense", "tcp:host", "udp:0.0.0.0:99999", "tcp:host:port"])
+def test_faults_of_an_address_are_said_in_chinese(address):
+    with pytest.raises(FlightError) as caught:
+        parse_address(address)
+    line = str(caught.value)
+    assert plain.fault_text(line, "en") == line
+    chinese = plain.fault_text(line, "zh")
+    assert chinese != line
+    assert address in chinese or "host" in chinese
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_lesser_figures_leave_out_what_is_not_known(news, language):
+    w = Words(language)
+    assert plain.detail_line(news(), w).count("·") == 2
+    bare = news(gps_fix=None, battery_v=None, mission_seq=None)
+    assert plain.detail_line(bare, w) == ""
