@@ -36,7 +36,7 @@ def export_kmz(folder: DamageFolder, out_dir: Path) -> list[Path]:
             ) as sink:  # fmt: skip
                 sink.write(np.moveaxis(picture, -1, 0))
                 sink.colorinterp = (ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha)
-            rasterio.shutil.copy(str(flat), str(tiled), driver="KMLSUPEROVERLAY", FORMAT="PNG", NAME="Damage")
+            rasterio.shutil.copy(str(flat), str(tiled), driver="KMLSUPEROVERLAY", FORMAT="PNG")
         except rasterio.errors.RasterioError as error:
             raise DeliveryError(f"{target}: cannot be written ({error}); free some space") from error
         _with_placemarks(tiled, part, _placemarks(folder))

@@ -14,7 +14,7 @@ from openpyxl import Workbook
 from openpyxl.styles import Alignment, Font, PatternFill
 from openpyxl.utils import get_column_letter
 
-from imagery.damage.legend import CLASSES, GRADES
+from imagery.damage.legend import CLASSES, GRADE_NONE, GRADE_NOT_ANALYSED, GRADES, Entry
 from imagery.deliver.folder import DamageFolder
 from imagery.deliver.words import NOTICE
 from imagery.raster_io import whole_file
@@ -31,26 +31,34 @@ def township_table(folder: DamageFolder) -> tuple[list[str], list[str], list[Row
     classes = [e for e in CLASSES[1:] if e.key in report["classes"]]
     english = ["Township", "Township (zh)", "Area (ha)", "Seen (%)", "Under water (ha)"]
     chinese = ["乡镇（英文）", "乡镇", "面积（公顷）", "已判读（%）", "影像判读淹没面积（公顷）"]
-    english += [f"Buildings, suspected: {e.name_en}" for e in grades] + ["Buildings with water at the walls"]
-    chinese += [f"影像判读疑似{e.name_zh}房屋（栋）" for e in grades] + ["影像判读进水房屋（栋）"]
+    english += [_building_head(e, "en") for e in grades] + ["Buildings with water at the walls"]
+    chinese += [_building_head(e, "zh") for e in grades] + ["影像判读进水房屋（栋）"]
     english += ["Roads (m)", "Roads cut (m)", "Mean depth (m, estimate)", "People", "People near water"]
     chinese += ["道路（米）", "影像判读中断道路（米）", "平均水深（米，估算）", "人口", "临水人口"]
     english += [f"{e.name_en} (ha)" for e in classes]
     chinese += [f"{e.name_zh}（公顷）" for e in classes]
-    towns = report["townships"] or [whole_mosaic(folder)]
+    towns = [_known(town, report) for town in report["townships"] or [whole_mosaic(folder)]]
     rows = [_row(town, [e.key for e in grades], [e.key for e in classes]) for town in towns]
     if len(rows) > 1:
         rows.append(_total(towns, rows))
     return english, chinese, rows
 
 
+def _building_head(grade: Entry, language: str) -> str:
+    suspected = grade.key not in (GRADE_NONE, GRADE_NOT_ANALYSED)
+    if language == "zh":
+        return f"影像判读{'疑似' if suspected else ''}{grade.name_zh}房屋（栋）"
+    return f"Buildings{', suspected' if suspected else ''}: {grade.name_en}"
+
+
 def _row(town: dict[str, Any], grades: list[str], classes: list[str]) -> Row:
+    unseen = town["seen_share"] <= 0
     return [
         town["name_en"],
         town["name_zh"],
         round(town["area_m2"] / 1e4, 3),
         round(100 * town["seen_share"], 1),
-        round(town["water_area_m2"] / 1e4, 3),
+        _hectares(town["water_area_m2"]),
         *(town["buildings"].get(key) for key in grades),
         town["buildings_flooded"],
         town["roads_m"],
@@ -58,8 +66,26 @@ def _row(town: dict[str, Any], grades: list[str], classes: list[str]) -> Row:
         town["depth_mean_m"],
         town["people"],
         town["people_exposed"],
-        *(round(town["classes_m2"].get(key, 0.0) / 1e4, 3) for key in classes),
+        *(_hectares(town["classes_m2"].get(key, None if unseen else 0.0)) for key in classes),
     ]
+
+
+def _known(town: dict[str, Any], report: dict[str, Any]) -> dict[str, Any]:
+    """The town without the noughts that stand for "not looked at": no classes, no footprints, no roads, or
+    nothing of it seen. An unseen village is not an undamaged one."""
+    blank: dict[str, Any] = {}
+    unseen = town["seen_share"] <= 0
+    if unseen or report["water_area_m2"] is None:
+        blank |= {"water_area_m2": None, "people_exposed": None, "depth_mean_m": None, "classes_m2": {}}
+    if unseen or not report["buildings"]:
+        blank |= {"buildings": {}, "buildings_flooded": None}
+    if unseen or report["roads_cut_m"] is None:
+        blank |= {"roads_m": None, "roads_cut_m": None}
+    return {**town, **blank}
+
+
+def _hectares(area_m2: float | None) -> float | None:
+    return None if area_m2 is None else round(area_m2 / 1e4, 3)
 
 
 def whole_mosaic(folder: DamageFolder) -> dict[str, Any]:

@@ -20,10 +20,15 @@ from imagery.errors import DeliveryError
 from imagery.raster_io import whole_file
 
 _MOST_PX = 40_000_000
+_FARTHEST_M_PER_PX = 19.0
+"""Pixel size (Web Mercator) of the least detailed tiles, zoom 13: a county on a tablet's screen."""
 
 
 def export_mbtiles(folder: DamageFolder, out_dir: Path) -> list[Path]:
-    """damage.mbtiles: PNG tiles in Web Mercator down to the work cell's size."""
+    """damage.mbtiles: WebP tiles in Web Mercator down to the work cell's size.
+
+    WebP (MBTiles 1.3) keeps the transparency that JPEG lacks at a twelfth of PNG's size.
+    """
     grid = fitted(folder.grid, _MOST_PX)
     picture = blended(photo(folder, grid), overlay(folder, grid))
     moved, transform = warped(picture, grid, "EPSG:3857")
@@ -40,10 +45,14 @@ def export_mbtiles(folder: DamageFolder, out_dir: Path) -> list[Path]:
                 sink.colorinterp = (ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha)
             # A copy, not a write: the driver brings it onto a zoom level of Web Mercator's pyramid.
             rasterio.shutil.copy(
-                str(flat), str(part), driver="MBTILES", TILE_FORMAT="PNG", ZOOM_LEVEL_STRATEGY="UPPER",
-                NAME="Damage map", DESCRIPTION=f"{NOTICE['en']}; {folder.report['produced_utc']}",
-            )  # fmt: skip
-            levels = max(1, math.ceil(math.log2(max(moved.shape[:2]) / 256)))
+                str(flat),
+                str(part),
+                driver="MBTILES",
+                TILE_FORMAT="WEBP",
+                QUALITY="80",
+                ZOOM_LEVEL_STRATEGY="UPPER",
+            )
+            levels = max(1, math.ceil(math.log2(_FARTHEST_M_PER_PX / transform.a)))
             with rasterio.open(part, "r+") as sink:
                 sink.build_overviews([2**i for i in range(1, levels + 1)], Resampling.average)
         except rasterio.errors.RasterioError as error:
@@ -59,6 +68,9 @@ def _describe(path: Path, folder: DamageFolder) -> None:
     bounds = to_geo.transform_bounds(west, south, east, north)
     values = {
         "bounds": ",".join(f"{v:.7f}" for v in bounds),
+        # Set here, because rasterio turns what it hands to a driver into capitals.
+        "name": folder.report["event"] or "Damage map",
+        "description": f"{NOTICE['en']}; {folder.report['produced_utc']}",
         "attribution": Path(folder.report["mosaic"]).name,
         "type": "overlay",
     }
