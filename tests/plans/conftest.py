@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from shapely import Polygon
 
 from plans.cameras import Camera, find_camera
@@ -20,6 +21,11 @@ HOLES = [
     [(900, 800), (1000, 780), (1050, 900), (930, 940)],
     [(450, 700), (560, 690), (600, 800), (480, 840)],
 ]
+
+
+def repeatable(examples: int) -> settings:
+    """Hypothesis with the same examples on every run, and no clock."""
+    return settings(derandomize=True, deadline=None, max_examples=examples, database=None)
 
 
 def zone_of(polygon: Polygon, name: str = "zone") -> Zone:
