@@ -31,6 +31,7 @@ class LiveControl(QObject):
         self._theme, self._words = theme, words
         self._on_map: dict[int, VehicleOnMap] = {}
         self._chosen: int | None = None
+        self._seen: set[int] = set()
         self._since = QElapsedTimer()
         self.bar = StateBar(theme, words, map_view)
         self.bar.installEventFilter(self)
@@ -97,6 +98,8 @@ class LiveControl(QObject):
         self._refresh()
 
     def _on_news(self, news: VehicleNews) -> None:
+        new = news.sysid not in self._seen
+        self._seen.add(news.sysid)
         if self._chosen is None:
             self._chosen = news.sysid
             self.trouble.emit("")
@@ -108,7 +111,7 @@ class LiveControl(QObject):
             stale = self._link.age_s(news.sysid) >= plain.SILENT_S
             place = frame.scene_point(news.lat_deg, news.lon_deg)
             self._on_map[news.sysid].move(place, news.heading_deg, stale)
-        if news.sysid == self._chosen:
+        if new or news.sysid == self._chosen:
             self._refresh()
 
     def _on_trouble(self, line: str) -> None:
@@ -127,6 +130,7 @@ class LiveControl(QObject):
 
     def _on_closed(self) -> None:
         self._forget_symbols()
+        self._seen.clear()
         self._chosen = None
         self.bar.say_nothing()
         self._panel.show_link(self._link, None)

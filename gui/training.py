@@ -66,6 +66,10 @@ class SimProcess(QObject):
         self._process: QProcess | None = None
         self._lesson = ""
         self._said, self._stopping, self._late = b"", False, False
+        self._patience = QTimer(self)
+        self._patience.setSingleShot(True)
+        self._patience.setInterval(_STOP_LIMIT_MS)
+        self._patience.timeout.connect(self._on_stubborn)
         self._limit = QTimer(self)
         self._limit.setSingleShot(True)
         self._limit.setInterval(_READY_LIMIT_MS)
@@ -100,7 +104,7 @@ class SimProcess(QObject):
             return
         self._stopping = True
         process.terminate()
-        QTimer.singleShot(_STOP_LIMIT_MS, process, process.kill)
+        self._patience.start()
 
     def close(self) -> None:
         """End it now and wait until it has ended."""
@@ -141,6 +145,10 @@ class SimProcess(QObject):
         else:
             self._done(said[-1].removeprefix("missionctl: ") if said else f"exit code {code}")
 
+    def _on_stubborn(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+
     def _on_late(self) -> None:
         self._late = True
         self.stop()
@@ -150,6 +158,7 @@ class SimProcess(QObject):
         process, self._process = self._process, None
         process.deleteLater()
         self._limit.stop()
+        self._patience.stop()
         self._lesson = ""
         self.ended.emit()
         if fault:

@@ -157,6 +157,10 @@ class FlyHow(QWidget):
         layout.addWidget(self.command)
         self.copy = QPushButton(words("copy"))
         self.copy.clicked.connect(self._on_copy)
+        self._copied = QTimer(self)
+        self._copied.setSingleShot(True)
+        self._copied.setInterval(_COPIED_MS)
+        self._copied.timeout.connect(lambda: self.copy.setText(words("copy")))
         row = QHBoxLayout()
         row.addWidget(self.copy)
         row.addStretch(1)
@@ -173,4 +177,4 @@ class FlyHow(QWidget):
         if clipboard is not None:
             clipboard.setText(self.command.text().replace("\u200b", ""))
         self.copy.setText(self._words("copied"))
-        QTimer.singleShot(_COPIED_MS, self.copy, lambda: self.copy.setText(self._words("copy")))
+        self._copied.start()
