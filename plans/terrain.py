@@ -20,6 +20,7 @@ from plans.errors import TerrainError
 from plans.frames import FloatArray, LocalFrame
 
 _MAX_CELLS = 36_000_000
+_LOWEST_M, _HIGHEST_M = -1_000.0, 9_500.0  # open pits below the Dead Sea, and Everest, with room
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,21 +126,41 @@ def _read(
     cols, rows = math.ceil((east - west) / step) + 2, math.ceil((north - south) / step) + 2
     west, north = west - step, north + step
     heights = np.full((rows, cols), np.nan)
-    reproject(
-        source=rasterio.band(source, 1),
-        destination=heights,
-        src_nodata=source.nodata,
-        dst_nodata=np.nan,
-        init_dest_nodata=True,
-        dst_transform=Affine(step, 0.0, west, 0.0, -step, north),
-        dst_crs=frame.crs.to_wkt(),
-        resampling=Resampling.bilinear,
-        num_threads=1,
-    )
-    heights[np.abs(heights) > 12_000] = np.nan  # undeclared nodata such as -32768 or 3.4e38
+
+    def warp(resampling: Resampling, nodata: float | None) -> None:
+        reproject(
+            source=rasterio.band(source, 1),
+            destination=heights,
+            src_nodata=nodata,
+            dst_nodata=np.nan,
+            init_dest_nodata=True,
+            dst_transform=Affine(step, 0.0, west, 0.0, -step, north),
+            dst_crs=frame.crs.to_wkt(),
+            resampling=resampling,
+            num_threads=1,
+        )
+
+    nodata = source.nodata
+    if nodata is None:
+        warp(Resampling.nearest, None)
+        nodata = _undeclared_nodata(heights)
+    warp(Resampling.bilinear, nodata)
+    heights[_impossible(heights)] = np.nan
     if not np.isfinite(heights).any():
         raise TerrainError(f"{path}: the DEM does not touch the work area; take the tile that covers it")
     return Terrain(frame, west, north, step, heights, str(path))
+
+
+def _impossible(heights: FloatArray) -> npt.NDArray[np.bool_]:
+    """Where a number is no height of dry land on earth."""
+    return (heights < _LOWEST_M) | (heights > _HIGHEST_M)
+
+
+def _undeclared_nodata(heights: FloatArray) -> float | None:
+    """The impossible number that stands most often in heights as they are in the file (-9999, -32768, 3.4e38):
+    nodata that the file does not declare, which must not be interpolated with its neighbours."""
+    values, counts = np.unique(heights[_impossible(heights)], return_counts=True)
+    return float(values[counts.argmax()]) if len(values) else None
 
 
 def _native_step_m(
