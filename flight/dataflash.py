@@ -20,6 +20,8 @@ from plans.mission import CameraEvent
 
 MAGIC = b"\xa3\x95"
 TEXT_MAGIC = b"FMT,"
+_FIRST_RECORD = b"\xa3\x95\x80\x80"
+"""Every log begins with the description of its own descriptions, which has number 128."""
 _FAULTS = (ValueError, IndexError, KeyError, TypeError, AttributeError, struct.error, OverflowError)
 _READ = ["CAM", "TRIG", "POS", "GPS", "MODE", "MSG"]
 _VEHICLES = {"ArduCopter": "quadrotor", "ArduPlane": "fixed wing", "ArduRover": "ground rover"}
@@ -38,10 +40,15 @@ def read_dataflash(path: Path) -> FlightLog:
 
 def _read(path: Path) -> FlightLog:
     with path.open("rb") as file:
-        text = file.read(len(TEXT_MAGIC)) == TEXT_MAGIC
+        head = file.read(len(_FIRST_RECORD))
+    text = head.startswith(TEXT_MAGIC)
+    if not text and head != _FIRST_RECORD:
+        raise ValueError("its beginning is missing")
     reader = DFReader.DFReader_text(str(path)) if text else DFReader.DFReader_binary(str(path))
     with reader:
         counts = _counts(reader, text)
+        if not counts:
+            raise ValueError("no messages in it")
         started = None
         cameras: dict[str, list[tuple[int, CameraEvent]]] = {"CAM": [], "TRIG": []}
         gps_track: list[TrackPoint] = []

@@ -62,6 +62,8 @@ def parse_address(text: str) -> Address:
     rest = rest.removeprefix("//")
     host, _, tail = rest.rpartition(":")
     if kind == "serial":
+        if not rest:
+            raise AddressError(f"address {text!r} names no device; use serial:DEVICE:BAUD")
         if not host:
             return Address("serial", rest)
         return Address("serial", host, baud=_number(tail, text))

@@ -152,10 +152,10 @@ class Station:
 
     def _take(self, message: Message, link: Link) -> None:
         kind = message.get_type()
-        if kind.startswith("UNKNOWN") or kind == "BAD_DATA":
-            return
         if self._recorder is not None:
             self._recorder.packet(packet_of(message))
+        if kind.startswith("UNKNOWN"):
+            return
         sysid = message.get_srcSystem()
         vehicle = self.vehicles.get(sysid)
         if vehicle is None:

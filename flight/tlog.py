@@ -110,8 +110,10 @@ def _record_length(data: mmap.mmap, at: int, size: int) -> int:
         signed = data[at + 10] & mavlink.MAVLINK_IFLAG_SIGNED
         length = 8 + data[at + 9] + 12 + (mavlink.MAVLINK_SIGNATURE_BLOCK_LEN if signed else 0)
     end = at + length
-    whole = end == size or (end + 8 < size and data[end + 8] in (_V1, _V2)) or size - 9 < end < size
-    return length if whole and end <= size else 0
+    if end > size:
+        return 0
+    followed = end + 8 >= size or data[end + 8] in (_V1, _V2)
+    return length if followed or decode(Packet(time_us, data[at + 8 : end])) is not None else 0
 
 
 def decode(packet: Packet) -> Message | None:

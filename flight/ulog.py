@@ -65,6 +65,8 @@ def _read(path: Path) -> FlightLog:
     for topic in log.data_list:
         counts[topic.name] = counts.get(topic.name, 0) + len(topic.data["timestamp"])
         topics.setdefault(topic.name, topic.data)
+    if not counts:
+        raise ValueError("no messages in it")
     boot_us = _boot_utc_us(topics)
     status = topics.get("vehicle_status")
     return FlightLog(

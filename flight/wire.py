@@ -63,6 +63,8 @@ class Parser:
                 message = None
             else:
                 message = self._decode(bytes(self._buffer[start : start + length]))
+                if message is not None and self._runs_into_another(message, start + length):
+                    message = None
             if message is None:
                 start += 1
                 self.bad_bytes += 1
@@ -84,6 +86,12 @@ class Parser:
             return payload + mavlink.HEADER_LEN_V1 + 2
         signed = self._buffer[start + 2] & mavlink.MAVLINK_IFLAG_SIGNED
         return payload + mavlink.HEADER_LEN_V2 + 2 + (mavlink.MAVLINK_SIGNATURE_BLOCK_LEN if signed else 0)
+
+    def _runs_into_another(self, message: Message, end: int) -> bool:
+        """A message that is not known has no checksum that we could check: it counts only when another one
+        begins right behind it. Else a torn frame would swallow the one that follows."""
+        unknown = message.get_type().startswith("UNKNOWN")
+        return unknown and end < len(self._buffer) and self._buffer[end] not in _MARKERS
 
     def _decode(self, frame: bytes) -> Message | None:
         if frame[0] == mavlink.PROTOCOL_MARKER_V2 and frame[2] & ~mavlink.MAVLINK_IFLAG_SIGNED:

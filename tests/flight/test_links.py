@@ -1,0 +1,111 @@
+"""Addresses as people type them, and links that come and go."""
+
+import asyncio
+
+import pytest
+
+from flight.errors import AddressError, LinkError
+from flight.links import Address, open_link, parse_address
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "host", "number"),
+    [
+        ("udp:127.0.0.1:14550", "udpin", "127.0.0.1", 14550),
+        ("udpin:0.0.0.0:14550", "udpin", "0.0.0.0", 14550),
+        ("udp::14550", "udpin", "0.0.0.0", 14550),
+        ("udpout:192.168.1.5:14550", "udpout", "192.168.1.5", 14550),
+        ("tcp:127.0.0.1:5760", "tcp", "127.0.0.1", 5760),
+        ("tcpin:0.0.0.0:5760", "tcpin", "0.0.0.0", 5760),
+        ("udp://:14540", "udpin", "0.0.0.0", 14540),
+        ("udpin://0.0.0.0:14540", "udpin", "0.0.0.0", 14540),
+        ("tcpout://10.0.0.2:5790", "tcp", "10.0.0.2", 5790),
+        ("serial:/dev/ttyUSB0:115200", "serial", "/dev/ttyUSB0", 115200),
+        ("serial:///dev/ttyACM0:57600", "serial", "/dev/ttyACM0", 57600),
+        ("/dev/ttyUSB0", "serial", "/dev/ttyUSB0", 57600),
+        ("/dev/ttyUSB0,921600", "serial", "/dev/ttyUSB0", 921600),
+        ("COM3", "serial", "COM3", 57600),
+    ],
+)
+def test_addresses_of_every_common_form_are_understood(text, kind, host, number):
+    address = parse_address(text)
+    assert (address.kind, address.host) == (kind, host)
+    assert number == (address.baud if kind == "serial" else address.port)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "14550", "tcp:localhost", "ftp:a:1", "udp:h:x", "tcp:h:70000", "serial:"]
+)
+def test_an_address_that_is_not_understood_is_named_with_the_forms(text):
+    with pytest.raises(AddressError) as caught:
+        parse_address(text)
+    assert repr(text) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_address_prints_as_one_that_is_understood_again():
+    for address in (Address("tcp", "10.0.0.1", 5760), Address("serial", "/dev/ttyS0", baud=9600)):
+        assert parse_address(str(address)) == address
+
+
+async def _heard(data, want, timeout_s=5.0):
+    async with asyncio.timeout(timeout_s):
+        while want not in b"".join(data):
+            await asyncio.sleep(0.01)
+
+
+def test_udp_listens_and_answers_whoever_spoke(free_port):
+    async def story():
+        port, at_station, at_vehicle = free_port(), [], []
+        station = await open_link(f"udp:127.0.0.1:{port}", at_station.append)
+        vehicle = await open_link(f"udpout:127.0.0.1:{port}", at_vehicle.append)
+        assert not station.connected
+        vehicle.write(b"here I am")
+        await _heard(at_station, b"here I am")
+        assert station.connected
+        station.write(b"fly")
+        await _heard(at_vehicle, b"fly")
+        await vehicle.close()
+        await station.close()
+
+    asyncio.run(story())
+
+
+def test_tcp_connects_again_when_the_vehicle_comes_back(free_port):
+    async def story():
+        port, heard = free_port(), []
+        client = await open_link(f"tcp:127.0.0.1:{port}", heard.append)  # nobody there yet: no error
+        client.write(b"lost, as on any radio")
+        for words in (b"first life", b"second life"):
+            server = await open_link(f"tcpin:127.0.0.1:{port}", lambda data: None)
+            async with asyncio.timeout(5.0):
+                while not server.connected or not client.connected:
+                    await asyncio.sleep(0.01)
+            server.write(words)
+            await _heard(heard, words)
+            await server.close()
+            async with asyncio.timeout(5.0):
+                while client.connected:
+                    await asyncio.sleep(0.01)
+        await client.close()
+
+    asyncio.run(story())
+
+
+def test_a_port_in_use_is_named(free_port):
+    async def story():
+        address = f"udp:127.0.0.1:{free_port()}"
+        link = await open_link(address, lambda data: None)
+        with pytest.raises(LinkError, match=r"udp:127\.0\.0\.1:\d+: cannot be opened"):
+            await open_link(address, lambda data: None)
+        await link.close()
+
+    asyncio.run(story())
+
+
+def test_a_radio_that_is_not_plugged_in_is_named():
+    async def story():
+        with pytest.raises(LinkError, match="/dev/ttyUSB97"):
+            await open_link("serial:/dev/ttyUSB97:57600", lambda data: None)
+
+    asyncio.run(story())
