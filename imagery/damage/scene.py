@@ -20,7 +20,7 @@ import pyproj
 import rasterio
 import rasterio.warp
 from affine import Affine
-from rasterio.enums import MaskFlags, Resampling
+from rasterio.enums import ColorInterp, Resampling
 from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
@@ -159,9 +159,12 @@ class RasterOnGrid:
         source = self._stack.enter_context(open_raster(path, what))
         self.count = source.count
         self.dtype = source.dtypes[0]
-        self._has_mask = MaskFlags.all_valid not in source.mask_flag_enums[0]
         self._nodata = source.nodata
         transform = grid.transform if correction is None else ~correction * grid.transform
+        own_alpha = _alpha_band(source)
+        add_alpha = source.nodata is None and own_alpha is None
+        # Read as a band: of an alpha that is not 8 bit, the VRT's dataset mask knows nothing.
+        self._alpha = source.count + 1 if add_alpha else own_alpha
         try:
             self._vrt: WarpedVRT = self._stack.enter_context(
                 WarpedVRT(
@@ -171,7 +174,7 @@ class RasterOnGrid:
                     width=grid.width,
                     height=grid.height,
                     resampling=resampling,
-                    add_alpha=source.nodata is None and not _has_alpha(source),
+                    add_alpha=add_alpha,
                 )
             )
         except rasterio.errors.RasterioError as error:
@@ -208,7 +211,10 @@ class RasterOnGrid:
         where = np.s_[top : top + int(inner.height), left : left + int(inner.width)]
         try:
             values[(slice(None), *where)] = self._vrt.read(bands, window=inner).astype(np.float32)
-            valid[where] = self._vrt.dataset_mask(window=inner) > 0
+            if self._alpha is not None:
+                valid[where] = self._vrt.read(self._alpha, window=inner) > 0
+            else:
+                valid[where] = self._vrt.dataset_mask(window=inner) > 0
         except rasterio.errors.RasterioError as error:
             raise DamageError(
                 f"{self.path}: breaks off while reading ({_short(error)}); make the {self._what} again"
@@ -218,8 +224,10 @@ class RasterOnGrid:
         return values, valid
 
 
-def _has_alpha(source: DatasetReader) -> bool:
-    return MaskFlags.alpha in source.mask_flag_enums[0]
+def _alpha_band(source: DatasetReader) -> int | None:
+    """Number of the band that says what is valid, None where there is none."""
+    kinds = source.colorinterp
+    return kinds.index(ColorInterp.alpha) + 1 if ColorInterp.alpha in kinds else None
 
 
 def _clipped(window: Window, grid: GeoGrid) -> Window | None:

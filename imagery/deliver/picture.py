@@ -18,7 +18,7 @@ from rasterio.vrt import WarpedVRT
 from shapely import Geometry
 
 from imagery.damage.legend import CLASSES, DEBRIS, GRADES, MUD, ROAD_PASSABLE, ROAD_STATES, WATER
-from imagery.damage.scene import GeoGrid
+from imagery.damage.scene import GeoGrid, Picture
 from imagery.deliver.folder import DamageFolder
 
 Rgba = npt.NDArray[np.uint8]
@@ -38,13 +38,11 @@ def photo(folder: DamageFolder, grid: GeoGrid) -> Rgba:
     result = np.zeros((grid.height, grid.width, 4), np.uint8)
     if folder.mosaic is None:
         return result
-    with rasterio.open(folder.mosaic) as source, _on(source, grid, Resampling.average) as vrt:
-        values = vrt.read((1, 2, 3)).astype(np.float32)
-        if source.dtypes[0] != "uint8":
-            low, high = np.percentile(values, (0.5, 99.5))
-            values = (values - low) * (255 / max(high - low, 1e-6))
-        result[..., :3] = np.moveaxis(np.clip(values, 0, 255), 0, -1)
-        result[..., 3] = vrt.dataset_mask()
+    with Picture(folder.mosaic, grid, "mosaic") as mosaic:
+        for window in grid.blocks(2048):
+            where = window.toslices()
+            result[(*where, np.s_[:3])], valid = mosaic.rgb(window)
+            result[(*where, 3)] = np.where(valid, 255, 0)
     return result
 
 
@@ -52,20 +50,18 @@ def codes(path: Path | None, grid: GeoGrid) -> npt.NDArray[np.uint8]:
     """(rows, cols) a class raster on a coarser grid; 0 where there is none."""
     if path is None:
         return np.zeros((grid.height, grid.width), np.uint8)
-    with rasterio.open(path) as source, _on(source, grid, Resampling.mode) as vrt:
+    with (
+        rasterio.open(path) as source,
+        WarpedVRT(
+            source,
+            crs=grid.crs.to_wkt(),
+            transform=grid.transform,
+            width=grid.width,
+            height=grid.height,
+            resampling=Resampling.mode,
+        ) as vrt,
+    ):
         return np.asarray(vrt.read(1), np.uint8)
-
-
-def _on(source: rasterio.DatasetReader, grid: GeoGrid, resampling: Resampling) -> WarpedVRT:
-    return WarpedVRT(
-        source,
-        crs=grid.crs.to_wkt(),
-        transform=grid.transform,
-        width=grid.width,
-        height=grid.height,
-        resampling=resampling,
-        add_alpha=source.nodata is None and source.count == 3,
-    )
 
 
 def overlay(folder: DamageFolder, grid: GeoGrid, *, with_objects: bool = True) -> Rgba:

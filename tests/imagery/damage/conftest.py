@@ -15,6 +15,8 @@ from rasterio.features import rasterize
 from scipy import ndimage
 from shapely import LineString, Point, box
 
+from imagery.damage import DamageOptions, DamageReport, map_damage
+
 CRS = "EPSG:32650"
 WEST, NORTH, PIXEL_M = 500_000.0, 3_400_080.0, 0.1
 ROWS, COLS = 800, 900
@@ -191,3 +193,34 @@ def make_raster():
 @pytest.fixture(scope="session")
 def make_vector():
     return write_vector
+
+
+@pytest.fixture(scope="session")
+def all_inputs(place) -> DamageOptions:
+    """Everything there is to know about the place."""
+    return DamageOptions(
+        before=place.before,
+        dem=place.dem,
+        footprints=place.footprints,
+        roads=place.roads,
+        townships=place.townships,
+        population=place.population,
+        samples=place.samples,
+        analyst="Li Wei",
+        event="Summer flood",
+    )
+
+
+@pytest.fixture(scope="session")
+def mapped(place, all_inputs, tmp_path_factory) -> DamageReport:
+    """The place with its damage mapped, once; do not write into its folder."""
+    return map_damage(place.after, tmp_path_factory.mktemp("damage"), all_inputs)
+
+
+@pytest.fixture(scope="session")
+def flood_data() -> Path:
+    """Real flood data beside the checkout."""
+    folder = Path(__file__).parents[4] / "shared" / "data" / "flood"
+    if not folder.is_dir():
+        pytest.skip(f"no real flood data at {folder}")
+    return folder

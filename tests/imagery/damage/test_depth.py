@@ -1,0 +1,128 @@
+"""Depth from the water's edge and the ground: right where it can be known, silent elsewhere."""
+
+import numpy as np
+import pyproj
+import pytest
+import rasterio
+from affine import Affine
+from scipy import ndimage
+
+from imagery.damage.depth import depth_class, map_depth, read_dem, relief_of
+from imagery.damage.scene import GeoGrid
+from imagery.errors import DamageError
+
+ROWS, COLS = 200, 300
+GRID = GeoGrid(pyproj.CRS(32650), Affine(1, 0, 500_000, 0, -1, 3_400_000), COLS, ROWS)
+
+
+def _valley(slope: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    """(ground, water level) of a valley along x whose bottom falls by `slope`."""
+    y, x = np.mgrid[0:ROWS, 0:COLS].astype(float)
+    ground = 100 + 0.05 * np.abs(y - ROWS / 2) - slope * x
+    return ground.astype(np.float32), (102.0 - slope * x).astype(np.float32)
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.004])
+def test_depth_of_a_flooded_valley(slope: float) -> None:
+    ground, level = _valley(slope)
+    water = ground < level
+    found = map_depth(water, ~water, ground, GRID)
+    truth = level - ground
+    inside = water & (truth > 0.2)
+    assert np.isfinite(found.depth_m[inside]).all()
+    assert np.abs(found.depth_m - truth)[inside].mean() < 0.12
+    assert np.isnan(found.depth_m[~water]).all()
+
+
+def test_the_band_holds_most_of_the_errors_of_a_rough_dem() -> None:
+    rng = np.random.default_rng(11)
+    ground, level = _valley()
+    water = ground < level
+    noise = ndimage.gaussian_filter(rng.normal(size=ground.shape), 3)
+    rough = ground + (0.3 * noise / noise.std()).astype(np.float32)
+    found = map_depth(water, ~water, rough, GRID)
+    error = np.abs(found.depth_m - (level - ground))[water]
+    assert (error <= found.half_width_m[water]).mean() > 0.75
+    assert error.mean() < 0.35
+
+
+def test_a_few_misread_cells_on_the_bank_do_not_lift_the_water() -> None:
+    ground, level = _valley()
+    water = ground < level
+    misread = water.copy()
+    misread[20:26, 100:106] = True  # on the slope, joined to nothing
+    misread[55:62, 200:203] = True  # a tongue up the bank
+    found = map_depth(misread, ~misread, ground, GRID)
+    inside = water & (level - ground > 0.2)
+    assert np.abs(found.depth_m - (level - ground))[inside].mean() < 0.2
+
+
+def test_the_edge_of_the_picture_is_no_shore() -> None:
+    ground, level = _valley()
+    water = ground < level
+    seen = np.zeros_like(water)
+    seen[:, 100:200] = True
+    found = map_depth(water & seen, ~water & seen, ground, GRID)
+    middle = water & seen & (level - ground > 0.2)
+    assert np.abs(found.depth_m - (level - ground))[middle].mean() < 0.12
+
+
+def test_water_without_a_known_shore_has_no_depth() -> None:
+    ground, _ = _valley()
+    everywhere = np.ones_like(ground, bool)
+    found = map_depth(everywhere, ~everywhere, ground, GRID)
+    assert np.isnan(found.depth_m).all()
+    assert found.statistics() is None
+
+
+def test_without_ground_heights_there_is_no_depth() -> None:
+    ground, level = _valley()
+    water = ground < level
+    ground[:, 150:] = np.nan
+    found = map_depth(water, ~water, ground, GRID)
+    assert np.isnan(found.depth_m[:, 150:]).all()
+    assert np.isfinite(found.depth_m[water & (np.arange(COLS) < 150)]).all()
+
+
+def test_depth_classes_meet_at_their_edges() -> None:
+    depth = np.array([[0.0, 0.49, 0.5, 1.0, 2.0, 3.9, 4.0, 80.0, np.nan]], np.float32)
+    assert depth_class(depth).tolist() == [[1, 1, 2, 3, 4, 4, 5, 5, 0]]
+
+
+def test_class_areas_add_up_to_the_water_with_a_depth() -> None:
+    ground, level = _valley()
+    water = ground < level
+    found = map_depth(water, ~water, ground, GRID)
+    assert sum(found.class_areas_m2().values()) == pytest.approx(np.isfinite(found.depth_m).sum())
+
+
+def test_relief_is_the_height_above_the_lowest_ground_near() -> None:
+    ground, _ = _valley()
+    above, slope = relief_of(ground, GRID)
+    assert above[ROWS // 2, 50:250].max() < 0.1
+    assert above[ROWS // 2 + 30, 150] == pytest.approx(0.05 * 30, abs=0.1)
+    assert slope[ROWS // 2 + 30, 150] == pytest.approx(0.05, abs=0.01)
+
+
+def test_a_dem_of_elsewhere_is_refused(make_raster, tmp_path) -> None:
+    far = Affine(1, 0, 700_000, 0, -1, 3_400_000)
+    path = make_raster(tmp_path / "dem.tif", np.ones((1, 50, 50), np.float32), transform=far)
+    with pytest.raises(DamageError, match="does not overlap the mosaic"):
+        read_dem(path, GRID)
+
+
+def test_a_dem_without_nodata_value_says_nothing_beyond_its_edge(make_raster, tmp_path) -> None:
+    near = Affine(1, 0, 500_100, 0, -1, 3_400_000)
+    path = make_raster(tmp_path / "dem.tif", np.full((1, 50, 50), 7, np.float32), transform=near)
+    heights = read_dem(path, GRID)
+    assert np.isfinite(heights).sum() == 2500
+    assert (heights[:50, 100:150] == 7).all()
+
+
+def test_depth_of_the_mapped_place(mapped, place) -> None:
+    with rasterio.open(mapped.folder / "depth.tif") as source:
+        depth = np.where(source.read(1) == source.nodata, np.nan, source.read(1))
+    truth = place.depth_m.reshape(80, 10, 90, 10).mean(axis=(1, 3))
+    both = np.isfinite(depth) & np.isfinite(truth)
+    assert both.sum() > 1500
+    assert np.abs(depth - truth)[both].mean() < 0.25
