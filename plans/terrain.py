@@ -157,8 +157,8 @@ def _impossible(heights: FloatArray) -> npt.NDArray[np.bool_]:
 
 
 def _undeclared_nodata(heights: FloatArray) -> float | None:
-    """The impossible number that stands most often in heights as they are in the file (-9999, -32768, 3.4e38):
-    nodata that the file does not declare, which must not be interpolated with its neighbours."""
+    """The impossible number that stands most often in heights as they are in the file (-9999, -32768,
+    3.4e38): nodata that the file does not declare, and that must not be mixed with its neighbours."""
     values, counts = np.unique(heights[_impossible(heights)], return_counts=True)
     return float(values[counts.argmax()]) if len(values) else None
 
