@@ -10,6 +10,7 @@ from imagery.damage import classify, features
 from imagery.damage.classify import TrainingSet, cross_validate, decide, train
 from imagery.damage.features import View
 from imagery.damage.ground_pass import Pictures
+from imagery.damage.legend import CLASSES
 from imagery.damage.samples import read_samples
 from imagery.damage.scene import grid_of
 
@@ -98,15 +99,7 @@ def test_accuracy_is_estimated_on_strokes_that_were_held_out(cells) -> None:
     assert accuracy is not None
     assert 0.85 < accuracy.overall <= 1.0
     assert accuracy.blocks > 5
-    assert set(accuracy.classes) == {
-        "water",
-        "mud",
-        "debris",
-        "road",
-        "building",
-        "vegetation",
-        "bare_ground",
-    }
+    assert set(accuracy.classes) == {e.key for e in CLASSES[1:]}
 
 
 def test_accuracy_of_noise_is_that_of_guessing() -> None:

@@ -27,8 +27,10 @@ def test_no_two_lines_of_a_legend_share_code_name_or_colour(legend) -> None:
 
 @pytest.mark.parametrize(
     ("name", "code"),
-    [("Water", 1), ("flooded", 1), ("洪水", 1), ("淤泥", 2), ("Flood-trace", 2), ("bare_ground", 7), (5, 5)]
-    + [("5", 5), (5.0, 5), ("ROOF", 5), ("植被", 6)],
+    [
+        *[("Water", 1), ("flooded", 1), ("洪水", 1), ("淤泥", 2), ("Flood-trace", 2), ("bare_ground", 7)],
+        *[(5, 5), ("5", 5), (5.0, 5), ("ROOF", 5), ("植被", 6)],
+    ],
 )
 def test_classes_go_by_english_chinese_or_number(name, code: int) -> None:
     assert class_code(name) == code

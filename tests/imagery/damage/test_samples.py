@@ -67,7 +67,7 @@ def test_samples_beside_the_mosaic_do_not_count(grid, paint) -> None:
         (["water", "water"], [POND, FIELD], "all samples on the mosaic are 'water'"),
         (
             ["water", "mud"],
-            [Point(WEST - 900, NORTH), Point(WEST - 800, NORTH)],
+            [Point(WEST - 900, NORTH), Point(WEST - 800, 0)],
             "no sample lies on the mosaic",
         ),
     ],
