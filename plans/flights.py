@@ -98,8 +98,8 @@ def trigger_plan(length_m: float, widest_m: float, tightest_m: float) -> tuple[f
     camera's cycle), the last one a third of that before the lane's end.
     """
     gaps = max(math.ceil(length_m / widest_m - _RUN_OUT), 1)
-    distance = math.floor(max(length_m / (gaps + _RUN_OUT), tightest_m) * 100) / 100
-    distance = max(distance, 0.01)
+    distance = math.floor(length_m / (gaps + _RUN_OUT) * 100) / 100
+    distance = max(distance, math.ceil(tightest_m * 100 - 1e-6) / 100, 0.01)
     return distance, int(length_m / distance - _RUN_OUT / 3) + 1
 
 
