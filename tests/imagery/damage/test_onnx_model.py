@@ -138,9 +138,9 @@ def test_a_mosaic_is_mapped_at_the_resolution_of_the_model(tmp_path, make_raster
     assert report["accuracy"] is None
     with rasterio.open(tmp_path / "out" / "classes.tif") as source:
         assert source.res == (0.25, 0.25)
+    samples = tmp_path / "s.geojson"
+    _samples(samples)
     with pytest.raises(DamageError, match="either samples or a model"):
-        samples = tmp_path / "s.geojson"
-        _samples(samples)
         map_damage(mosaic, tmp_path / "out", replace(options, samples=samples))
 
 

@@ -54,7 +54,7 @@ def test_the_layers_of_a_real_product_are_read_in_metres(flood_data) -> None:
     assert len(houses) == 3814
     length_km = sum(line.length for line in roads.geometries) / 1000
     geod = pyproj.Geod(ellps="GRS80")
-    meta, _, wkb, _ = pyogrio.raw.read(_ems(flood_data, "transportationL"))
+    _, _, wkb, _ = pyogrio.raw.read(_ems(flood_data, "transportationL"))
     truth_km = sum(geod.geometry_length(g) for g in shapely.from_wkb(wkb) if g is not None) / 1000
     assert length_km == pytest.approx(truth_km, rel=1e-3)
     grades, counts = np.unique(houses.field(("damage_gra",)).astype(str), return_counts=True)
@@ -83,7 +83,7 @@ def test_flooded_road_length_is_that_of_a_vector_overlay(flood_data, valley) -> 
 
 
 def test_flooded_area_of_a_real_area_of_interest_is_exact(flood_data, valley) -> None:
-    folder, grid, flood = valley
+    folder, _, flood = valley
     towns = read_townships(_ems(flood_data, "areaOfInterestA"), UTM)
     (town,) = township_statistics(
         towns, folder / "classes.tif", None, folder / "not_analysed.tif", (), (), None

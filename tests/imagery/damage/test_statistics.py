@@ -113,8 +113,6 @@ def test_townships_of_the_place_add_up_to_the_whole(mapped) -> None:
 def test_townships_in_another_crs_give_the_same_figures(place, mapped, make_vector, tmp_path) -> None:
     to_geo = pyproj.Transformer.from_crs(32650, 4326, always_xy=True)
     corners = [to_geo.transform(x, y) for x, y in box(500_000, 3_400_000, 500_045, 3_400_080).exterior.coords]
-    from shapely import Polygon
-
     path = make_vector(
         tmp_path / "t.geojson", [Polygon(corners)], {"name": ["west"]}, kind="Polygon", crs="EPSG:4326"
     )
