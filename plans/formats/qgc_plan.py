@@ -20,6 +20,8 @@ from plans.formats.files import read_text, write_text
 from plans.frames import GeoPoint
 from plans.mission import AltitudeFrame, Mission, MissionItem
 
+_BROKEN = (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError)
+"""What reading a part of another shape than expected raises."""
 _CIRCLE_CORNERS = 36
 _ARDUPILOT, _GENERIC_COPTER = 3, 2
 
@@ -81,7 +83,7 @@ def read_qgc_plan(path: Path | str) -> Mission:
             exclusion,
             tuple(_point(p) for p in (root.get("rallyPoints") or {}).get("points", [])),
         )
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+    except _BROKEN as error:
         raise PlanFileError(
             f"{path}: a part of the plan is broken ({_say(error)}); save it again in QGroundControl"
         ) from error
@@ -98,7 +100,7 @@ def read_camera(path: Path | str) -> Camera | None:
             found = _survey_camera(entry)
             if found:
                 return found
-    except (KeyError, TypeError, ValueError, CameraError) as error:
+    except (*_BROKEN, CameraError) as error:
         raise PlanFileError(f"{path}: its camera cannot be read ({_say(error)})") from error
     return None
 
@@ -111,7 +113,7 @@ def read_walls(path: Path | str) -> tuple[tuple[GeoPoint, ...], ...]:
         if walls is None:
             return _read_fence(root.get("geoFence") or {})[1]
         return tuple(tuple(_point(p) for p in wall) for wall in walls)
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except _BROKEN as error:
         raise PlanFileError(f"{path}: its walls cannot be read ({_say(error)})") from error
 
 
@@ -131,7 +133,8 @@ def _load(path: Path) -> dict[str, Any]:
 
 
 def _say(error: Exception) -> str:
-    return f"no {error}" if isinstance(error, KeyError) else str(error)
+    text = f"no {error}" if isinstance(error, KeyError) else str(error)
+    return " ".join(text.split())[:120]
 
 
 def _or_null(value: float | None) -> float | None:
@@ -198,15 +201,26 @@ def _read_item(entry: dict[str, Any]) -> MissionItem:
     place = [_or_nan(v) for v in entry["coordinate"]] if "coordinate" in entry else params[4:7]
     if len(params) < 4 or len(place) != 3:
         raise ValueError(f"item {entry.get('doJumpId', '?')} has {len(params)} parameters")
+    if any(math.isinf(value) for value in (*params, *place)):
+        raise ValueError(f"item {entry.get('doJumpId', '?')} has a number without end")
+    lat, lon, alt = (0.0 if math.isnan(value) else value for value in place)
+    frame = int(entry["frame"])
+    if frame != AltitudeFrame.MISSION:
+        _check_place(lat, lon)
     return MissionItem(
         command=int(entry["command"]),
-        frame=int(entry["frame"]),
+        frame=frame,
         params=(params[0], params[1], params[2], params[3]),
-        lat_deg=0.0 if math.isnan(place[0]) else place[0],
-        lon_deg=0.0 if math.isnan(place[1]) else place[1],
-        alt_m=0.0 if math.isnan(place[2]) else place[2],
+        lat_deg=lat,
+        lon_deg=lon,
+        alt_m=alt,
         autocontinue=bool(entry.get("autoContinue", True)),
     )
+
+
+def _check_place(lat_deg: float, lon_deg: float) -> None:
+    if not (abs(lat_deg) <= 90.0 and abs(lon_deg) <= 180.0):
+        raise ValueError(f"({lat_deg:g}, {lon_deg:g}) is no latitude and longitude")
 
 
 def _read_home(place: Any) -> GeoPoint | None:
@@ -217,6 +231,9 @@ def _read_home(place: Any) -> GeoPoint | None:
 
 def _point(place: Any) -> GeoPoint:
     alt = None if len(place) < 3 or place[2] is None else float(place[2])
+    if alt is not None and not math.isfinite(alt):
+        raise ValueError(f"{alt} is no height")
+    _check_place(float(place[0]), float(place[1]))
     return GeoPoint(float(place[0]), float(place[1]), alt)
 
 

@@ -50,7 +50,8 @@ def _row(index: int, item: MissionItem) -> str:
 def read_waypoints(path: Path | str) -> Mission:
     """The mission of a `.waypoints` file; of a fence or rally file, a mission with only those.
 
-    A first row that is a waypoint in the absolute frame is home. Raises PlanFileError.
+    A first row that is a waypoint in the absolute frame is home; old Mission Planners gave it command 0.
+    Raises PlanFileError.
     """
     path = Path(path)
     lines = read_text(path).splitlines()
@@ -63,7 +64,7 @@ def read_waypoints(path: Path | str) -> Mission:
     rows = [(n, line) for n, line in enumerate(lines[1:], 2) if line.strip() and not line.startswith("#")]
     items = [_read_row(line, number, path) for number, line in rows]
     home = None
-    if items and items[0].command == Command.NAV_WAYPOINT and items[0].frame == AltitudeFrame.AMSL:
+    if items and items[0].command in (0, Command.NAV_WAYPOINT) and items[0].frame == AltitudeFrame.AMSL:
         home = GeoPoint(items[0].lat_deg, items[0].lon_deg, items[0].alt_m)
         items = items[1:]
     inclusion, exclusion = _fences(items, path)
@@ -88,6 +89,8 @@ def _read_row(line: str, number: int, path: Path) -> MissionItem:
         raise PlanFileError(f"{path}: line {number}: {error}") from error
     if not all(math.isfinite(v) for v in (*values[:4], *values[8:])):
         raise PlanFileError(f"{path}: line {number} has a place or command that is not a number")
+    if values[2] != AltitudeFrame.MISSION and not (abs(values[8]) <= 90 and abs(values[9]) <= 180):
+        raise PlanFileError(f"{path}: line {number}: ({cells[8]}, {cells[9]}) is no latitude and longitude")
     return MissionItem(
         command=int(values[3]),
         frame=int(values[2]),
