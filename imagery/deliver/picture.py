@@ -66,10 +66,7 @@ def codes(path: Path | None, grid: GeoGrid) -> npt.NDArray[np.uint8]:
 
 def overlay(folder: DamageFolder, grid: GeoGrid, *, with_objects: bool = True) -> Rgba:
     """(rows, cols, 4) the damage alone, transparent elsewhere: classes, then roads, then buildings."""
-    shown = np.zeros((grid.height, grid.width, 4), np.uint8)
-    ground = codes(folder.raster("classes"), grid)
-    for code, opacity in SHOWN.items():
-        shown[ground == code] = (*CLASSES[code].colour, round(255 * opacity))
+    shown = tinted(codes(folder.raster("classes"), grid))
     if with_objects:
         for geometries, colour in object_shapes(folder, grid.pixel_m):
             mask = (
@@ -77,6 +74,14 @@ def overlay(folder: DamageFolder, grid: GeoGrid, *, with_objects: bool = True) -
             )
             shown[mask] = (*colour, 235)
     return shown
+
+
+def tinted(ground: npt.NDArray[np.uint8]) -> Rgba:
+    """(rows, cols, 4) class codes as colours; transparent where the photo itself shows it best."""
+    table = np.zeros((256, 4), np.uint8)
+    for code, opacity in SHOWN.items():
+        table[code] = (*CLASSES[code].colour, round(255 * opacity))
+    return np.asarray(table[ground], np.uint8)
 
 
 def object_shapes(folder: DamageFolder, pixel_m: float) -> list[tuple[list[Geometry], tuple[int, int, int]]]:

@@ -30,7 +30,7 @@ from imagery.damage.legend import (
 )
 from imagery.damage.scene import GeoGrid
 from imagery.deliver.folder import DamageFolder, Features
-from imagery.deliver.picture import SHOWN, blended, codes, fitted, overlay, photo, softened
+from imagery.deliver.picture import SHOWN, blended, codes, fitted, photo, softened, tinted
 from imagery.deliver.sheet_page import DPI, INK, MM_PER_INCH, Box, Page, drawable, text_effects
 
 HATCH_FILL: Final = "#eceeee"
@@ -148,8 +148,8 @@ def map_layer(folder: DamageFolder, name: str, crs: pyproj.CRS) -> Features | No
 def _picture(axes: Any, folder: DamageFolder, view: View, shown: Shown) -> None:
     paper = np.full((view.grid.height, view.grid.width, 4), 255, np.uint8)
     picture = blended(paper, softened(photo(folder, view.grid)))
-    picture = blended(picture, overlay(folder, view.grid, with_objects=False))
     ground = codes(folder.raster("classes"), view.grid)
+    picture = blended(picture, tinted(ground))
     shown.classes |= {code for code in SHOWN if (ground == code).any()}
     west, south, east, north = view.grid.bounds
     axes.imshow(

@@ -47,7 +47,8 @@ def test_geojson_follows_rfc_7946(out, folder) -> None:
     assert "crs" not in text
     first = text["features"][0]["geometry"]["coordinates"]
     lon, lat = np.ravel(first)[:2]
-    assert (117.0 < lon < 117.01) and (30.7 < lat < 30.8)
+    assert 117.0 < lon < 117.01
+    assert 30.7 < lat < 30.8
     meta, shapes, columns = _read(out / "buildings.geojson")
     assert meta["crs"] == "EPSG:4326"
     assert all(shapely.is_ccw(shape.geoms[0].exterior) for shape in shapes)

@@ -1,10 +1,13 @@
 """The map sheet: the right page, nothing over the edge, nothing over anything else, no words missing."""
 
+import functools
+import inspect
 import re
 import subprocess
 from shutil import which
 
 import numpy as np
+import pyproj
 import pytest
 import shapely
 from hypothesis import given, settings
@@ -12,6 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from shapely import box
 
+from imagery.damage import mapping
 from imagery.deliver import export
 from imagery.deliver.folder import read_folder
 from imagery.deliver.sheet import compose
@@ -48,12 +52,25 @@ def _check(page: Page) -> None:
     assert not clashes
 
 
-@pytest.mark.parametrize(("lang", "paper"), EVERY)
-def test_no_words_collide_or_leave_the_page(folder, lang, paper) -> None:
-    _check(compose(read_folder(folder), lang, paper))
+@pytest.fixture(scope="module")
+def sheet(folder):
+    """sheet(lang, paper): the plain folder's sheet, laid out once."""
+    return functools.cache(lambda lang, paper: compose(read_folder(folder), lang, paper))
 
 
 @pytest.mark.parametrize(("lang", "paper"), EVERY)
+def test_no_words_collide_or_leave_the_page(sheet, lang, paper) -> None:
+    _check(sheet(lang, paper))
+
+
+def test_words_that_collide_would_be_noticed(bare) -> None:
+    page = compose(read_folder(bare), "en", "a4")
+    page.text(page.paper.margin_mm + 1, page.paper.margin_mm + 5, "over the title", 8)
+    with pytest.raises(AssertionError):
+        _check(page)
+
+
+@pytest.mark.parametrize(("lang", "paper"), [("en", "a4"), ("zh", "a4"), ("en", "a3")])
 def test_nor_do_they_with_sixty_townships_and_endless_names(copied, folder, lang, paper) -> None:
     towns = read_folder(folder).report["townships"]
     many = [
@@ -84,7 +101,7 @@ def test_a_bare_folder_makes_a_sheet_too(bare) -> None:
 @pytest.mark.parametrize("lang", ["en", "zh"])
 def test_the_sheet_says_what_a_sheet_must_say(copied, lang) -> None:
     words = WORDS[lang]
-    page = compose(read_folder(copied(acquired_utc="2026-07-01T04:00:00+00:00")), lang, "a3")
+    page = compose(read_folder(copied(acquired_utc="2026-07-01T04:00:00+00:00")), lang, "a4")
     said = [text for text, _ in _texts(page)]
     whole = " ".join(said)
     for key in ("legend", "statistics", "locator", "sources", "mosaic", "acquired", "produced", "method"):
@@ -98,12 +115,10 @@ def test_the_sheet_says_what_a_sheet_must_say(copied, lang) -> None:
     assert {"en": "N", "zh": "北"}[lang] in said
 
 
-def test_the_legend_has_only_what_the_map_shows(folder) -> None:
-    said = [text for text, _ in _texts(compose(read_folder(folder), "en", "a3"))]
-    legend = said[: said.index("Figures from imagery")]
-    assert {"Destroyed", "Damaged", "No visible damage", "Water", "Debris", "Township boundary"} <= set(
-        legend
-    )
+def test_the_legend_has_only_what_the_map_shows(sheet) -> None:
+    said = [text for text, _ in _texts(sheet("en", "a3"))]
+    legend = set(said[: said.index("Figures from imagery")])
+    assert {"Destroyed", "Damaged", "No visible damage", "Water", "Debris", "Township boundary"} <= legend
     assert "Possibly damaged" not in legend
     assert "Vegetation" not in legend
 
@@ -156,9 +171,7 @@ def test_the_scale_is_round_and_everything_seen_lies_in_the_frame(folder) -> Non
     assert south < 3_400_000 < 3_400_080 < north
 
 
-def test_a_map_in_a_local_crs_is_drawn_in_utm(place, bare, copied, tmp_path, folder) -> None:
-    import pyproj
-
+def test_a_map_in_a_local_crs_is_drawn_in_utm(copied, folder) -> None:
     crs = pyproj.CRS.from_proj4("+proj=tmerc +lat_0=30.7 +lon_0=117 +k=1 +x_0=0 +y_0=0 +datum=WGS84 +units=m")
     assert sheet_crs(read_folder(copied(crs=crs.to_wkt()))).to_epsg() is not None
     assert sheet_crs(read_folder(folder)).to_epsg() == 32650
@@ -167,7 +180,7 @@ def test_a_map_in_a_local_crs_is_drawn_in_utm(place, bare, copied, tmp_path, fol
 def test_unseen_townships_have_dashes_not_noughts(copied, folder) -> None:
     towns = read_folder(folder).report["townships"]
     source = copied(townships=[towns[0], {**towns[1], "seen_share": 0.0}])
-    said = [text for text, _ in _texts(compose(read_folder(source), "en", "a3"))]
+    said = [text for text, _ in _texts(compose(read_folder(source), "en", "a4"))]
     row = said[said.index("Xiahe") : said.index("Xiahe") + 8]
     assert row == ["Xiahe", "0", *["–"] * 6]
 
@@ -247,10 +260,6 @@ def test_times_are_utc_and_on_chinese_sheets_of_beijing_too() -> None:
 
 
 def test_every_note_of_the_damage_mapping_has_chinese_words() -> None:
-    import inspect
-
-    from imagery.damage import mapping
-
     source = re.sub(r'"\s*\n\s*f?"', "", inspect.getsource(mapping))
     notes = re.findall(r'notes\.append\(\s*f?"([^"]+)"', source)
     assert len(notes) >= 6
