@@ -1,7 +1,8 @@
 """The vehicle's side of the mission protocol on one link: upload, read-back, clear.
 
 As ArduCopter does it: asks with MISSION_REQUEST, writes each item as it comes (so a failed upload leaves a
-partial mission), asks again every second and gives up after eight, in simulated time.
+partial mission), warns once of float items, asks again every second and gives up after eight, in simulated
+time.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ class Exchange:
     def __init__(self, vehicle: Vehicle, send: Callable[[Message], None]) -> None:
         self._vehicle, self._send = vehicle, send
         self._upload: _Upload | None = None
+        self._warned = False
         self._handlers: dict[str, Callable[[Message], None]] = {
             "MISSION_COUNT": self._on_count,
             "MISSION_WRITE_PARTIAL_LIST": self._on_write_partial,
@@ -127,6 +129,9 @@ class Exchange:
         if message.seq != upload.next_seq:
             return self._reply(message, Result.INVALID_SEQUENCE)
         upload.heard_s = self._vehicle.time_s
+        if message.get_type() == "MISSION_ITEM" and not self._warned:
+            self._warned = True
+            self._vehicle.say(4, "got MISSION_ITEM; GCS should send MISSION_ITEM_INT")
         store = self._store(upload.kind)
         assert store is not None
         result = store.store(message.seq, item_of(message))
