@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from PyQt6.QtCore import QElapsedTimer, QLibraryInfo, QSize, QTimer, QTranslator
+from PyQt6.QtCore import QElapsedTimer, QEvent, QLibraryInfo, QSize, QTimer, QTranslator
 from PyQt6.QtWidgets import QApplication
 from rasterio.errors import NotGeoreferencedWarning
 
@@ -76,6 +76,8 @@ def run(args: argparse.Namespace) -> int:
         window.live.open(args.connect)
     shot = _Screenshot(window, args.screenshot) if args.screenshot else None
     app.exec()
+    desk.close()
+    app.sendPostedEvents(None, QEvent.Type.DeferredDelete)  # no window is left to Python's last clean-up
     if shot is not None:
         shot.raise_fault()
     return 1 if catcher.caught else 0

@@ -31,6 +31,8 @@ class RasterItem(QGraphicsItem):
     def __init__(self, source: RasterSource, bounds: QRectF, loader: TileLoader):
         super().__init__()
         self._source, self._bounds, self._loader = source, bounds, loader
+        # without it exposedRect is the whole raster: all its tiles would be read, whatever is in view
+        self.setFlag(QGraphicsItem.GraphicsItemFlag.ItemUsesExtendedStyleOption)
 
     @property
     def source(self) -> RasterSource:

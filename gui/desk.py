@@ -56,6 +56,13 @@ class Desk(QObject):
         if folder:
             self.try_open(Path(folder))
 
+    def close(self) -> None:
+        """Close the window that is open and let it go."""
+        window, self.window = self.window, None
+        if window is not None:
+            window.close()
+            window.deleteLater()
+
     def tell(self, line: str) -> None:
         """One line in the window that is open."""
         if self.window is not None:
@@ -66,9 +73,8 @@ class Desk(QObject):
         self.tell(self._words("bug", what=what, file=file))
 
     def _show(self, made: AnyWindow) -> None:
-        before, self.window = self.window, made
+        before = self.window
         made.resize(before.size() if before is not None else self._size)
         made.show()
-        if before is not None:
-            before.close()
-            before.deleteLater()
+        self.close()
+        self.window = made

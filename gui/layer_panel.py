@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from PyQt6.QtCore import QEvent, QObject, QPointF, QRectF, QSize, Qt, pyqtSignal
+from PyQt6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QDropEvent, QKeyEvent, QPainter, QPainterPath, QPen, QPixmap
 from PyQt6.QtWidgets import (
     QAbstractItemView,
@@ -72,7 +72,7 @@ class LayerPanel(QFrame):
         head.setToolTip(words("drag_hint"))
         head.setContentsMargins(pad, 0, 0, 0)
         layout.addWidget(head)
-        self._body = QWidget()
+        self._body = _Body()
         self._body.setFixedWidth(theme.sizes.layers - 2 - _SCROLL_PX)
         column = QVBoxLayout(self._body)
         column.setContentsMargins(pad - 6, 0, pad - _SCROLL_PX, 0)
@@ -84,17 +84,12 @@ class LayerPanel(QFrame):
         self._legend.setContentsMargins(6, 0, 0, 0)
         self._legend.setSpacing(8)
         column.addLayout(self._legend)
-        self._body.installEventFilter(self)
+        self._body.laid_out.connect(self.grown)
         self._scroll = QScrollArea()
         self._scroll.setWidget(self._body)
         self._scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         layout.addWidget(self._scroll)
-
-    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
-        if watched is self._body and event is not None and event.type() == QEvent.Type.LayoutRequest:
-            self.grown.emit()
-        return super().eventFilter(watched, event)
 
     def fit(self, height_px: int) -> None:
         """As high as its content, at most so high; what does not fit scrolls."""
@@ -159,6 +154,18 @@ class LayerPanel(QFrame):
         for key, title, entries in _LEGENDS:
             if key in shown:
                 self._legend.addWidget(Legend(self._words(title), entries, self._theme, self._words))
+
+
+class _Body(QWidget):
+    """Says when its content asks for another size."""
+
+    laid_out = pyqtSignal()
+
+    def event(self, event: QEvent | None) -> bool:
+        done = super().event(event)
+        if event is not None and event.type() == QEvent.Type.LayoutRequest:
+            self.laid_out.emit()
+        return done
 
 
 class LayerRow(QWidget):

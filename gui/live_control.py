@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PyQt6.QtCore import QElapsedTimer, QEvent, QObject, pyqtSignal
+from PyQt6.QtCore import QElapsedTimer, QObject, pyqtSignal
 
 from gui import plain
 from gui.live import LiveLink
@@ -34,7 +34,7 @@ class LiveControl(QObject):
         self._seen: set[int] = set()
         self._since = QElapsedTimer()
         self.bar = StateBar(theme, words, map_view)
-        self.bar.installEventFilter(self)
+        self.bar.covers.connect(map_view.set_free_top)
         self.bar.move(theme.sizes.pad, theme.sizes.pad)
         map_view.room_changed.connect(self.bar.set_room)
         map_view.frame_changed.connect(self._forget_symbols)
@@ -86,12 +86,6 @@ class LiveControl(QObject):
     def set_view(self, name: str) -> None:
         """The Fly panel shows the vehicle big; elsewhere the bar does."""
         self.bar.set_wanted(name != "fly")
-
-    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
-        kinds = (QEvent.Type.Show, QEvent.Type.Hide)
-        if watched is self.bar and event is not None and event.type() in kinds:
-            self._map.set_free_top(self.bar.height() + 8 if event.type() == QEvent.Type.Show else 0)
-        return super().eventFilter(watched, event)
 
     def _choose(self, sysid: int) -> None:
         self._chosen = sysid

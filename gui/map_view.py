@@ -33,6 +33,7 @@ class MapView(QWidget):
     layers_toggled = pyqtSignal()
     room_changed = pyqtSignal(int)  # pixels at the top that nothing covers
     frame_changed = pyqtSignal()
+    resized = pyqtSignal()
 
     def __init__(self, theme: Theme, words: Words, parent: QWidget | None = None):
         super().__init__(parent)
@@ -224,6 +225,7 @@ class MapView(QWidget):
         super().resizeEvent(event)
         self._place_overlays()
         self._on_view_changed()
+        self.resized.emit()
 
 
 class _Buttons(QWidget):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QWidget
 
 from gui import plain
@@ -18,6 +19,8 @@ _GO_FIRST = ("vehicle", "gps", "age", "speed", "height")
 
 class StateBar(QFrame):
     """Vehicle, mode, height, speed, battery, GPS, and how fresh all that is."""
+
+    covers = pyqtSignal(int)  # pixels at the top of the map; 0 when it is away
 
     def __init__(self, theme: Theme, words: Words, parent: QWidget | None = None):
         super().__init__(parent, objectName="card")
@@ -106,6 +109,9 @@ class StateBar(QFrame):
         return sum(self._parts[n].sizeHint().width() + self._theme.sizes.pad for n in names)
 
     def _place(self) -> None:
-        self.setVisible(self._wanted and self._speaks)
-        if self._wanted and self._speaks:
+        shown = self._wanted and self._speaks
+        if shown == self.isHidden():
+            self.setVisible(shown)
+            self.covers.emit(self.height() + self._theme.sizes.gap if shown else 0)
+        if shown:
             self.raise_()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TypeVar
 
-from PyQt6.QtCore import QEvent, QObject, Qt, pyqtSignal
+from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtGui import QCloseEvent, QKeySequence, QShortcut
 from PyQt6.QtWidgets import (
     QBoxLayout,
@@ -92,7 +92,7 @@ class MissionWindow(QMainWindow):
         self.layers.changed.connect(self.set_states)
         self.layers.grown.connect(self._place_layers)
         self.map.layers_toggled.connect(self.toggle_layers)
-        self.map.installEventFilter(self)
+        self.map.resized.connect(self._place_layers)
         row = _tight(QHBoxLayout())
         row.addWidget(self.side)
         row.addWidget(self.map, 1)
@@ -119,9 +119,20 @@ class MissionWindow(QMainWindow):
             QShortcut(QKeySequence(f"Ctrl+{number}"), self, lambda name=name: self.show_view(name))
 
     @property
+    def waiting_for(self) -> str:
+        """What has not come yet: mission, tiles, a vehicle that was called; empty when all has."""
+        if self._unreadable:
+            return ""
+        if self.snapshot is None:
+            return "mission"
+        if not self.map.ready:
+            return "tiles"
+        return "" if self.live.settled else "vehicle"
+
+    @property
     def ready(self) -> bool:
-        """Whether all that is to be seen has come: the mission, tiles in view, a vehicle that speaks."""
-        return self._unreadable or (self.snapshot is not None and self.map.ready and self.live.settled)
+        """Whether all that is to be seen has come."""
+        return not self.waiting_for
 
     @property
     def view(self) -> str:
@@ -152,11 +163,6 @@ class MissionWindow(QMainWindow):
         self.layers.fit(max(self.map.height() - 2 * gap, 2 * self._theme.sizes.target))
         self.layers.move(self.map.width() - self.layers.width() - gap, gap)
         self.map.set_free_right(self.layers.width() + gap if self.layers.isVisibleTo(self.map) else 0)
-
-    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
-        if watched is self.map and event is not None and event.type() == QEvent.Type.Resize:
-            self._place_layers()
-        return super().eventFilter(watched, event)
 
     def set_states(self, states: tuple[LayerState, ...]) -> None:
         """The switches of this workspace's layers."""

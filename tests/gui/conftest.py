@@ -185,6 +185,9 @@ def open_window(app: QApplication, qtbot: Any) -> Iterator[Callable[..., Mission
     """Opens windows and waits until all that is to be seen has come; closes them after the test."""
     opened: list[MissionWindow] = []
 
+    def all_there(window: MissionWindow) -> None:
+        assert window.waiting_for == ""
+
     def open_it(
         folder: Path,
         view: str = "plan",
@@ -199,7 +202,7 @@ def open_window(app: QApplication, qtbot: Any) -> Iterator[Callable[..., Mission
         window.resize(*size)
         window.show()
         if wait:
-            qtbot.waitUntil(lambda: window.ready, timeout=20_000)
+            qtbot.waitUntil(lambda: all_there(window), timeout=20_000)
         return window
 
     yield open_it

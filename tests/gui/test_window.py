@@ -140,6 +140,18 @@ def test_the_wheel_zooms_about_the_pointer_and_home_brings_the_mission_back(miss
     assert canvas.view_rect == home
 
 
+def test_a_raster_is_there_at_every_scale(mission, open_window, colour_at, qtbot):
+    """Far in, a raster has more tiles than can be read; only those in view are asked for."""
+    window = open_window(mission, "map")
+    canvas = window.map.canvas
+    for _ in range(6):
+        canvas.centre_on(QPointF(SPOT[0], -SPOT[1]))
+        canvas.zoom(2.0)
+        settle(qtbot, window)
+        assert near(colour_at(window, SPOT[0] + 5 * canvas.metres_per_px, SPOT[1]), MOSAIC)
+    assert canvas.metres_per_px < 0.02
+
+
 def test_the_pointer_reads_coordinates(mission, open_window, qtbot):
     window = open_window(mission)
     canvas = window.map.canvas
