@@ -127,7 +127,7 @@ def test_the_airframe_leans_while_photos_are_taken(flown):
     """Why a mapping camera wants a gimbal, and why attitudes of feedback are the airframe's."""
     photos = flown.heard("CAMERA_FEEDBACK")
     pitch = np.array([m.pitch for m in photos])
-    assert pitch.min() < -12  # speeding up into the lane
+    assert np.abs(pitch).max() > 10  # braking and turning at the lanes' ends
     assert np.median(pitch) == pytest.approx(-6, abs=3)  # held against the drag of 8 m/s
     away = [(m.yaw - lane + 180) % 360 - 180 for m, lane in ((photos[0], 90), (photos[len(photos) // 4], 90))]
     assert abs(away[0]) > 30  # the first photo of a lane is taken while turning
