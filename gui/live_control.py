@@ -97,14 +97,14 @@ class LiveControl(QObject):
         if self._chosen is None:
             self._chosen = news.sysid
             self.trouble.emit("")
-        if news.lat_deg is not None and news.lon_deg is not None:
-            frame = self._map.frame_at(news.lat_deg, news.lon_deg)
+        place = plain.place_of(news)
+        if place is not None:
+            frame = self._map.frame_at(*place)
             if news.sysid not in self._on_map:
                 scene = self._map.canvas.graphics_scene
                 self._on_map[news.sysid] = VehicleOnMap(str(news.sysid), scene, self._theme)
             stale = self._link.age_s(news.sysid) >= plain.SILENT_S
-            place = frame.scene_point(news.lat_deg, news.lon_deg)
-            self._on_map[news.sysid].move(place, news.heading_deg, stale)
+            self._on_map[news.sysid].move(frame.scene_point(*place), news.heading_deg, stale)
         if new or news.sysid == self._chosen:
             self._refresh()
 

@@ -13,6 +13,7 @@ SILENT_S = 3.0
 LOST_S = 10.0
 BATTERY_LOW, BATTERY_EMPTY = 30.0, 20.0
 GPS_3D = 3
+_NOWHERE_DEG = 1e-4
 _FIXES = {2: "gps_2d", 3: "gps_3d", 4: "gps_dgps", 5: "gps_float", 6: "gps_fixed"}
 
 
@@ -46,6 +47,15 @@ def alerts(news: VehicleNews, age_s: float, words: Words) -> list[Alert]:
 
 def _alert(tone: str, key: str, words: Words, **values: object) -> Alert:
     return Alert(tone, words(f"alert_{key}", **values), words(f"alert_{key}_todo"))
+
+
+def place_of(news: VehicleNews) -> tuple[float, float] | None:
+    """(lat_deg, lon_deg), once it knows. Autopilots say 0, 0 until then; nobody flies a flood there."""
+    if news.lat_deg is None or news.lon_deg is None:
+        return None
+    if abs(news.lat_deg) < _NOWHERE_DEG and abs(news.lon_deg) < _NOWHERE_DEG:
+        return None
+    return news.lat_deg, news.lon_deg
 
 
 def age_line(age_s: float, words: Words) -> tuple[str, str]:

@@ -120,13 +120,13 @@ class SimProcess(QObject):
     def _on_output(self) -> None:
         assert self._process is not None
         self._said += self._process.readAllStandardOutput().data()
-        if not self._limit.isActive() or b"\n" not in self._said:
+        if not self._limit.isActive():
             return
         try:
-            urls = json.loads(self._said.split(b"\n", 1)[0])["connect"]
+            urls = json.loads(self._said)["connect"]
             stage = Stage(self._lesson, str(urls[0]), str(urls[1]))
         except (ValueError, KeyError, IndexError, TypeError):
-            return
+            return  # it has not said all yet
         self._limit.stop()
         self.started.emit(stage)
 

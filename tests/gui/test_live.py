@@ -60,6 +60,14 @@ def test_news_moves_the_symbol(fly, radio, news):
     assert shown.symbol.heading_deg is None
 
 
+def test_a_vehicle_that_does_not_know_its_place_yet_is_not_drawn(fly, radio, news):
+    say(radio, news(lat_deg=0.0, lon_deg=0.0))
+    assert fly.fly.vehicle.isVisible()
+    assert fly.live.vehicles == {}
+    say(radio, news())
+    assert set(fly.live.vehicles) == {1}
+
+
 def test_the_card_says_how_it_is(fly, radio, news):
     say(radio, news(status_texts=("Mission: 7 WP", "Odd words")))
     card = fly.fly.vehicle

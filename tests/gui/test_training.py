@@ -16,7 +16,10 @@ from sim.scenario import packaged_scenarios
 SAYS_READY = """
     import json, signal, sys, time
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    print(json.dumps({"ready": True, "connect": ["tcp:127.0.0.1:7001", "tcp:127.0.0.1:7002"]}), flush=True)
+    ready = {"ready": True, "connect": ["tcp:127.0.0.1:7001", "tcp:127.0.0.1:7002"]}
+    for line in json.dumps(ready, indent=2).splitlines():
+        print(line, flush=True)
+        time.sleep(0.02)
     time.sleep(600)
 """
 ENDS_BADLY = """
