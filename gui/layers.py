@@ -39,7 +39,7 @@ SHOWN_IN: dict[str, frozenset[str]] = {
     "fly": frozenset({"hillshade", "before", "lanes", "track", "zones"}),
     "map": frozenset({"hillshade", "mosaic", "photos", "zones"}),
     "damage": frozenset({"hillshade", "mosaic", "classes", "roads", "buildings", "zones"}),
-    "train": frozenset({"hillshade", "before", "track", "zones"}),
+    "train": frozenset({"hillshade", "before", "lanes", "zones"}),
 }
 """What a workspace shows at first; from then on each keeps its own switches."""
 

@@ -77,7 +77,7 @@ def detail_line(news: VehicleNews, words: Words) -> str:
     parts = [fix_line(news.gps_fix, words)]
     if news.battery_v is not None:
         parts.append(f"{news.battery_v:.1f} V")
-    if news.mission_seq is not None:
+    if news.mission_seq:  # 0 is the launch point: no item is flown
         parts.append(words("mission_at", seq=news.mission_seq))
     if news.wind_mps is not None:
         parts.append(words("wind", v=words("mps", v=f"{news.wind_mps:.0f}")))

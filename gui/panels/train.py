@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PyQt6.QtCore import Qt, QTimer, pyqtSignal
+from PyQt6.QtCore import QTimer, pyqtSignal
 from PyQt6.QtGui import QGuiApplication
 from PyQt6.QtWidgets import QButtonGroup, QFrame, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
@@ -50,10 +50,14 @@ class TrainPanel(Panel):
         self._refresh()
 
     def show_run(self, lesson: str, fly_command: str | None = None) -> None:
-        """Which lesson runs, none when empty; `fly_command` once its vehicle is there."""
+        """Which lesson runs, none when empty; `fly_command` once its vehicle is there.
+
+        While one runs the others cannot be started and are put away.
+        """
         self._run = lesson
         for key, card in self.cards.items():
             card.show_run(key == lesson, fly_command if key == lesson else None)
+            card.setVisible(lesson in (key, ""))
         if lesson in self.cards:
             self.open_card(lesson)
         self._refresh()
@@ -61,7 +65,7 @@ class TrainPanel(Panel):
     def open_card(self, key: str) -> None:
         """Show what one lesson is about; the others fold."""
         for name, card in self.cards.items():
-            card.set_open(name == key or name == self._run)
+            card.set_open(name == key)
 
     def _refresh(self) -> None:
         for card in self.cards.values():
@@ -148,12 +152,12 @@ class FlyHow(QWidget):
     def __init__(self, theme: Theme, words: Words):
         super().__init__()
         self._words = words
+        self._command = ""
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(theme.sizes.gap)
         layout.addWidget(label(words("sim_fly_how"), "soft"))
         self.command = label("", "code", wrap=True)
-        self.command.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         layout.addWidget(self.command)
         self.copy = QPushButton(words("copy"))
         self.copy.clicked.connect(self._on_copy)
@@ -168,6 +172,7 @@ class FlyHow(QWidget):
 
     def show_command(self, command: str) -> None:
         """Show a command; an empty one hides all."""
+        self._command = command
         # a zero-width space after each slash lets a long path break where it may
         self.command.setText(command.replace("/", "/\u200b"))
         self.setVisible(bool(command))
@@ -175,6 +180,6 @@ class FlyHow(QWidget):
     def _on_copy(self) -> None:
         clipboard = QGuiApplication.clipboard()
         if clipboard is not None:
-            clipboard.setText(self.command.text().replace("\u200b", ""))
+            clipboard.setText(self._command)
         self.copy.setText(self._words("copied"))
         self._copied.start()

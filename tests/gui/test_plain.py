@@ -99,5 +99,6 @@ def test_faults_of_an_address_are_said_in_chinese(address):
 def test_the_lesser_figures_leave_out_what_is_not_known(news, language):
     w = Words(language)
     assert plain.detail_line(news(), w).count("·") == 2
+    assert plain.detail_line(news(mission_seq=0), w).count("·") == 1
     bare = news(gps_fix=None, battery_v=None, mission_seq=None)
     assert plain.detail_line(bare, w) == ""
