@@ -24,7 +24,7 @@ _stdout = Console(highlight=False)
 
 def say(text: str) -> None:
     """A line of news for a person, on stderr."""
-    _stderr.print(text, markup=False)
+    _stderr.print(text, markup=False, soft_wrap=True)
 
 
 def give(result: Mapping[str, Any], as_json: bool, text: str | None = None) -> None:

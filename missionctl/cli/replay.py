@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from missionctl.cli.output import JsonFlag, give, progress, say
+from missionctl.cli.output import JsonFlag, give, progress, say, stop_on_signals
 
 
 def register(app: typer.Typer) -> None:
@@ -30,7 +30,6 @@ def replay(
     as_json: JsonFlag = False,
 ) -> None:
     """Play a recorded flight over MAVLink; without --listen print its timeline."""
-    from missionctl.cli.sim import stop_on_signals
     from missionctl.services.replaying import play_flight, timeline
 
     if listen is None:

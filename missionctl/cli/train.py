@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from missionctl.cli.output import JsonFlag, give, progress, say
+from missionctl.cli.output import JsonFlag, give, progress, say, stop_on_signals
 from missionctl.cli.values import lat_lon
 
 commands = typer.Typer(
@@ -53,7 +53,6 @@ def run(
     as_json: JsonFlag = False,
 ) -> None:
     """Run a scenario and score it from the record; OUT gets the report and the flight."""
-    from missionctl.cli.sim import stop_on_signals
     from missionctl.services.training import TrainingRequest, run_training
 
     request = TrainingRequest(

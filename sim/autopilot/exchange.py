@@ -166,7 +166,8 @@ class Exchange:
 
     def _on_request(self, message: Message) -> None:
         store = self._store(message.mission_type)
-        if store is None or not 0 <= message.seq < len(store):
+        home = message.seq == 0 and message.mission_type == _MISSION  # can be read from an empty vehicle too
+        if store is None or not (home or 0 <= message.seq < len(store)):
             return self._reply(message, Result.INVALID_SEQUENCE if store is not None else Result.UNSUPPORTED)
         item = store[message.seq]
         current = int(message.mission_type == _MISSION and message.seq == self._vehicle.walk.nav_index)

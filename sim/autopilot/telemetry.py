@@ -90,7 +90,8 @@ def heartbeat(v: Vehicle) -> Message:
 
 def sys_status(v: Vehicle) -> Message:
     """SYS_STATUS, with the PREARM bit."""
-    health = _PRESENT
+    # without a fence it is not breached, as ArduPilot says it too
+    health = _PRESENT | mavlink.MAV_SYS_STATUS_GEOFENCE
     if not v.readiness.has_fix:
         health &= ~mavlink.MAV_SYS_STATUS_SENSOR_GPS
     if not v.readiness.has_position:

@@ -1,0 +1,107 @@
+"""Ordinary DroneKit scripts, run by `missionctl script` against our simulator."""
+
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip("future")
+
+GOTO = """
+from __future__ import print_function
+import argparse, collections, time
+from dronekit import connect, VehicleMode, LocationGlobalRelative, Command
+from pymavlink import mavutil
+
+parser = argparse.ArgumentParser(description='Commands vehicle using vehicle.simple_goto.')
+parser.add_argument('--connect', help="Vehicle connection target string.")
+parser.add_argument('--height', type=float, default=10)
+args = parser.parse_args()
+vehicle = connect(args.connect, wait_ready=True)
+mapping = isinstance(vehicle.parameters, collections.MutableMapping)  # as scripts of Python 2 days say
+print("parameters", len(vehicle.parameters.keys()), mapping)
+
+def wait(condition, seconds=30):
+    end = time.time() + seconds
+    while not condition():
+        if time.time() > end:
+            raise RuntimeError("did not come about")
+        time.sleep(0.1)
+
+wait(lambda: vehicle.is_armable)
+vehicle.mode = VehicleMode("GUIDED")
+wait(lambda: vehicle.mode.name == "GUIDED")
+vehicle.armed = True
+wait(lambda: vehicle.armed)
+vehicle.simple_takeoff(args.height)
+wait(lambda: vehicle.location.global_relative_frame.alt > 0.95 * args.height)
+print("height", round(vehicle.location.global_relative_frame.alt))
+home = vehicle.location.global_relative_frame
+vehicle.airspeed = 5
+vehicle.simple_goto(LocationGlobalRelative(home.lat + 0.0003, home.lon, args.height))
+wait(lambda: vehicle.location.global_relative_frame.lat > home.lat + 0.00029)
+
+cmds = vehicle.commands
+cmds.download()
+cmds.wait_ready()
+cmds.clear()
+for east in (0.0002, 0.0004):
+    cmds.add(Command(0, 0, 0, mavutil.mavlink.MAV_FRAME_GLOBAL_RELATIVE_ALT,
+                     mavutil.mavlink.MAV_CMD_NAV_WAYPOINT, 0, 0, 0, 0, 0, 0,
+                     home.lat, home.lon + east, args.height))
+cmds.upload()
+cmds.download()
+cmds.wait_ready()
+print("items", vehicle.commands.count)
+vehicle.mode = VehicleMode("AUTO")
+wait(lambda: vehicle.commands.next == 2)
+vehicle.mode = VehicleMode("RTL")
+wait(lambda: not vehicle.armed, 60)
+print("Completed")
+vehicle.close()
+"""
+
+
+def run_script(file, *arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "missionctl.cli.main", "script", str(file), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+@pytest.mark.slow
+def test_an_ordinary_script_flies_and_brings_its_vehicle_home(missionctl_sim, tmp_path):
+    script = tmp_path / "simple_goto.py"
+    script.write_text(GOTO)
+    (url,) = missionctl_sim()
+    done = run_script(script, "--connect", url, "--", "--height", "12")
+    assert done.returncode == 0, done.stderr
+    words = [
+        line for line in done.stdout.splitlines() if line.split()[0] in ("parameters", "height", "items")
+    ]
+    assert words == ["parameters 55 True", "height 12", "items 2"]
+    assert done.stdout.splitlines()[-1] == "Completed"
+
+
+def test_a_script_without_options_finds_its_vehicle_in_its_environment(missionctl_sim, tmp_path):
+    script = tmp_path / "hello.py"
+    script.write_text(
+        "import os\nfrom dronekit import connect\n"
+        "vehicle = connect(os.environ['MISSIONCTL_CONNECT'], wait_ready=['mode'])\n"
+        "print(vehicle.mode.name)\nvehicle.close()\n"
+    )
+    (url,) = missionctl_sim()
+    done = run_script(script, "--connect", url)
+    assert (done.returncode, done.stdout.strip()) == (0, "STABILIZE"), done.stderr
+
+
+def test_a_script_that_fails_is_told_in_a_line(tmp_path):
+    script = tmp_path / "bad.py"
+    script.write_text("raise ValueError('the vehicle is not here')\n")
+    done = run_script(script, "--connect", "tcp:127.0.0.1:1")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].endswith(
+        "bad.py failed (exit code 1): ValueError: the vehicle is not here"
+    )

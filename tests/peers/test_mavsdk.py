@@ -1,0 +1,117 @@
+"""MAVSDK (4, with its native core) as the ground station of our simulator."""
+
+import pytest
+
+pytest.importorskip("mavsdk")
+
+
+@pytest.fixture
+def system():
+    from mavsdk import ComponentType, Configuration, Mavsdk
+
+    with_core = []
+
+    def connect(url):
+        sdk = Mavsdk(Configuration.create_with_component_type(ComponentType.GROUND_STATION))
+        with_core.append(sdk)
+        assert sdk.add_any_connection(url) == 0
+        found = sdk.first_autopilot(15.0)
+        assert found is not None
+        return found
+
+    yield connect
+    for sdk in with_core:
+        sdk.destroy()
+
+
+def items():
+    from mavsdk.plugins.mission_raw import MissionItem
+
+    def item(seq, command, frame, north_deg=0.0, east_deg=0.0, z=0.0):
+        place = (round((30.05 + north_deg) * 1e7), round((103.15 + east_deg) * 1e7)) if frame != 2 else (0, 0)
+        return MissionItem(seq, frame, command, int(seq == 0), 1, 0.0, 0.0, 0.0, 0.0, *place, z, 0)
+
+    return [
+        item(0, 16, 0, z=500.0),
+        item(1, 22, 3, z=20.0),
+        item(2, 16, 3, 0.0003, z=20.0),
+        item(3, 16, 3, 0.0003, 0.0003, z=20.0),
+        item(4, 20, 2),
+    ]
+
+
+@pytest.mark.slow
+def test_mavsdk_flies_a_mission_over_tcp(missionctl_sim, system, until):
+    from mavsdk.plugins.action import Action, ActionError
+    from mavsdk.plugins.mission_raw import MissionRaw
+    from mavsdk.plugins.telemetry import Telemetry
+
+    (url,) = missionctl_sim()
+    vehicle = system(url.replace("tcp:", "tcpout://"))
+    action, mission, telemetry = Action(vehicle), MissionRaw(vehicle), Telemetry(vehicle)
+    mission.upload_mission(items())
+    back = mission.download_mission()
+    assert [(i.command, i.x, i.y) for i in back[1:4]] == [(i.command, i.x, i.y) for i in items()[1:4]]
+    telemetry.set_rate_position(10.0)
+    action.set_takeoff_altitude(15.0)
+
+    def took_off():
+        try:
+            action.arm()
+            action.takeoff()
+        except ActionError:
+            return False  # not ready yet: it has no position
+        return True
+
+    until(took_off)
+    until(lambda: telemetry.position().relative_altitude_m > 5.0)
+    mission.start_mission()
+    until(lambda: telemetry.position().latitude_deg > 30.0502)
+    until(lambda: not telemetry.armed(), 60.0)
+    assert mission.is_mission_finished()
+    assert telemetry.position().latitude_deg == pytest.approx(30.05, abs=1e-5)
+
+
+def test_mavsdk_reads_and_sets_parameters_over_udp(missionctl_sim, system, free_port):
+    from mavsdk.plugins.param import Param
+
+    port = free_port()
+    missionctl_sim(f"udpout:127.0.0.1:{port}")
+    param = Param(system(f"udpin://127.0.0.1:{port}"))
+    known = param.get_all_params()
+    assert len(known.int_params) + len(known.float_params) == 55
+    param.set_param_float("RTL_ALT", 2500.0)
+    assert param.get_param_float("RTL_ALT") == 2500.0
+
+
+def test_mavsdk_downloads_a_log_of_our_simulator_that_our_reader_reads(
+    missionctl_sim, system, until, tmp_path
+):
+    from mavsdk.plugins.action import Action, ActionError
+    from mavsdk.plugins.log_files import LogFiles, LogFilesResult
+    from mavsdk.plugins.telemetry import Telemetry
+
+    from flight.log_files import read_log
+
+    (url,) = missionctl_sim()
+    vehicle = system(url.replace("tcp:", "tcpout://"))
+    action, logs, telemetry = Action(vehicle), LogFiles(vehicle), Telemetry(vehicle)
+
+    def armed():
+        try:
+            action.arm()
+        except ActionError:
+            return False
+        return True
+
+    until(armed)
+    until(telemetry.armed)
+    action.disarm()
+    until(lambda: not telemetry.armed())
+    (entry,) = logs.get_entries()
+    done = []
+    file = tmp_path / "00000001.BIN"
+    logs.download_log_file_async(entry, str(file), lambda *news: done.append(news[0]))
+    until(lambda: LogFilesResult.SUCCESS in done)
+    until(lambda: file.stat().st_size == entry.size_bytes)
+    assert read_log(file).messages["PARM"] == 55

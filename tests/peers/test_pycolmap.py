@@ -1,0 +1,74 @@
+"""Where COLMAP, which knows neither our tags nor our code, puts the cameras of real photos."""
+
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from imagery.adjust import adjust_block
+from imagery.consistency import mend_headings
+from imagery.features import FeatureRules
+from imagery.found import Found
+from imagery.pairs import neighbour_pairs
+from imagery.photos import list_photo_files, read_block
+from imagery.tracks import build_tracks, thin_tracks
+
+PHOTOS = Path(__file__).resolve().parents[3] / "shared" / "data" / "brighton" / "images"
+
+pytestmark = [
+    pytest.mark.soak,
+    pytest.mark.skipif(not PHOTOS.is_dir(), reason="the real photos are not here (../shared/data/brighton)"),
+]
+
+
+def our_centres():
+    """{photo: (3,) local metres} of our adjustment."""
+    block, _ = read_block(list_photo_files(PHOTOS))
+    found = Found(FeatureRules())
+    with ThreadPoolExecutor(2) as pool:
+        features = found.features(block.photos, pool, lambda share: None)
+        matches = found.matches(block.photos, neighbour_pairs(block), pool, lambda share: None)
+    block, _ = mend_headings(block, features, matches)
+    sizes = [(p.camera.image_width_px, p.camera.image_height_px) for p in block.photos]
+    adjusted = adjust_block(block, thin_tracks(build_tracks(features, matches), sizes, 1600))
+    return {p.name: pose.centre for p, pose in zip(block.photos, adjusted.poses, strict=True)}
+
+
+def colmap_centres(folder):
+    """{photo: (3,) in a frame of its own} of COLMAP's incremental mapper."""
+    pycolmap = pytest.importorskip("pycolmap", reason="the peer is not installed")
+    database = folder / "colmap.db"
+    pycolmap.set_random_seed(0)
+    extraction = pycolmap.FeatureExtractionOptions()
+    extraction.max_image_size = 2000
+    extraction.num_threads = 2
+    pycolmap.extract_features(
+        database, PHOTOS, camera_mode=pycolmap.CameraMode.SINGLE, extraction_options=extraction
+    )
+    pycolmap.match_exhaustive(database)
+    models = pycolmap.incremental_mapping(database, PHOTOS, folder / "sparse")
+    best = max(models.values(), key=lambda model: model.num_reg_images())
+    return {image.name: image.projection_center() for image in best.images.values()}
+
+
+def aligned(moving, fixed):
+    """(n, 3) `moving` brought onto `fixed` by scale, rotation and shift (Umeyama 1991)."""
+    a, b = moving - moving.mean(axis=0), fixed - fixed.mean(axis=0)
+    u, s, vt = np.linalg.svd(b.T @ a)
+    flip = np.diag([1, 1, np.sign(np.linalg.det(u @ vt))])
+    rotation = u @ flip @ vt
+    scale = (s * flip.diagonal()).sum() / (a**2).sum()
+    return scale * a @ rotation.T + fixed.mean(axis=0)
+
+
+def test_our_cameras_stand_where_colmap_puts_them(tmp_path):
+    ours, theirs = our_centres(), colmap_centres(tmp_path)
+    shutil.rmtree(tmp_path / "sparse", ignore_errors=True)
+    names = sorted(set(ours) & set(theirs))
+    assert len(names) == 18
+    mine = np.array([ours[n] for n in names])
+    off = np.linalg.norm(aligned(np.array([theirs[n] for n in names]), mine) - mine, axis=1)
+    print(f"18 cameras against COLMAP: {np.sqrt((off**2).mean()):.2f} m rms, {off.max():.2f} m at the worst")
+    assert np.sqrt((off**2).mean()) < 0.25  # 0.6 % of the height above ground
