@@ -11,7 +11,9 @@ from sim.autopilot.core import Vehicle, VehicleSetup
 from sim.autopilot.mavlink import Channel, Face
 from sim.dynamics import STEP_S
 from sim.place import FlatGround, Place
+from sim.world import make_world
 
+COARSE_M = 0.5  # a world's layout is the same at any pixel size, and this takes a tenth of the time
 GROUND_M = 500.0
 HOME = GeoPoint(30.0, 103.0)
 
@@ -153,3 +155,9 @@ def ready():
     bench = Bench()
     bench.run(42.5)
     return bench
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory):
+    """A flooded valley with all its truth; tests only read it."""
+    return make_world(tmp_path_factory.mktemp("world"), 4, pixel_m=COARSE_M)

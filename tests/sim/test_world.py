@@ -38,13 +38,9 @@ from sim.world.objects import place_buildings
 from sim.world.store import read_band, read_picture
 from sim.world.terrain import Valley, make_relief
 
+from .conftest import COARSE_M
+
 MARGIN_M = 95.0
-COARSE_M = 0.5  # the layout is the same at any pixel size, and this takes a tenth of the time
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    return make_world(tmp_path_factory.mktemp("world"), 4, pixel_m=COARSE_M)
 
 
 def layer(path):
