@@ -7,6 +7,7 @@ together, because neighbouring cells are no independent witnesses (Roberts et al
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,6 +30,8 @@ Views = Callable[[Window], tuple[View, View | None]]
 
 TREES = 64
 CELLS_PER_STROKE = 300
+_THREADS = 2
+_WORTH_A_THREAD = 4000
 _FOLDS = 5
 _SMOOTH_M = 0.25
 _AGREED = 0.6
@@ -118,7 +121,15 @@ class Forest:
     def _judge_cells(self, stack: Float, where: Mask, result: Float) -> None:
         if where.any():
             cells = np.ascontiguousarray(stack[:, where].T)
-            result[:, where] = self.estimator.predict_proba(cells).T.astype(np.float32)
+            result[:, where] = _likely(self.estimator, cells).T.astype(np.float32)
+
+
+def _likely(estimator: Any, cells: Float) -> npt.NDArray[np.float64]:
+    """(cells, classes) probabilities. Threads share the cells, not the trees: trees that are summed in the
+    order in which threads finish give another last digit, and so now and then another class, each time."""
+    parts = np.array_split(cells, _THREADS) if len(cells) >= _WORTH_A_THREAD else [cells]
+    with ThreadPoolExecutor(len(parts)) as pool:
+        return np.concatenate(list(pool.map(estimator.predict_proba, parts)))
 
 
 def collect(samples: Samples, grid: GeoGrid, views: Views, with_before: bool, seed: int) -> TrainingSet:
@@ -175,6 +186,7 @@ def _tight(samples: Samples, grid: GeoGrid, block: Window) -> Window | None:
 def train(cells: TrainingSet, with_before: bool, pixel_m: float, seed: int) -> Forest:
     """Grow the forest (Geurts et al. 2006: extremely randomised trees; probabilities are leaf means)."""
     estimator = _forest(seed).fit(cells.features, cells.codes, sample_weight=cells.weights())
+    estimator.set_params(n_jobs=1)  # see `_likely`
     return Forest(estimator, np.asarray(estimator.classes_, np.int64), with_before, pixel_m)
 
 
@@ -186,7 +198,7 @@ def without_before(cells: TrainingSet, with_relief: bool, pixel_m: float, seed: 
 
 def _forest(seed: int, trees: int = TREES) -> ExtraTreesClassifier:
     return ExtraTreesClassifier(
-        n_estimators=trees, min_samples_leaf=3, max_features="sqrt", n_jobs=2, random_state=seed
+        n_estimators=trees, min_samples_leaf=3, max_features="sqrt", n_jobs=_THREADS, random_state=seed
     )
 
 
@@ -204,6 +216,7 @@ def cross_validate(cells: TrainingSet, seed: int) -> Accuracy | None:
     for learn, test in splitter.split(cells.features, cells.codes, blocks):
         forest = _forest(seed, TREES // 2)
         forest.fit(cells.features[learn], cells.codes[learn], sample_weight=weights[learn])
+        forest.set_params(n_jobs=1)
         predicted[test] = forest.predict(cells.features[test])
     scores = {}
     for code in np.unique(cells.codes):

@@ -133,6 +133,20 @@ def open_raster(path: Path, what: str) -> DatasetReader:
     return source
 
 
+def nearest_overview(source: DatasetReader, grid: GeoGrid) -> int | None:
+    """The coarsest of a raster's overviews that is no coarser than the grid; None for the raster itself."""
+    factors = source.overviews(1)
+    try:
+        west, south, east, north = rasterio.warp.transform_bounds(grid.crs.to_wkt(), source.crs, *grid.bounds)
+    except rasterio.errors.RasterioError:
+        return None
+    px_per_cell = max(
+        (east - west) / source.res[0] / grid.width, (north - south) / source.res[1] / grid.height
+    )
+    fine = [level for level, factor in enumerate(factors) if factor <= px_per_cell]
+    return fine[-1] if fine else None
+
+
 def _short(error: Exception) -> str:
     return " ".join(str(error).split())[:160]
 
@@ -140,7 +154,8 @@ def _short(error: Exception) -> str:
 class RasterOnGrid:
     """A raster seen through a `GeoGrid`: any window of it, resampled and reprojected, with its mask.
 
-    `shift` is an affine correction in CRS metres applied to the raster's position (registration).
+    `correction` is an affine in CRS metres applied to the raster's position (registration). With `overviews`
+    it is read from the overview nearest to the grid: for looking at, much faster than averaging all of it.
     """
 
     def __init__(
@@ -151,12 +166,15 @@ class RasterOnGrid:
         *,
         resampling: Resampling = Resampling.average,
         correction: Affine | None = None,
+        overviews: bool = False,
     ) -> None:
         self.path = Path(path)
         self.grid = grid
         self._what = what
         self._stack = ExitStack()
         source = self._stack.enter_context(open_raster(path, what))
+        if overviews and (level := nearest_overview(source, grid)) is not None:
+            source = self._stack.enter_context(rasterio.open(path, overview_level=level))
         self.count = source.count
         self.dtype = source.dtypes[0]
         self._nodata = source.nodata
@@ -245,8 +263,18 @@ class Picture(RasterOnGrid):
     Raises DamageError when it has fewer than three bands.
     """
 
-    def __init__(self, path: Path, grid: GeoGrid, what: str, *, correction: Affine | None = None) -> None:
-        super().__init__(path, grid, what, resampling=Resampling.average, correction=correction)
+    def __init__(
+        self,
+        path: Path,
+        grid: GeoGrid,
+        what: str,
+        *,
+        correction: Affine | None = None,
+        overviews: bool = False,
+    ) -> None:
+        super().__init__(
+            path, grid, what, resampling=Resampling.average, correction=correction, overviews=overviews
+        )
         if self.count < 3:
             self.close()
             raise DamageError(

@@ -18,7 +18,7 @@ from rasterio.vrt import WarpedVRT
 from shapely import Geometry
 
 from imagery.damage.legend import CLASSES, DEBRIS, GRADES, MUD, ROAD_PASSABLE, ROAD_STATES, WATER
-from imagery.damage.scene import GeoGrid, Picture
+from imagery.damage.scene import GeoGrid, Picture, nearest_overview
 from imagery.deliver.folder import DamageFolder
 
 Rgba = npt.NDArray[np.uint8]
@@ -38,7 +38,7 @@ def photo(folder: DamageFolder, grid: GeoGrid) -> Rgba:
     result = np.zeros((grid.height, grid.width, 4), np.uint8)
     if folder.mosaic is None:
         return result
-    with Picture(folder.mosaic, grid, "mosaic") as mosaic:
+    with Picture(folder.mosaic, grid, "mosaic", overviews=True) as mosaic:
         for window in grid.blocks(2048):
             where = window.toslices()
             result[(*where, np.s_[:3])], valid = mosaic.rgb(window)
@@ -47,11 +47,15 @@ def photo(folder: DamageFolder, grid: GeoGrid) -> Rgba:
 
 
 def codes(path: Path | None, grid: GeoGrid) -> npt.NDArray[np.uint8]:
-    """(rows, cols) a class raster on a coarser grid; 0 where there is none."""
+    """(rows, cols) a class raster on a coarser grid, its nodata value beyond its edge; 0 where there is
+    none."""
     if path is None:
         return np.zeros((grid.height, grid.width), np.uint8)
+    with rasterio.open(path) as source:
+        level = nearest_overview(source, grid)
+    options = {} if level is None else {"overview_level": level}
     with (
-        rasterio.open(path) as source,
+        rasterio.open(path, **options) as source,
         WarpedVRT(
             source,
             crs=grid.crs.to_wkt(),
