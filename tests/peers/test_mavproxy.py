@@ -33,6 +33,7 @@ def mavproxy(talk, tmp_path):
     return start
 
 
+@pytest.mark.slow
 def test_mavproxy_loads_a_mission_and_flies_it(missionctl_sim, mavproxy, tmp_path):
     (tmp_path / "way.waypoints").write_text(WAYPOINTS)
     (url,) = missionctl_sim()
@@ -54,6 +55,7 @@ def test_mavproxy_loads_a_mission_and_flies_it(missionctl_sim, mavproxy, tmp_pat
     proxy.wait_for("DISARMED", 60.0)
 
 
+@pytest.mark.slow
 def test_our_station_works_through_mavproxy(missionctl_sim, mavproxy, missionctl, free_port):
     (url,) = missionctl_sim()
     port = free_port()
