@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from flight.errors import NoVehicleError
+from flight.link_stats import LinkStats, heard
 from flight.links import Link, open_link
 from flight.profiles import LinkProfile
 from flight.recorder import Recorder
@@ -64,6 +65,12 @@ class Vehicle:
         self.state = state
         self.link = link
         self._inboxes: set[Inbox] = set()
+        self._stats: dict[Link, LinkStats] = {}
+
+    @property
+    def link_stats(self) -> LinkStats:
+        """What arrives of its autopilot's messages on the link on which it was last heard."""
+        return self._stats.get(self.link, LinkStats())
 
     @property
     def sysid(self) -> int:
@@ -98,7 +105,10 @@ class Vehicle:
         """A message of this system has come."""
         if message.get_srcComponent() == self.compid:
             self.link = link
-            self.state = update(self.state, message, time.monotonic())
+            now_s = time.monotonic()
+            self.state = update(self.state, message, now_s)
+            before = self._stats.get(link, LinkStats())
+            self._stats[link] = heard(before, message.get_seq(), len(message.get_msgbuf()), now_s)
         for box in self._inboxes:
             box.put(message)
 

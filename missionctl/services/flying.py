@@ -17,7 +17,7 @@ from flight.errors import CommandError, FlightAborted
 from flight.fly import FlightResult, describe, fly_mission
 from flight.log_files import camera_events
 from flight.profiles import find_profile
-from flight.station import open_station
+from flight.station import Vehicle, open_station
 from flight.track import TrackPoint
 from imagery.geotag import PhotoStamp, event_tags, match_photos
 from imagery.photo_tags import read_tags, write_tags
@@ -200,4 +200,16 @@ async def _find_vehicles(connect: Sequence[str], profile: str, listen_s: float) 
             except CommandError:
                 continue  # it streams what it streams
         await asyncio.sleep(listen_s)
-        return [describe(station.vehicles[sysid].state) for sysid in sorted(station.vehicles)]
+        return [_describe_with_link(station.vehicles[sysid]) for sysid in sorted(station.vehicles)]
+
+
+def _describe_with_link(vehicle: Vehicle) -> dict[str, Any]:
+    stats = vehicle.link_stats
+    return {
+        **describe(vehicle.state),
+        "link": str(vehicle.link.address),
+        "messages_received": stats.received,
+        "messages_lost": stats.lost,
+        "loss_share": stats.loss_share,
+        "bytes_per_s": stats.bytes_per_s,
+    }
