@@ -97,7 +97,8 @@ def _gradient(light: Float, valid: Mask) -> Float:
     dx = cv2.Sobel(light, cv2.CV_32F, 1, 0, scale=0.125)
     dy = cv2.Sobel(light, cv2.CV_32F, 0, 1, scale=0.125)
     inside = cv2.erode(valid.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(np.float32)
-    return np.asarray(cv2.magnitude(dx, dy) * inside, np.float32)
+    # Not cv2.magnitude: its last digit depends on where in memory the arrays happen to lie.
+    return np.asarray(np.sqrt(dx * dx + dy * dy) * inside, np.float32)
 
 
 def _window_px(scale_m: float, pixel_m: float) -> int:

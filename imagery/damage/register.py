@@ -105,7 +105,8 @@ def _as_affine(shift_px: npt.NDArray[np.float64], grid: GeoGrid) -> Affine:
 def _edges(rgb: npt.NDArray[np.uint8], valid: Mask) -> Float:
     """Gradient magnitude, compressed, zero at and beyond the edge of the coverage."""
     light = cv2.GaussianBlur(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).astype(np.float32), (0, 0), 0.8)
-    magnitude = cv2.magnitude(cv2.Sobel(light, cv2.CV_32F, 1, 0), cv2.Sobel(light, cv2.CV_32F, 0, 1))
+    dx, dy = cv2.Sobel(light, cv2.CV_32F, 1, 0), cv2.Sobel(light, cv2.CV_32F, 0, 1)
+    magnitude = np.sqrt(dx * dx + dy * dy)  # cv2.magnitude is not the same each time
     inside = cv2.erode(valid.astype(np.uint8), np.ones((7, 7), np.uint8), borderValue=0)
     return np.asarray(np.sqrt(magnitude) * inside, np.float32)
 
