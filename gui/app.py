@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
@@ -24,6 +26,7 @@ from plans.errors import MissionError
 
 _SCREENSHOT_LIMIT_MS = 120_000
 _SETTLE_MS = 300
+_WAKE_MS = 250
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -74,13 +77,30 @@ def run(args: argparse.Namespace) -> int:
         window = desk.show_start()
     if args.connect and isinstance(window, MissionWindow):
         window.live.open(args.connect)
+    timer = _leave_on_signals(app)
     shot = _Screenshot(window, args.screenshot) if args.screenshot else None
     app.exec()
+    timer.stop()
     desk.close()
     app.sendPostedEvents(None, QEvent.Type.DeferredDelete)  # no window is left to Python's last clean-up
     if shot is not None:
         shot.raise_fault()
     return 1 if catcher.caught else 0
+
+
+def _leave_on_signals(app: QApplication) -> QTimer:
+    """Ctrl-C and SIGTERM close the window in good order, with what it has started.
+
+    The handler only takes note: it may run in the middle of painting. The timer leaves, and wakes Python,
+    which hears of a signal only while it runs.
+    """
+    told = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: told.set())
+    timer = QTimer(app)
+    timer.timeout.connect(lambda: app.quit() if told.is_set() else None)
+    timer.start(_WAKE_MS)
+    return timer
 
 
 def _translate_qt(app: QApplication, language: str) -> None:

@@ -16,7 +16,6 @@ from gui.words import Words
 
 _CARD_PX = 620
 _SHOWN = 5
-_RECENT_PX = 64
 
 
 class StartWindow(QMainWindow):
@@ -44,6 +43,7 @@ class StartWindow(QMainWindow):
         row.addWidget(self.open_button)
         row.addStretch(1)
         inside.addLayout(row)
+        inside.addSpacing(theme.sizes.gap)
         inside.addWidget(rule())
         inside.addWidget(label(words("recent"), "heading"))
         self.recent = [self._recent_button(folder) for folder in recent[:_SHOWN]]
@@ -80,7 +80,7 @@ class StartWindow(QMainWindow):
         for line in (label(folder.name, "heading" if there else "soft"), label(where, "small")):
             line.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
             text.addWidget(line)
-        button.setFixedHeight(_RECENT_PX)
+        button.setMinimumHeight(self._theme.sizes.row)  # the style sheet says it only once shown
         button.setEnabled(there)
         button.clicked.connect(lambda _checked: self.folder_wanted.emit(folder))
         return button

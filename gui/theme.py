@@ -63,6 +63,7 @@ class Sizes:
     pad_wide: int = 24
     radius: int = 8
     target: int = 44
+    row: int = 64
     rail: int = 92
     side: int = 372
     layers: int = 324
@@ -219,7 +220,7 @@ def style_sheet(theme: Theme) -> str:
     QPushButton#primary:hover {{ background: #005149; }}
     QPushButton#choice {{ padding: 0 8px; }}
     QPushButton#choice:checked {{ background: {c.accent_soft}; border-color: {c.accent}; color: {c.accent}; }}
-    QPushButton#recent {{ text-align: left; padding: 0; }}
+    QPushButton#recent {{ text-align: left; padding: 0; min-height: {s.row}px; }}
     QWidget#ground {{ background: {c.map_ground}; }}
     QFrame#lesson {{ background: {c.surface}; border: 1px solid {c.line}; border-radius: {s.radius}px; }}
     QPushButton#lesson {{ border: 0; text-align: left; padding: 0 {s.pad}px; min-height: {s.target}px; }}

@@ -45,6 +45,8 @@ def test_a_mission_that_was_opened_can_be_opened_again(desk, mission, qtbot):
     page = desk.show_start()
     assert [b.accessibleName() for b in page.recent] == [str(mission)]
     assert min(page.recent[0].height(), page.open_button.height()) >= 44
+    for line in page.recent[0].findChildren(QLabel):
+        assert line.height() >= line.sizeHint().height()
     qtbot.mouseClick(page.recent[0], Qt.MouseButton.LeftButton)
     assert isinstance(desk.window, MissionWindow)
 
