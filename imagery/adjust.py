@@ -1,4 +1,5 @@
-"""Bundle adjustment: poses, lens and ground points that agree with each other, the GPS and the gimbal.
+"""Bundle adjustment: poses, lens, shutter lag and ground points that agree with each other, the GPS and the
+gimbal.
 
 Levenberg-Marquardt with the points eliminated (Schur complement; Triggs et al. 2000, "Bundle adjustment - a
 modern synthesis", sections 4 and 6), analytic derivatives, robust weights, and rounds of outlier rejection.
@@ -39,6 +40,7 @@ class AdjustRules:
     principal_sigma: float = 0.004
     radial_sigma: tuple[float, float] = (0.05, 0.03)
     tangential_sigma: float = 0.0015
+    lag_sigma_s: float = 0.1
     huber_sigmas: float = 2.0
     rejection_sigmas: tuple[float, ...] = (12.0, 5.0, 3.5)
     iterations: int = 12
@@ -47,12 +49,14 @@ class AdjustRules:
 
 @dataclass(frozen=True)
 class State:
-    """What is solved for: `rotations` (m, 3, 3), `centres` (m, 3), `lenses` (g, 7), `points` (p, 3)."""
+    """What is solved for: `rotations` (m, 3, 3), `centres` (m, 3), `lenses` (g, 7), `points` (p, 3), and
+    `lags_s` (g,): by how long the position in the tags is older than the exposure."""
 
     rotations: FloatArray
     centres: FloatArray
     lenses: FloatArray
     points: FloatArray
+    lags_s: FloatArray
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,8 @@ class Adjustment:
 
     `poses` and `cameras` are per photo; `tied` (m,) says which photos are held by ground points, the others
     keep a prior corrected by what the tied ones learned. `points` (p, 3) local metres; `tracks` their kept
-    observations, `residuals_px` (n, 2) theirs. `position_sigma_m` (m,) is the formal standard deviation.
+    observations, `residuals_px` (n, 2) theirs. `lags_s` (g,) per lens: by how long the tags' positions are
+    older than the exposures. `position_sigma_m` (m,) is the formal standard deviation.
     """
 
     poses: tuple[Pose, ...]
@@ -71,6 +76,7 @@ class Adjustment:
     tracks: Tracks
     residuals_px: FloatArray
     ground_up_m: float
+    lags_s: FloatArray
     position_sigma_m: FloatArray = field(default_factory=lambda: np.zeros(0))
 
     @property
@@ -107,6 +113,7 @@ def adjust_block(block: Block, tracks: Tracks, rules: AdjustRules | None = None)
         tracks=observed,
         residuals_px=residuals,
         ground_up_m=ground,
+        lags_s=state.lags_s,
     )
 
 
@@ -148,7 +155,8 @@ def _first_state(
     centres = np.array([p.prior.centre for p in block.photos])
     heights = np.array([height_above_ground_m(p, block.ground_up_m) for p in block.photos])
     if not tracks.count:
-        return State(rotations, centres, lenses, np.zeros((0, 3))), float(np.median(centres[:, 2] - heights))
+        state = State(rotations, centres, lenses, np.zeros((0, 3)), np.zeros(len(lenses)))
+        return state, float(np.median(centres[:, 2] - heights))
     rays = np.concatenate(
         [block.photos[i].camera.rays(tracks.xy_px[tracks.photo == i]) for i in range(len(block.photos))]
     )
@@ -161,7 +169,7 @@ def _first_state(
     starts = np.searchsorted(tracks.track, np.arange(tracks.count))
     prior = np.add.reduceat(hit, starts, axis=0) / np.bincount(tracks.track)[:, None]
     points = triangulate(enu, centres[tracks.photo], tracks.track, tracks.count, prior, weight=0.5)
-    return State(rotations, centres, lenses, points), float(np.median(points[:, 2]))
+    return State(rotations, centres, lenses, points, np.zeros(len(lenses))), float(np.median(points[:, 2]))
 
 
 def _height_from_matches(
@@ -196,21 +204,30 @@ def _residuals(tracks: Tracks, state: State, groups: npt.NDArray[np.int64]) -> F
 
 @dataclass(frozen=True)
 class _Priors:
-    """Weights (1 / sigma^2): `attitude` (m, 3), `position` (m, 3), `lens` (g, 7), and what they pull to."""
+    """Weights (1 / sigma^2): `attitude` (m, 3), `position` (m, 3), `lens` (g, 7), `lag`, and what they pull
+    to. `velocities` (m, 3) in m/s times the lag of the photo's group carry the tags' positions on."""
 
     rotations: FloatArray
     centres: FloatArray
     lenses: FloatArray
+    velocities: FloatArray
+    groups: npt.NDArray[np.int64]
     attitude: FloatArray
     position: FloatArray
     lens: FloatArray
+    lag: float
+
+    def off_m(self, state: State) -> FloatArray:
+        """(m, 3) how far the centres are from where the tags, lag allowed for, put them."""
+        return state.centres - self.centres - self.velocities * state.lags_s[self.groups, None]
 
     def cost(self, state: State) -> float:
         turn = vector_from_rotation(state.rotations @ np.swapaxes(self.rotations, 1, 2))
         return float(
             (self.attitude * turn**2).sum()
-            + (self.position * (state.centres - self.centres) ** 2).sum()
+            + (self.position * self.off_m(state) ** 2).sum()
             + (self.lens * (state.lenses - self.lenses) ** 2).sum()
+            + self.lag * (state.lags_s**2).sum()
         )
 
 
@@ -236,10 +253,34 @@ def _priors(block: Block, lenses: FloatArray, groups: npt.NDArray[np.int64], rul
         rotations=np.array([p.prior.camera_from_enu for p in block.photos]),
         centres=np.array([p.prior.centre for p in block.photos]),
         lenses=lenses,
+        velocities=_velocities(block),
+        groups=groups,
         attitude=1 / np.stack([tilt, tilt, yaw], axis=1) ** 2,
         position=1 / np.stack([horizontal, horizontal, vertical], axis=1) ** 2,
         lens=1 / lens_sigma**2,
+        lag=1 / rules.lag_sigma_s**2,
     )
+
+
+def _velocities(block: Block) -> FloatArray:
+    """(m, 3) how fast each photo was flown, from positions and clocks of the photos before and after it.
+
+    Of the two steps the quicker one counts: the slower one holds a turn. Zero where the clocks do not tell.
+    """
+    clocks = [p.clock_s for p in block.photos]
+    out = np.zeros((len(clocks), 3))
+    if len(clocks) < 2 or any(c is None for c in clocks):
+        return out
+    centres = np.array([p.prior.centre for p in block.photos])
+    order = np.argsort(np.array(clocks, float), kind="stable")
+    gap = np.diff(np.array(clocks, float)[order])
+    told = (gap > 0.2) & (gap < 15.0)
+    step = np.diff(centres[order], axis=0) / np.where(told, gap, np.inf)[:, None]
+    still = np.zeros((1, 3))
+    before, after = np.concatenate([still, step]), np.concatenate([step, still])
+    quicker = (np.linalg.norm(before, axis=1) > np.linalg.norm(after, axis=1))[:, None]
+    out[order] = np.where(quicker, before, after)
+    return out
 
 
 def _robust(squared: FloatArray, huber: float) -> tuple[FloatArray, FloatArray]:
@@ -351,7 +392,17 @@ class _System:
         diagonal = np.concatenate([priors.attitude, priors.position], axis=1)
         index = np.arange(POSE_PARAMETERS)
         self._pose_normal[:, index, index] += diagonal
-        self._pose_right -= diagonal * np.concatenate([turn, state.centres - priors.centres], axis=1)
+        self._pose_right -= diagonal * np.concatenate([turn, priors.off_m(state)], axis=1)
+        self._lag_blocks(state, priors)
+
+    def _lag_blocks(self, state: State, priors: _Priors) -> None:
+        """The lag stands in the position priors alone: pull = weight (C - tag - velocity lag)."""
+        pull = priors.position * priors.velocities
+        member = self._groups[:, None] == np.arange(self._lenses)
+        self._lag_normal = (pull * priors.velocities).sum(axis=1) @ member + priors.lag
+        self._lag_right = (pull * priors.off_m(state)).sum(axis=1) @ member - priors.lag * state.lags_s
+        self._pose_lag = np.zeros((self._photos, POSE_PARAMETERS, self._lenses))
+        self._pose_lag[:, 3:] = -pull[:, :, None] * member[:, None, :]
 
     def _lens_blocks(self, b: FloatArray, r: FloatArray, state: State, priors: _Priors) -> None:
         bt = np.swapaxes(b, 1, 2)
@@ -368,10 +419,11 @@ class _System:
             )
 
     def _reduced(self, damping: float) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """(matrix, right side, inverse point blocks) of the system in poses and lenses alone."""
+        """(matrix, right side, inverse point blocks) of the system in poses, lenses and lags alone."""
         t, m = self._tracks, self._photos
         n = m * POSE_PARAMETERS
-        size = n + self._lenses * LENS_PARAMETERS
+        lag = n + self._lenses * LENS_PARAMETERS
+        size = lag + self._lenses
         matrix = np.zeros((size, size))
         index = np.arange(m)[:, None] * POSE_PARAMETERS + np.arange(POSE_PARAMETERS)
         matrix[index[:, :, None], index[:, None, :]] = self._pose_normal
@@ -379,7 +431,9 @@ class _System:
             rows = slice(i * POSE_PARAMETERS, (i + 1) * POSE_PARAMETERS)
             g = int(self._groups[i])
             matrix[rows, n + g * LENS_PARAMETERS : n + (g + 1) * LENS_PARAMETERS] = self._pose_lens[i]
-        matrix[n:, n:] = self._lens_normal
+        matrix[n:lag, n:lag] = self._lens_normal
+        matrix[:n, lag:] = self._pose_lag.reshape(n, self._lenses)
+        matrix[lag:, lag:] = np.diag(self._lag_normal)
         matrix[np.arange(size), np.arange(size)] *= 1 + damping
 
         points = self._point_normal.copy()
@@ -399,14 +453,14 @@ class _System:
             -1, t.count * 3
         )
         matrix[:n, :n] -= (y @ wt).toarray()
-        matrix[:n, n:] -= y @ self._lens_point.T
-        matrix[n:, n:] -= lens_inverse @ self._lens_point.T
+        matrix[:n, n:lag] -= y @ self._lens_point.T
+        matrix[n:lag, n:lag] -= lens_inverse @ self._lens_point.T
         matrix[n:, :n] = matrix[:n, n:].T
 
         flat = self._point_right.ravel()
-        right = np.concatenate([self._pose_right.ravel(), self._lens_right])
+        right = np.concatenate([self._pose_right.ravel(), self._lens_right, self._lag_right])
         right[:n] -= y @ flat
-        right[n:] -= lens_inverse @ flat
+        right[n:lag] -= lens_inverse @ flat
         self._w = w
         return matrix, right, inverse
 
@@ -423,14 +477,16 @@ class _System:
         except np.linalg.LinAlgError:
             return state  # not positive definite: the caller raises the damping
         delta = even * scipy.linalg.cho_solve(factor, even * right, check_finite=False)
-        back = self._point_right.ravel() - self._w.T @ delta[:n] - self._lens_point.T @ delta[n:]
+        lag = n + self._lenses * LENS_PARAMETERS
+        back = self._point_right.ravel() - self._w.T @ delta[:n] - self._lens_point.T @ delta[n:lag]
         points = state.points + np.einsum("pij,pj->pi", inverse, back.reshape(-1, 3))
         pose = delta[:n].reshape(m, POSE_PARAMETERS)
         return State(
             rotations=rotation_from_vector(pose[:, :3]) @ state.rotations,
             centres=state.centres + pose[:, 3:],
-            lenses=state.lenses + delta[n:].reshape(-1, LENS_PARAMETERS),
+            lenses=state.lenses + delta[n:lag].reshape(-1, LENS_PARAMETERS),
             points=points,
+            lags_s=state.lags_s + delta[lag:],
         )
 
 
