@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -27,6 +27,7 @@ FloatArray = npt.NDArray[np.float64]
 _VOTE_BIN_S = 0.05
 _TIME_SCALE_S = 0.5
 _POSITION_SCALE_M = 5.0
+_AIRFRAME_PITCH_DEG = -40.0  # airframes of surveys stay above this, cameras of surveys look further down
 _GAP_COST = 1.5  # so a pair further apart than three scales is left unmatched on both sides
 
 
@@ -101,20 +102,25 @@ def write_event_tags(folder: Path, result: GeotagResult) -> None:
 
 
 def event_tags(event: CameraEvent) -> PhotoTags:
-    """The tags that a camera event gives a photo."""
+    """The tags that a camera event gives a photo.
+
+    An autopilot without a gimbal tells its airframe's attitude, which is near level: that is not where the
+    camera looks, and is written as what it is.
+    """
 
     def known(value: float) -> float | None:
         return value if np.isfinite(value) else None
 
-    return PhotoTags(
+    yaw, pitch, roll = known(event.yaw_deg), known(event.pitch_deg), known(event.roll_deg)
+    place = PhotoTags(
         time_utc=event.time_utc,
         lat_deg=event.lat_deg,
         lon_deg=event.lon_deg,
         alt_amsl_m=known(event.alt_amsl_m),
-        yaw_deg=known(event.yaw_deg),
-        pitch_deg=known(event.pitch_deg),
-        roll_deg=known(event.roll_deg),
     )
+    if pitch is not None and pitch > _AIRFRAME_PITCH_DEG:
+        return replace(place, flight_yaw_deg=yaw, flight_pitch_deg=pitch, flight_roll_deg=roll)
+    return replace(place, yaw_deg=yaw, pitch_deg=pitch, roll_deg=roll)
 
 
 def _signed_s(photo: PhotoStamp, event: CameraEvent) -> float:

@@ -69,7 +69,9 @@ def test_photos_get_their_places_in_a_folder_of_copies(run_json, log, photos, tm
         tags = read_tags(tmp_path / "out" / f"DSC{index:04d}.jpg")
         assert tags.lat_deg == pytest.approx(30.05 + index * 1e-4, abs=1e-7)
         assert tags.alt_amsl_m == pytest.approx(560.0 + index, abs=0.01)
-        assert tags.yaw_deg == pytest.approx(90.0, abs=0.01)
+        attitude = (tags.flight_yaw_deg, tags.flight_pitch_deg, tags.flight_roll_deg)
+        assert attitude == pytest.approx((90.0, -2.0, 1.0), abs=0.01)
+        assert tags.pitch_deg is None  # the airframe's attitude is not where the camera looks
     with Image.open(tmp_path / "out" / "DSC0001.jpg") as new, Image.open(photos / "DSC0001.jpg") as old:
         assert new.tobytes() == old.tobytes()
     assert contents(photos) == before
