@@ -38,6 +38,7 @@ _LIBRARIES = {
     "defusedxml": "photo tags and KML",
     "pymavlink": "talking to vehicles",
     "pyserial": "radios on a serial port",
+    "pyulog": "logs of PX4 (.ulg)",
     "dronekit": "DroneKit scripts (missionctl script)",
     "PyQt6": "the desktop app (missionctl-gui)",
     "pydantic": "checking files from outside",
