@@ -36,8 +36,8 @@ DEFAULT_ORDER: tuple[LayerState, ...] = (
 
 SHOWN_IN: dict[str, frozenset[str]] = {
     "plan": frozenset({"hillshade", "before", "lanes", "zones"}),
-    "fly": frozenset({"hillshade", "before", "lanes", "track", "zones"}),
-    "map": frozenset({"hillshade", "mosaic", "photos", "zones"}),
+    "fly": frozenset({"hillshade", "before", "lanes", "zones"}),
+    "map": frozenset({"hillshade", "mosaic", "photos", "track", "zones"}),
     "damage": frozenset({"hillshade", "mosaic", "classes", "roads", "buildings", "zones"}),
     "train": frozenset({"hillshade", "before", "lanes", "zones"}),
 }
