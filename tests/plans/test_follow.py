@@ -95,6 +95,24 @@ def test_a_transit_crosses_a_valley_without_diving_into_it():
     assert len(transit) == 2
 
 
+def test_a_transit_over_a_wall_of_rock_climbs_no_steeper_than_the_vehicle_can():
+    ground = ridge(height_m=300.0, width_m=15.0)
+    (path,) = follow_ground([np.array([[-900.0, 0.0], [900.0, 0.0]])], [True], ground, LIMITS)
+    assert heights_over(path, ground).min() >= LIMITS.clearance_m
+    assert slopes(path).max() <= LIMITS.climb_slope + 1e-6
+    assert slopes(path).min() >= -LIMITS.descent_slope - 1e-6
+
+
+def test_near_the_launch_point_a_transit_rises_over_a_cliff_only_as_steeply_as_it_may():
+    """The ends of a path are held to the ground; between them the string is pulled tight over the cliff."""
+    ground = ridge(height_m=250.0, width_m=15.0)
+    legs = [np.array([[-120.0, 0.0], [300.0, 0.0]]), np.array([[300.0, 0.0], [900.0, 0.0]])]
+    path = joined(follow_ground(legs, [True, False], ground, LIMITS))
+    assert heights_over(path, ground).min() >= LIMITS.clearance_m
+    assert slopes(path).max() <= LIMITS.climb_slope + 1e-6
+    assert slopes(path).min() >= -LIMITS.descent_slope - 1e-6
+
+
 @repeatable(60)
 @given(st.integers(0, 10_000), st.floats(10, 160), st.floats(0.15, 0.6), st.floats(20, 55))
 def test_over_any_relief_clearance_and_slopes_hold(seed, amplitude, slope, clearance):

@@ -152,6 +152,49 @@ def test_the_rest_flies_around_holes_and_above_the_ground():
         assert flight.items[-1].command == Command.NAV_RETURN_TO_LAUNCH
 
 
+def test_between_two_gaps_on_both_sides_of_a_hole_the_way_goes_around_it():
+    mission, places, points = planned()
+    north, east = places[:, 1], places[:, 0]
+    beside = (north > 210) & (north < 310) & (((east > 230) & (east < 280)) | ((east > 430) & (east < 480)))
+    taken = [p for p, gone in zip(points, beside, strict=True) if not gone]
+    hole = Polygon(HOLES[0])
+
+    def crossed_m(walls):
+        rest = remaining_mission(mission, taken, walls=walls).mission
+        return sum(LineString(f.path[:, :2]).intersection(hole).length for f in flights_of(rest, FRAME))
+
+    nowhere = ((geo(9000, 9000), geo(9001, 9000), geo(9000, 9001)),)
+    assert crossed_m(nowhere) > 50
+    assert crossed_m(walls_of(survey())) < 0.2
+
+
+def test_between_two_gaps_it_stays_as_high_as_the_mission_flew_there():
+    """There may be a hill between them, over which the mission rose."""
+    items = (
+        MissionItem(Command.NAV_TAKEOFF, AltitudeFrame.RELATIVE, alt_m=40.0),
+        waypoint(0, 0, 50),
+        order(Command.DO_SET_CAM_TRIGG_DIST, 20.0, 0.0, 1.0),
+        waypoint(0, 200, 50),
+        order(Command.DO_SET_CAM_TRIGG_DIST),
+        waypoint(100, 200, 130),
+        waypoint(200, 200, 50),
+        order(Command.DO_SET_CAM_TRIGG_DIST, 20.0, 0.0, 1.0),
+        waypoint(200, 0, 50),
+        order(Command.DO_SET_CAM_TRIGG_DIST),
+        order(Command.NAV_RETURN_TO_LAUNCH),
+    )
+    taken = [geo(0, y) for y in range(100, 201, 20)] + [geo(200, y) for y in range(200, 99, -20)]
+    rest = remaining_mission(Mission(items, geo(0, -20)), taken).mission
+    (flight,) = flights_of(rest, FRAME)
+    over = flight.path[(flight.path[:, 0] > 0.5) & (flight.path[:, 2] > 60)]
+    assert len(over) >= 1
+    between = [i for i, p in enumerate(flight.path) if p[2] > 60]
+    first, second = flight.path[: between[0]], flight.path[between[-1] + 1 : -1]  # without the way home
+    assert first[:, 0].max() < 1  # up before it leaves the first lane...
+    assert second[:, 0].min() > 199  # ... and down not before the second
+    assert flight.path[between, 2] == pytest.approx(130)
+
+
 def test_a_sortie_that_was_flown_whole_is_not_flown_again():
     mission, _, points = planned()
     first = len(survey().sorties[0].shots)

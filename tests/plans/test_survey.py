@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -122,6 +123,37 @@ def test_climbs_are_flown_no_faster_than_the_vehicle_climbs(case):
         assert rates.min(initial=0) >= -frame.descent_mps - 0.01
 
 
+def test_on_steep_ground_the_mission_slows_down_and_speeds_up_again():
+    plan = plan_survey(
+        [zone_of(REGION)], CAMERA, SurveySettings(gsd_m=0.03), terrain=hills(90.0), launches=(LAUNCH,)
+    )
+    commanded = 0
+    for sortie in plan.sorties:
+        speed, seen = 0.0, []
+        for item in sortie.mission.items:
+            if item.command == Command.DO_CHANGE_SPEED:
+                speed = item.params[1]
+                commanded += 1
+            elif item.command == Command.DO_SET_CAM_TRIGG_DIST and item.params[0] > 0:
+                seen.append(speed)
+        assert seen == pytest.approx([leg.speed_mps for leg in sortie.legs if leg.lane is not None])
+    assert commanded > 3 * len(plan.sorties)
+    assert min(leg.speed_mps for sortie in plan.sorties for leg in sortie.legs) < plan.speed_mps
+
+
+def test_with_nothing_to_spare_between_height_and_clearance_the_clearance_still_holds():
+    rng = np.random.default_rng(4)
+    rough = replace(hills(20.0), heights_m=hills(20.0).heights_m + rng.uniform(-4, 4, (500, 500)))
+    settings = SurveySettings(height_agl_m=60.0, clearance_m=60.0)
+    plan = plan_survey(
+        [zone_of(shapely.box(0, 0, 400, 300))], CAMERA, settings, terrain=rough, launches=(LAUNCH,)
+    )
+    for _, _, points in paths(plan):
+        for a, b in itertools.pairwise(points):
+            dense = a + np.linspace(0, 1, max(int(np.hypot(*(b - a)[:2]) / 2), 2))[:, None] * (b - a)
+            assert (dense[:, 2] - rough.at(dense[:, 0], dense[:, 1])).min() >= 60.0 - 0.05
+
+
 @every_case
 def test_the_mission_takes_the_photos_that_the_plan_promises(case):
     plan = plan_of(case)
@@ -194,6 +226,18 @@ def test_the_speed_gives_the_camera_its_time_and_no_blur():
                 assert leg.trigger_m / leg.speed_mps >= slow.min_trigger_interval_s - 1e-6
     assert plan.speed_mps * slow.exposure_s <= slow.gsd_m(60) + 1e-9
     assert any("speed lowered from 12.0" in note for note in plan.notes)
+
+
+def test_close_to_the_ground_it_flies_slowly_so_that_nothing_smears():
+    settings = SurveySettings(gsd_m=0.005, clearance_m=5.0, speed_mps=9.0)
+    plan = plan_survey([zone_of(shapely.box(0, 0, 60, 40))], CAMERA, settings, launches=(geo(0, 0, 0.0),))
+    assert plan.speed_mps * CAMERA.exposure_s == pytest.approx(0.005)  # a pixel within the exposure
+    assert any("motion blur" in note for note in plan.notes)
+
+
+def test_what_may_not_be_flown_over_does_not_count_as_unseen():
+    plan = plan_of("no-fly area")
+    assert plan.coverage.zone_area_m2 == pytest.approx(REGION.difference(NO_FLY).area, rel=0.002)
 
 
 def test_three_drones_are_done_about_together_and_sooner_than_one():
