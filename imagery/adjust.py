@@ -265,21 +265,23 @@ def _priors(block: Block, lenses: FloatArray, groups: npt.NDArray[np.int64], rul
 def _velocities(block: Block) -> FloatArray:
     """(m, 3) how fast each photo was flown, from positions and clocks of the photos before and after it.
 
-    Of the two steps the quicker one counts: the slower one holds a turn. Zero where the clocks do not tell.
+    Of the two steps the one counts that is more like its own neighbours: the other one holds a turn. Zero
+    where the clocks do not tell.
     """
     clocks = [p.clock_s for p in block.photos]
     out = np.zeros((len(clocks), 3))
-    if len(clocks) < 2 or any(c is None for c in clocks):
+    if len(clocks) < 3 or any(c is None for c in clocks):
         return out
-    centres = np.array([p.prior.centre for p in block.photos])
     order = np.argsort(np.array(clocks, float), kind="stable")
     gap = np.diff(np.array(clocks, float)[order])
     told = (gap > 0.2) & (gap < 15.0)
+    centres = np.array([p.prior.centre for p in block.photos])
     step = np.diff(centres[order], axis=0) / np.where(told, gap, np.inf)[:, None]
-    still = np.zeros((1, 3))
-    before, after = np.concatenate([still, step]), np.concatenate([step, still])
-    quicker = (np.linalg.norm(before, axis=1) > np.linalg.norm(after, axis=1))[:, None]
-    out[order] = np.where(quicker, before, after)
+    change = np.r_[np.inf, np.linalg.norm(np.diff(step, axis=0), axis=1), np.inf]
+    unlike = np.where(told, np.minimum(change[:-1], change[1:]), np.inf)
+    before, after = np.r_[np.inf, unlike], np.r_[unlike, np.inf]
+    first = np.clip(np.arange(len(order)) - (before <= after), 0, len(step) - 1)
+    out[order] = step[first]
     return out
 
 
@@ -314,7 +316,7 @@ def _solve(
     priors = _priors(block, lenses, groups, rules)
     system = _System(tracks, groups, len(block.photos), len(lenses))
     cost = _cost(tracks, state, groups, priors, rules.huber_sigmas)
-    damping = 1e-4
+    damping = 1e-7
     for _ in range(rules.iterations):
         system.linearise(state, priors, rules.huber_sigmas)
         while True:
@@ -326,8 +328,8 @@ def _solve(
         if trial_cost >= cost:
             break
         gained, state, cost = cost - trial_cost, trial, trial_cost
-        damping = max(damping / 6, 1e-9)
-        if gained < 1e-4 * cost:
+        damping = max(damping / 10, 1e-12)
+        if gained < 1e-6 * cost:
             break
     return state
 

@@ -219,6 +219,7 @@ class _Run:
             seconds=self._seconds,
             peak_rss_mb=peak_rss_mb(),
             epsg=grid.epsg,
+            lag_s=float(np.median(adjustment.lags_s)),
         )
 
     def _write(self, painting: Painting, block: Block, out: Path, pool: Executor) -> float:
@@ -245,7 +246,7 @@ class _Run:
         )
         windows = _tile_windows(painting.grid.shape)
         pixels = 0
-        with _plain_raster(raw, painting.grid) as sink:
+        with _plain_raster(raw, painting.grid, _acquired(block)) as sink:
             jobs = [
                 pool.submit(paint_tile, painting, w, shelf.get) for w in windows[: 2 * self._options.workers]
             ]
@@ -361,7 +362,7 @@ def _tile_windows(shape: tuple[int, int]) -> list[Window]:
 
 
 @contextmanager
-def _plain_raster(path: Path, grid: MosaicGrid) -> Iterator[rasterio.io.DatasetWriter]:
+def _plain_raster(path: Path, grid: MosaicGrid, tags: dict[str, str]) -> Iterator[rasterio.io.DatasetWriter]:
     with rasterio.open(
         path,
         "w",
@@ -381,7 +382,17 @@ def _plain_raster(path: Path, grid: MosaicGrid) -> Iterator[rasterio.io.DatasetW
         bigtiff="if_safer",
     ) as sink:
         sink.colorinterp = (ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha)
+        sink.update_tags(**tags)
         yield sink
+
+
+def _acquired(block: Block) -> dict[str, str]:
+    """When the photos were taken, as raster tags; empty where one of them does not tell in UTC."""
+    times = [p.time_utc for p in block.photos if p.time_utc is not None]
+    if len(times) < len(block.photos):
+        return {}
+    first, last = (t.isoformat(timespec="seconds") for t in (min(times), max(times)))
+    return {"ACQUIRED_UTC": first, "ACQUIRED_END_UTC": last}
 
 
 def _store(sink: rasterio.io.DatasetWriter, tile: Tile) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -51,6 +52,7 @@ class Photo:
     sigma_yaw_deg: float
     sigma_tilt_deg: float
     clock_s: float | None
+    time_utc: dt.datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,7 @@ def _place_by_tags(good: Sequence[tuple[Path, PhotoTags]], frame: LocalFrame | N
                 sigma_yaw_deg=sigma_yaw,
                 sigma_tilt_deg=sigma_tilt,
                 clock_s=tags.clock.timestamp() if tags.clock else None,
+                time_utc=tags.time_utc,
             )
         )
     return Block(frame, tuple(photos), ground)

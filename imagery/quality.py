@@ -53,6 +53,8 @@ class MosaicReport:
     seconds: dict[str, float]
     peak_rss_mb: float | None
     epsg: int
+    lag_s: float
+    """By how long positions in the tags are older than the exposures, as the adjustment found it."""
 
     def report(self) -> dict[str, Any]:
         """The run as JSON-ready values."""
@@ -70,6 +72,7 @@ class MosaicReport:
             "seconds": {k: round(v, 2) for k, v in self.seconds.items()},
             "peak_rss_mb": None if self.peak_rss_mb is None else round(self.peak_rss_mb, 1),
             "crs": f"EPSG:{self.epsg}",
+            "lag_ms": round(1000 * self.lag_s, 1),
         }
 
 

@@ -8,7 +8,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from imagery.damage.onnx_model import load_model
 from imagery.damage.rasters import Layers, raster_sink
 from imagery.damage.roads import RoadStretch, cut_length_m, grade_roads
 from imagery.damage.samples import Samples, read_samples
-from imagery.damage.scene import GeoGrid, grid_of
+from imagery.damage.scene import GeoGrid, acquired_of, grid_of
 from imagery.damage.statistics import People, Township
 from imagery.damage.vector_in import VectorLayer, read_layer
 from imagery.damage.vector_out import OutLayer, write_vectors
@@ -87,6 +87,8 @@ def map_damage(
     progress = on_progress or _silent
     started = time.monotonic()
     grid = grid_of(mosaic, _work_pixel(options))
+    if options.acquired_utc is None:
+        options = replace(options, acquired_utc=acquired_of(mosaic))
     staging = _staging(out_dir)
     try:
         figures = _run(mosaic, staging, grid, options, progress)

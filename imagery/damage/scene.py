@@ -6,6 +6,7 @@ and memory stays bounded however large the mosaic is.
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -299,6 +300,20 @@ class Picture(RasterOnGrid):
         scaled = (values - self._low) * (255.0 / (self._high - self._low))
         picture = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
         return np.ascontiguousarray(np.moveaxis(picture, 0, -1)), valid
+
+
+def acquired_of(mosaic: Path) -> dt.datetime | None:
+    """When the first photo of a mosaic was taken, by the tag that our mosaics carry; None without one.
+
+    Raises DamageError when the raster cannot be opened.
+    """
+    with open_raster(mosaic, "mosaic") as source:
+        told = source.tags().get("ACQUIRED_UTC", "")
+    try:
+        moment = dt.datetime.fromisoformat(told)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else None
 
 
 def grid_of(mosaic: Path, work_pixel_m: float | None = None) -> GeoGrid:

@@ -18,6 +18,7 @@ GROUND_UP_M = 500.0
 HALF_M = 70.0
 CAMERA = Camera("Test camera", 13.2, 9.9, 9.0, 1200, 900)
 HEIGHT_M = 45.0
+SPEED_MPS = 8.0  # five photos over 64 m, two seconds apart
 
 
 def ground_texture(seed=7):
@@ -83,6 +84,7 @@ def write_photo(path, picture, believed, sigma_m, number, camera=CAMERA):
     lat, lon = FRAME.to_geo(believed.east_m, believed.north_m)
     tags = PhotoTags(
         make="missionctl", model=camera.name, clock=dt.datetime(2026, 7, 1, 4, 0, 2 * number),
+        time_utc=dt.datetime(2026, 7, 1, 4, 0, 2 * number, tzinfo=dt.UTC),
         focal_mm=camera.focal_mm, focal_35mm=round(camera.focal_mm * 43.2666 / np.hypot(13.2, 9.9)),
         image_width_px=camera.image_width_px, image_height_px=camera.image_height_px,
         lat_deg=float(lat), lon_deg=float(lon), alt_amsl_m=believed.up_m, height_rel_m=believed.up_m - 500.0,
@@ -94,21 +96,28 @@ def write_photo(path, picture, believed, sigma_m, number, camera=CAMERA):
     path.write_bytes(embed_tags(data.tobytes(), tags))
 
 
-@pytest.fixture(scope="session")
-def known_block(tmp_path_factory):
-    """Fifteen photos with an RTK receiver's positions and a gimbal's angles, both a little wrong."""
-    folder = tmp_path_factory.mktemp("known") / "photos"
-    folder.mkdir()
-    ground, poses = ground_texture(), true_poses()
+def write_block(folder, ground, poses, lag_s=0.0):
+    """Photos with an RTK receiver's positions and a gimbal's angles, both a little wrong; the positions are
+    those of `lag_s` before the exposure."""
     rng = np.random.default_rng(11)
     for number, pose in enumerate(poses):
         off = rng.normal(0, 0.03, 3)
         turn = rng.normal(0, 1.0, 3)
+        behind_m = lag_s * SPEED_MPS * (1 if number // 5 % 2 == 0 else -1)
         believed = replace(
             pose,
-            east_m=pose.east_m + off[0], north_m=pose.north_m + off[1], up_m=pose.up_m + 1.5 * off[2],
+            east_m=pose.east_m + off[0] - behind_m, north_m=pose.north_m + off[1],
+            up_m=pose.up_m + 1.5 * off[2],
             yaw_deg=pose.yaw_deg + turn[0], pitch_deg=pose.pitch_deg + turn[1],
             roll_deg=pose.roll_deg + turn[2],
         )  # fmt: skip
         write_photo(folder / f"P{number:03d}.JPG", take_photo(ground, pose), believed, 0.03, number)
     return KnownBlock(folder, ground, poses)
+
+
+@pytest.fixture(scope="session")
+def known_block(tmp_path_factory):
+    """Fifteen photos in three lanes."""
+    folder = tmp_path_factory.mktemp("known") / "photos"
+    folder.mkdir()
+    return write_block(folder, ground_texture(), true_poses())

@@ -19,7 +19,7 @@ from imagery.errors import ImageryError, MosaicError
 from imagery.live import LiveRules, follow_photos
 from imagery.mosaic import MosaicOptions, make_mosaic
 
-from .conftest import FRAME, HALF_M
+from .conftest import FRAME, HALF_M, write_block
 
 OPTIONS = MosaicOptions(workers=2)
 
@@ -69,6 +69,25 @@ def test_everything_lies_where_it_is_on_the_ground(known_block, made):
     assert np.abs(off).max() < 2.5
     assert len(report.photos) == 15
     assert report.reprojection_rms_px < 1.0
+
+
+def test_positions_older_than_the_exposure_do_not_shift_the_ground(known_block, tmp_path):
+    """50 ms at 8 m/s are 0.4 m, seven pixels, to and fro with the lanes."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    late = write_block(folder, known_block.ground, known_block.poses, lag_s=0.05)
+    report = make_mosaic(folder, tmp_path / "o.tif", MosaicOptions(quality="quick", workers=2))
+    off_m = offsets_px(late, tmp_path / "o.tif") * report.gsd_m
+    assert float(np.sqrt((off_m**2).sum(axis=1).mean())) < 0.08
+    assert 1000 * report.lag_s == pytest.approx(50, abs=15)
+
+
+def test_the_mosaic_says_when_its_photos_were_taken(made):
+    _, file = made
+    with rasterio.open(file) as source:
+        tags = source.tags()
+    assert tags["ACQUIRED_UTC"] == "2026-07-01T04:00:00+00:00"
+    assert tags["ACQUIRED_END_UTC"] == "2026-07-01T04:00:28+00:00"
 
 
 def test_the_mosaic_is_a_cog_with_companions(made):
