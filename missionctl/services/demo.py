@@ -58,7 +58,7 @@ class DemoSize:
 
 _STAGE_SHARES = {"world": 0.15, "plan": 0.02, "flight": 0.33, "mosaic": 0.30, "damage": 0.12, "report": 0.08}
 FULL = DemoSize(gsd_m=0.08, world_pixel_m=0.1, world_size_m=800, margin_m=150)
-QUICK = DemoSize(gsd_m=0.12, world_pixel_m=0.2, world_size_m=820, margin_m=205)
+QUICK = DemoSize(gsd_m=0.12, world_pixel_m=0.2, world_size_m=960, margin_m=205)
 
 
 def run_demo(out: Path, seed: int, quick: bool, on_progress: OnProgress) -> dict[str, Any]:

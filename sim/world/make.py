@@ -25,6 +25,8 @@ from sim.world.terrain import Valley, make_relief, world_grid
 ORIGIN_LAT_DEG, ORIGIN_LON_DEG = 30.05, 103.15
 """Somewhere in the mountains; the valley itself exists nowhere."""
 _SMALLEST_M, _LARGEST_M = 600.0, 1600.0
+_HILL_RADIUS_M, _HILL_RIM_M = 36.0, 14.0
+"""The dry hill is left out of the zone, what lies around it is not, even where the flood left it dry."""
 
 
 @dataclass(frozen=True)
@@ -117,15 +119,20 @@ def flood_zone(flood: Flood, layout: Layout, margin_m: float) -> Polygon:
     mask = np.asarray(cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((31, 31), np.uint8)), np.uint8)
     parts = [shape(g) for g, v in features.shapes(mask, transform=store.transform_of(grid)) if v == 1]
     largest = max(parts, key=lambda p: p.area)
-    reach = Polygon(largest.exterior).buffer(6)
     valley = layout.valley
+    around_hill = Point(valley.knoll).buffer(_HILL_RADIUS_M + _HILL_RIM_M + 2)
+    reach = Polygon(largest.exterior).buffer(6).union(around_hill)
     inner = box(
         -valley.width_m / 2 + margin_m,
         -valley.height_m / 2 + margin_m,
         valley.width_m / 2 - margin_m,
         valley.height_m / 2 - margin_m,
     )
-    hill = Point(valley.knoll).buffer(36).intersection(reach.intersection(inner).buffer(-14))
+    hill = (
+        Point(valley.knoll)
+        .buffer(_HILL_RADIUS_M)
+        .intersection(reach.intersection(inner).buffer(-_HILL_RIM_M))
+    )
     zone = reach.intersection(inner).simplify(4.0).difference(hill.simplify(2.0))
     return max(getattr(zone, "geoms", [zone]), key=lambda p: p.area)
 

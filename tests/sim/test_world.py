@@ -29,6 +29,7 @@ from imagery.damage.legend import (
     WATER,
     class_code,
 )
+from missionctl.services.demo import FULL, QUICK
 from sim.errors import SimError
 from sim.world import load_world, make_world, paint_samples
 from sim.world.flood import strike
@@ -39,8 +40,6 @@ from sim.world.store import read_band, read_picture
 from sim.world.terrain import Valley, make_relief
 
 from .conftest import COARSE_M
-
-MARGIN_M = 95.0
 
 
 def layer(path):
@@ -95,18 +94,24 @@ def test_the_terrain_is_a_mountain_valley(world):
     assert np.ptp(heights) > 30
 
 
+@pytest.mark.parametrize(
+    ("size_m", "margin_m"),
+    [(720, 95), (FULL.world_size_m, FULL.margin_m), (QUICK.world_size_m, QUICK.margin_m)],
+)
 @pytest.mark.parametrize("seed", range(1, 9))
-def test_every_seed_has_a_concave_zone_with_a_hole_and_every_grade(seed):
-    valley = Valley.from_seed(seed, 720, 600)
+def test_every_seed_has_a_concave_zone_with_a_hole_and_every_grade(seed, size_m, margin_m):
+    height_m = round(size_m * 5 / 6)
+    valley = Valley.from_seed(seed, size_m, height_m)
     layout = lay_out(valley, make_relief(valley))
     flood = strike(layout, place_buildings(layout))
-    zone = flood_zone(flood, layout, MARGIN_M)
+    zone = flood_zone(flood, layout, margin_m)
     assert zone.is_valid
     assert zone.geom_type == "Polygon"
     assert len(zone.interiors) == 1
     assert shapely.Polygon(zone.exterior).area < 0.96 * zone.convex_hull.area
     west, south, east, north = zone.bounds
-    assert min(west + 360, south + 300, 360 - east, 300 - north) >= MARGIN_M - 1
+    half_m = (size_m / 2, height_m / 2)
+    assert min(west + half_m[0], south + half_m[1], half_m[0] - east, half_m[1] - north) >= margin_m - 1
     grades = {house.grade for house in flood.buildings}
     assert grades == {GRADE_NONE, GRADE_POSSIBLE, GRADE_DAMAGED, GRADE_DESTROYED}
     assert sum(house.flooded for house in flood.buildings) >= 7
