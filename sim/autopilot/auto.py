@@ -12,6 +12,9 @@ from sim.controller import Point
 if TYPE_CHECKING:
     from sim.autopilot.pilot import Pilot
 
+_FASTEST_MPS = 100.0
+"""A speed beyond this is none."""
+
 Place = tuple[Point, bool]
 """A point and whether its height is above ground."""
 
@@ -245,7 +248,7 @@ class Auto:
 
 def change_speed(pilot: Pilot, kind: float, speed_mps: float) -> bool:
     """DO_CHANGE_SPEED: 0 and 1 are horizontal, 2 climb, 3 descent; False for anything that is not a speed."""
-    if not speed_mps > 0.0:
+    if not 0.0 < speed_mps <= _FASTEST_MPS:
         return False
     limits = pilot.vehicle.limits
     if kind == 2.0:

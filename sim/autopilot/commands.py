@@ -13,7 +13,7 @@ from flight.wire import Message
 from sim.autopilot import telemetry
 from sim.autopilot.auto import change_speed
 from sim.autopilot.exchange import set_current
-from sim.autopilot.mission import Frame
+from sim.autopilot.mission import HIGHEST_M, Frame
 from sim.autopilot.modes import Mode, mode_of
 from sim.controller import Point
 
@@ -44,7 +44,13 @@ class CommandIn:
     @property
     def has_place(self) -> bool:
         """True if it names a place on the map."""
-        return all(map(math.isfinite, (self.x, self.y))) and (self.x != 0.0 or self.y != 0.0)
+        return abs(self.x) <= 90.0 and abs(self.y) <= 180.0 and (self.x != 0.0 or self.y != 0.0)
+
+    @property
+    def is_beyond_reason(self) -> bool:
+        """True if it holds numbers that nothing can be done with. NaN may stand for "not given"."""
+        params = (self.p1, self.p2, self.p3, self.p4, self.x, self.y)
+        return any(map(math.isinf, params)) or abs(self.z) > HIGHEST_M
 
 
 def command_of(message: Message) -> CommandIn:
@@ -60,11 +66,18 @@ def command_of(message: Message) -> CommandIn:
 def run(channel: Channel, command: CommandIn) -> int:
     """Carry a command out; returns the MAV_RESULT for the ACK."""
     handler = _HANDLERS.get(command.command)
-    return handler(channel, command) if handler else UNSUPPORTED
+    if handler is None:
+        return UNSUPPORTED
+    return DENIED if command.is_beyond_reason else handler(channel, command)
 
 
 def _result(done: bool) -> int:
     return ACCEPTED if done else FAILED
+
+
+def _whole(value: float) -> int:
+    """A parameter that is a number of something; -1 where it is none."""
+    return int(value) if math.isfinite(value) else -1
 
 
 def _arm(channel: Channel, c: CommandIn) -> int:
@@ -83,9 +96,9 @@ def _prearm(channel: Channel, c: CommandIn) -> int:
 
 
 def _set_mode(channel: Channel, c: CommandIn) -> int:
-    if not int(c.p1) & mavlink.MAV_MODE_FLAG_CUSTOM_MODE_ENABLED:
+    if math.isnan(c.p1) or not int(c.p1) & mavlink.MAV_MODE_FLAG_CUSTOM_MODE_ENABLED:
         return UNSUPPORTED
-    mode = mode_of(int(c.p2))
+    mode = mode_of(_whole(c.p2))
     return _result(mode is not None and channel.vehicle.set_mode(mode))
 
 
@@ -139,17 +152,16 @@ def place_in(
 
 def _reposition(channel: Channel, c: CommandIn) -> int:
     vehicle = channel.vehicle
-    if not c.has_place or not math.isfinite(c.z) or abs(c.x) > 90 or abs(c.y) > 180:
+    if not c.has_place or not math.isfinite(c.z):
         return DENIED
     if vehicle.mode is not Mode.GUIDED:
-        if not int(c.p2) & 1:
+        if math.isnan(c.p2) or not int(c.p2) & 1:
             return DENIED
         if not vehicle.set_mode(Mode.GUIDED):
             return FAILED
     if not vehicle.armed or vehicle.landed:
         return FAILED
-    if c.p1 > 0.0:
-        vehicle.limits.speed_mps = c.p1
+    change_speed(vehicle.pilot, 1.0, c.p1)
     point, terrain = place_in(channel, c.x, c.y, c.z, c.frame)
     vehicle.pilot.go_guided(point, terrain)
     return ACCEPTED
@@ -161,7 +173,7 @@ def _change_speed(channel: Channel, c: CommandIn) -> int:
 
 def _yaw(channel: Channel, c: CommandIn) -> int:
     vehicle = channel.vehicle
-    if vehicle.mode not in (Mode.GUIDED, Mode.AUTO, Mode.RTL, Mode.LAND):
+    if vehicle.mode not in (Mode.GUIDED, Mode.AUTO, Mode.RTL, Mode.LAND) or math.isnan(c.p1 + c.p3):
         return FAILED
     vehicle.pilot.turn_to(c.p1, c.p3, relative=c.p4 == 1.0)
     return ACCEPTED
@@ -174,7 +186,7 @@ def _set_home(channel: Channel, c: CommandIn) -> int:
     if c.p1 == 1.0:
         vehicle.set_home(e.east_m, e.north_m, e.up_m, locked=True)
         return ACCEPTED
-    if not c.has_place or not math.isfinite(c.z) or abs(c.x) > 90 or abs(c.y) > 180:
+    if not c.has_place or not math.isfinite(c.z):
         return DENIED
     (east, north, up), _ = place_in(channel, c.x, c.y, c.z, c.frame)
     vehicle.set_home(east, north, up if c.frame in (3, 6) and c.z else c.z, locked=True)
@@ -216,17 +228,19 @@ def _refused(channel: Channel, c: CommandIn) -> int:
 
 
 def _interval(channel: Channel, c: CommandIn) -> int:
-    return channel.set_interval(int(c.p1), c.p2)
+    return channel.set_interval(_whole(c.p1), c.p2)
 
 
 def _get_interval(channel: Channel, c: CommandIn) -> int:
-    interval_us = channel.interval_us(int(c.p1))
-    channel.send(mavlink.MAVLink_message_interval_message(int(c.p1), interval_us))
+    message_id = _whole(c.p1)
+    if not 0 <= message_id <= 65535:
+        return FAILED
+    channel.send(mavlink.MAVLink_message_interval_message(message_id, channel.interval_us(message_id)))
     return ACCEPTED
 
 
 def _request_message(channel: Channel, c: CommandIn) -> int:
-    return _result(channel.send_state(int(c.p1)))
+    return _result(channel.send_state(_whole(c.p1)))
 
 
 def _capabilities(channel: Channel, c: CommandIn) -> int:
@@ -240,7 +254,7 @@ def _get_home(channel: Channel, c: CommandIn) -> int:
 
 
 def _set_current(channel: Channel, c: CommandIn) -> int:
-    return _result(set_current(channel.vehicle, int(c.p1)))
+    return _result(set_current(channel.vehicle, _whole(c.p1)))
 
 
 def _banner(channel: Channel, c: CommandIn) -> int:

@@ -15,6 +15,7 @@ from sim.autopilot import commands, telemetry
 from sim.autopilot.core import Event, HomeSet, Shot, Text, Vehicle
 from sim.autopilot.exchange import Exchange
 from sim.autopilot.logbook import Logbook
+from sim.autopilot.mission import HIGHEST_M
 from sim.autopilot.modes import Mode, mode_of
 from sim.autopilot.params import PARAMETERS
 
@@ -266,16 +267,21 @@ def _on_ping(channel: Channel, message: Message) -> None:
         channel.send(mavlink.MAVLink_ping_message(message.time_usec, message.seq, *source))
 
 
+def _within_reason(*metres: float) -> bool:
+    """True for numbers that can be flown to, or at."""
+    return all(abs(value) <= HIGHEST_M for value in metres)
+
+
 def _on_target_global(channel: Channel, message: Message) -> None:
     vehicle = channel.vehicle
     if vehicle.mode is not Mode.GUIDED or not vehicle.armed or vehicle.landed:
         return
     if not message.type_mask & 0x7:
         lat, lon = message.lat_int / 1e7, message.lon_int / 1e7
-        if abs(lat) <= 90 and abs(lon) <= 180 and math.isfinite(message.alt):
+        if abs(lat) <= 90 and abs(lon) <= 180 and _within_reason(message.alt):
             point, terrain = commands.place_in(channel, lat, lon, message.alt, message.coordinate_frame)
             vehicle.pilot.go_guided(point, terrain)
-    elif not message.type_mask & 0x38:
+    elif not message.type_mask & 0x38 and _within_reason(message.vx, message.vy, message.vz):
         vehicle.pilot.go_guided_velocity((message.vy, message.vx, -message.vz))
 
 
@@ -293,10 +299,12 @@ def _on_target_local(channel: Channel, message: Message) -> None:
         return forward * s + right * c, forward * c - right * s
 
     if not message.type_mask & 0x7:
+        if not _within_reason(message.x, message.y, message.z):
+            return
         east, north = east_north(message.x, message.y)
         base = (e.east_m, e.north_m, e.up_m) if from_here else vehicle.origin
         vehicle.pilot.go_guided((base[0] + east, base[1] + north, base[2] - message.z))
-    elif not message.type_mask & 0x38:
+    elif not message.type_mask & 0x38 and _within_reason(message.vx, message.vy, message.vz):
         vehicle.pilot.go_guided_velocity((*east_north(message.vx, message.vy), -message.vz))
 
 
@@ -306,16 +314,21 @@ def _on_item(channel: Channel, message: Message) -> None:
     if message.current not in (2, 3):
         channel.exchange.handle(message)
         return
-    if vehicle.mode is Mode.GUIDED and vehicle.armed and not vehicle.landed:
-        scale = 1e7 if message.get_type() == "MISSION_ITEM_INT" else 1.0
-        lat, lon = message.x / scale, message.y / scale
+    scale = 1e7 if message.get_type() == "MISSION_ITEM_INT" else 1.0
+    lat, lon = message.x / scale, message.y / scale
+    known = abs(lat) <= 90 and abs(lon) <= 180 and _within_reason(message.z)
+    if vehicle.mode is Mode.GUIDED and vehicle.armed and not vehicle.landed and known:
         if message.current == 3 or (lat == 0.0 and lon == 0.0):
             lat, lon = vehicle.place.to_geo(vehicle.estimate.east_m, vehicle.estimate.north_m)
         point, terrain = commands.place_in(channel, lat, lon, message.z, message.frame)
         vehicle.pilot.go_guided(point, terrain)
     source = message.get_srcSystem(), message.get_srcComponent()
-    accepted = 0 if vehicle.mode is Mode.GUIDED else 1
+    accepted = 0 if vehicle.mode is Mode.GUIDED and known else 1
     channel.send(mavlink.MAVLink_mission_ack_message(*source, accepted, 0))
+
+
+def _share(stick: float) -> float:
+    return max(-1.0, min(1.0, stick))
 
 
 def _on_rc_override(channel: Channel, message: Message) -> None:
@@ -325,7 +338,7 @@ def _on_rc_override(channel: Channel, message: Message) -> None:
     if all(value in (0, 65535) for value in raw):
         sticks.until_s = -1.0
         return
-    values = [(value - 1500) / 500 if 800 <= value <= 2200 else None for value in raw]
+    values = [_share((value - 1500) / 500) if 800 <= value <= 2200 else None for value in raw]
     roll, pitch, throttle, yaw = values
     sticks.roll = roll if roll is not None else sticks.roll
     sticks.pitch = -pitch if pitch is not None else sticks.pitch
@@ -338,8 +351,8 @@ def _on_rc_override(channel: Channel, message: Message) -> None:
 def _on_manual_control(channel: Channel, message: Message) -> None:
     vehicle = channel.vehicle
     sticks = vehicle.sticks
-    sticks.pitch, sticks.roll, sticks.yaw = message.x / 1000, message.y / 1000, message.r / 1000
-    sticks.throttle = message.z / 500 - 1.0
+    sticks.pitch, sticks.roll = _share(message.x / 1000), _share(message.y / 1000)
+    sticks.yaw, sticks.throttle = _share(message.r / 1000), _share(message.z / 500 - 1.0)
     sticks.until_s = vehicle.time_s + vehicle.params["RC_OVERRIDE_TIME"]
 
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 
 CAPACITY = 650
+HIGHEST_M = 83_000.0
+"""What a height can be (ArduPilot's LOCATION_ALT_MAX_M)."""
 
 
 class Result(IntEnum):
@@ -122,7 +124,7 @@ def check(item: Item) -> Result:
     for place, value in enumerate(params):
         if not math.isfinite(value):
             return Result(Result.INVALID_PARAM1 + place) if place == 0 else Result.ERROR
-    if not math.isfinite(item.z):
+    if not abs(item.z) < HIGHEST_M:  # NaN too
         return Result.INVALID_PARAM7
     if item.command in WITH_PLACE:
         if abs(item.x) > 900_000_000:

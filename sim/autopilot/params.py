@@ -142,11 +142,12 @@ class Params:
 
     def set(self, name: str, value: float) -> bool:
         """What PARAM_SET does: False if there is no such parameter. Facts keep their value; integers are
-        rounded; values are not held to their range (ArduPilot does not either), but NaN is refused."""
+        rounded; values are not held to their range (ArduPilot does not either), but NaN and numbers
+        beyond all reason are refused."""
         info = PARAMETERS.get(name)
         if info is None:
             return False
-        if not info.read_only and value == value:  # NaN is unequal to itself
+        if not info.read_only and abs(value) <= 1e9:
             self.put(name, value)
         return True
 
