@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 from rasterio.windows import Window
-from sklearn.ensemble import ExtraTreesClassifier
-from sklearn.model_selection import StratifiedGroupKFold
 
 from imagery.damage import features
 from imagery.damage.features import Float, Mask, View
@@ -24,6 +22,9 @@ from imagery.damage.legend import CLASSES
 from imagery.damage.samples import Samples
 from imagery.damage.scene import GeoGrid, grown
 from imagery.errors import DamageError
+
+if TYPE_CHECKING:  # a second of loading, which only who trains should wait for
+    from sklearn.ensemble import ExtraTreesClassifier
 
 Views = Callable[[Window], tuple[View, View | None]]
 """Reads the mosaic and, where there is one, the matched before-ortho of a window."""
@@ -197,6 +198,8 @@ def without_before(cells: TrainingSet, with_relief: bool, pixel_m: float, seed: 
 
 
 def _forest(seed: int, trees: int = TREES) -> ExtraTreesClassifier:
+    from sklearn.ensemble import ExtraTreesClassifier
+
     return ExtraTreesClassifier(
         n_estimators=trees, min_samples_leaf=3, max_features="sqrt", n_jobs=_THREADS, random_state=seed
     )
@@ -212,6 +215,8 @@ def cross_validate(cells: TrainingSet, seed: int) -> Accuracy | None:
         return None
     weights = cells.weights()
     predicted = np.zeros_like(cells.codes)
+    from sklearn.model_selection import StratifiedGroupKFold
+
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     for learn, test in splitter.split(cells.features, cells.codes, blocks):
         forest = _forest(seed, TREES // 2)
