@@ -195,6 +195,7 @@ class Logbook:
             self._sending, self._channel = None, None
         elif kind == "LOG_ERASE":
             self.logs.clear()
+            self._listing, self._sending = [], None
         return True
 
     def _send(self, channel: Channel) -> None:
