@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.imagery.conftest import ground_texture, take_photo, true_poses, write_photo
+
 SQUARE = [[103.0, 30.0], [103.01, 30.0], [103.01, 30.01], [103.0, 30.01], [103.0, 30.0]]
 
 
@@ -76,6 +78,16 @@ def test_a_vehicle_that_never_answers(tmp_path):
     assert "powered" in line
 
 
+@pytest.mark.slow
+def test_a_flight_to_a_vehicle_that_never_answers(tmp_path):
+    zone = zone_file(tmp_path / "zone.geojson", SQUARE)
+    plan, record = tmp_path / "p.plan", tmp_path / "record"
+    assert missionctl("plan", zone, "-o", plan, "--camera", "DJI Mavic 3E", "--gsd", 10).returncode == 0
+    line = complaint(missionctl("fly", plan, "--connect", "udpin:127.0.0.1:0", "--yes", "--out", record))
+    assert "udpin:127.0.0.1:0" in line
+    assert not (record / "report.json").exists()
+
+
 def test_a_take_off_that_nobody_confirms(tmp_path):
     zone = zone_file(tmp_path / "zone.geojson", SQUARE)
     plan = tmp_path / "p.plan"
@@ -87,5 +99,13 @@ def test_a_take_off_that_nobody_confirms(tmp_path):
 @pytest.mark.skipif(os.name == "nt", reason="/proc stands for a place that cannot be written")
 def test_an_output_folder_that_cannot_be_written(tmp_path):
     zone = zone_file(tmp_path / "zone.geojson", SQUARE)
-    line = complaint(missionctl("plan", zone, "-o", "/proc/none/p.plan", "--camera", "DJI Mavic 3E"))
-    assert "/proc/none" in line
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    write_photo(photos / "P000.JPG", take_photo(ground_texture(), true_poses()[0]), true_poses()[0], 0.03, 0)
+    for command in (
+        ("plan", zone, "-o", "/proc/none/p.plan", "--camera", "DJI Mavic 3E"),
+        ("mosaic", photos, "-o", "/proc/none/o.tif", "--quality", "quick"),
+        ("demo", "--quick", "--out", "/proc/none/demo"),
+        ("new", "/proc/none/mission"),
+    ):
+        assert "/proc/none" in complaint(missionctl(*command))
