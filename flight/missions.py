@@ -23,6 +23,7 @@ KIND_NAMES = {MISSION: "mission", FENCE: "fence", RALLY: "rally points"}
 
 OnShare = Callable[[float], None]
 
+_QUIET_AFTER_LAST = 2
 _PLACE_TOLERANCE_DEG = 2e-7
 _HEIGHT_TOLERANCE_M = 0.011
 _PARAM_TOLERANCE = 0.011
@@ -106,6 +107,9 @@ async def upload(
                 misses += 1
                 if highest < 0:
                     vehicle.send(count)  # the count itself was lost
+                elif highest >= len(items) - 1 and misses >= _QUIET_AFTER_LAST:
+                    await _check_unconfirmed(vehicle, items, kind)
+                    return
                 continue
             if message.get_type() == "MISSION_ACK":
                 if message.type != mavlink.MAV_MISSION_ACCEPTED:
@@ -127,6 +131,18 @@ async def upload(
         f"vehicle {vehicle.sysid}: the {name} upload stopped at {at} of {len(items)}, no more requests came; "
         "what it holds now is incomplete: upload again before flying"
     )
+
+
+async def _check_unconfirmed(vehicle: Vehicle, items: Sequence[MissionItem], kind: int) -> None:
+    """Every item was fetched, but the vehicle's last word was lost, which it says only once: what it holds
+    decides. Raises TransferError."""
+    held = await download(vehicle, kind)
+    found = differences(items, held, vehicle.state.is_ardupilot and kind == MISSION)
+    if found:
+        raise TransferError(
+            f"vehicle {vehicle.sysid}: the {KIND_NAMES[kind]} upload was not confirmed, and {found[0]}; "
+            "upload again before flying"
+        )
 
 
 def _refused(

@@ -106,6 +106,24 @@ def test_a_stalled_upload_ends_and_says_where(vehicle, meet):
         meet(vehicle, lambda v: missions.upload(v, items_of(4)))
 
 
+def test_a_lost_last_word_is_settled_by_reading_back(vehicle, meet):
+    vehicle.lost = lambda message: message.get_type() == "MISSION_ACK"
+    meet(vehicle, lambda v: missions.upload(v, items_of(4)))
+    assert vehicle.count("MISSION_REQUEST_LIST") == 1
+
+    take = vehicle.replies["MISSION_ITEM_INT"]
+
+    def forgetful(message):
+        answers = take(message)
+        if None not in vehicle.store:
+            vehicle.store.pop()
+        return answers
+
+    vehicle.replies["MISSION_ITEM_INT"] = forgetful
+    with pytest.raises(TransferError, match="not confirmed, and sent 4 items, the vehicle holds 3"):
+        meet(vehicle, lambda v: missions.upload(v, items_of(4)))
+
+
 def test_a_download_asks_again_for_what_is_lost(vehicle, meet):
     vehicle.store = list(items_of(6))
     told = []
