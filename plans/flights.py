@@ -19,7 +19,10 @@ from plans.mission import AltitudeFrame, Command, Mission, MissionItem
 from plans.obstacles import Obstacles
 from plans.terrain import Terrain
 
-_RUN_OUT = 0.3  # of the trigger distance: the lane goes on past its last photo, so that none is cut off
+_RUN_OUT, _MOST_RUN_OUT = 0.3, 0.9
+_RUN_OUT_S = 1.0
+"""The lane goes on past its last photo, by this share of the trigger distance and so many seconds if it can:
+autopilots round the corner behind a lane, and stop the camera where they begin to."""
 
 
 @dataclass(frozen=True)
@@ -91,16 +94,26 @@ class FlightRules:
     fence_exclusion: tuple[tuple[GeoPoint, ...], ...]
 
 
-def trigger_plan(length_m: float, widest_m: float, tightest_m: float) -> tuple[float, int]:
+def trigger_plan(
+    length_m: float, widest_m: float, tightest_m: float, run_out_m: float = 0.0
+) -> tuple[float, int]:
     """(distance between photos, number of photos) of a lane.
 
     Photos stand evenly from the lane's start, at most `widest_m` apart and at least `tightest_m` (the
-    camera's cycle), the last one a third of that before the lane's end.
+    camera's cycle). The last one stands `run_out_m` before the lane's end, but not less than 0.3 and not more
+    than 0.9 of the distance.
     """
-    gaps = max(math.ceil(length_m / widest_m - _RUN_OUT), 1)
-    distance = math.floor(length_m / (gaps + _RUN_OUT) * 100) / 100
-    distance = max(distance, math.ceil(tightest_m * 100 - 1e-6) / 100, 0.01)
+    gaps = max(math.ceil(length_m / widest_m - _MOST_RUN_OUT), 1)
+    while (distance := _even_distance_m(length_m, gaps, run_out_m)) > widest_m:
+        gaps += 1
+    distance = math.floor(distance * 1000) / 1000
+    distance = max(distance, math.ceil(tightest_m * 1000 - 1e-6) / 1000, 0.001)
     return distance, int(length_m / distance - _RUN_OUT / 3) + 1
+
+
+def _even_distance_m(length_m: float, gaps: int, run_out_m: float) -> float:
+    wanted = min(length_m / (gaps + _RUN_OUT), (length_m - run_out_m) / gaps)
+    return max(wanted, length_m / (gaps + _MOST_RUN_OUT))
 
 
 def build_sortie(
@@ -184,7 +197,7 @@ def _lane_trigger_m(points: FloatArray, at: int | None, rules: FlightRules) -> f
         return 0.0
     length = float(np.hypot(*np.diff(points[:, :2], axis=0).T).sum())
     tightest = rules.speed_mps * rules.camera.min_trigger_interval_s
-    return trigger_plan(length, rules.trigger_m, tightest)[0]
+    return trigger_plan(length, rules.trigger_m, tightest, _RUN_OUT_S * rules.speed_mps)[0]
 
 
 def _shots(legs: Sequence[Leg], sortie: int, first: int, rules: FlightRules) -> tuple[Shot, ...]:

@@ -9,6 +9,8 @@ from functools import cache
 import numpy as np
 import pytest
 import shapely
+from hypothesis import given
+from hypothesis import strategies as st
 from shapely import LineString, Polygon
 
 from plans.cameras import find_camera
@@ -410,6 +412,17 @@ def test_photos_of_a_lane_stand_evenly_and_the_last_one_is_not_cut_off():
     assert np.diff(places[:, 0]) == pytest.approx(distance)
     assert 0.2 * distance < 1000 - places[-1, 0] < 0.5 * distance  # the lane goes on past its last photo
     assert headings == pytest.approx(90.0)
+
+
+@given(st.floats(5, 2000), st.floats(5, 90), st.floats(0, 15))
+def test_every_lane_goes_on_past_its_last_photo(length_m, widest_m, run_out_m):
+    distance, count = trigger_plan(length_m, widest_m, 0.0, run_out_m)
+    places, _ = shot_places(np.array([[0.0, 0, 50], [length_m, 0, 50]]), distance)
+    assert len(places) == count
+    assert distance <= widest_m
+    left = length_m - places[-1, 0]
+    assert left >= min(0.9 * distance, max(0.3 * distance, run_out_m)) - 0.002 * count
+    assert left < distance
 
 
 def test_on_a_lane_too_short_for_the_camera_photos_keep_its_time():
