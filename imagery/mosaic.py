@@ -137,9 +137,9 @@ class _Run:
 
     def read(self, folder: Path, pool: Executor) -> tuple[Block, list[Features]]:
         """Tags, then features; files that turn out to be damaged leave the block."""
+        files = list_photo_files(folder)  # a folder that is not there is no stage of the work
+        self._given = len(files)
         with self._stage("read"):
-            files = list_photo_files(folder)
-            self._given = len(files)
             block, dropped = read_block(files)
             self._dropped += dropped
         with self._stage("features"):

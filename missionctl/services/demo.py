@@ -7,7 +7,6 @@ import contextlib
 import math
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -30,6 +29,7 @@ from missionctl.services.flying import FlyRequest, camera_events_of, fly_plan, m
 from missionctl.services.mapping import mosaic_photos
 from missionctl.services.planning import PlanRequest, plan_to_file
 from missionctl.services.scoring import Standing, score_position
+from missionctl.services.simulator import end_simulator, last_words, simulator_process, wait_until_ready
 from missionctl.workspace import MissionConfig, Workspace, write_text
 from plans.errors import MissionError
 from sim.world import World, make_world, paint_samples
@@ -41,7 +41,6 @@ CAMERA = "Simulated 6 MP"
 _MARKER = ".missionctl-demo"
 _SPEEDUP = 20.0
 _STROKES_PER_CLASS = 8
-_SIM_READY_S = 60.0
 _CARD_WAIT_S = 240.0
 _LEAN = 0.35  # tangent of the widest view angle that the seams leave
 
@@ -204,15 +203,9 @@ def simulated_vehicle(
     command += ["--photos", str(photos), "--listen", f"tcpin:127.0.0.1:{port}", "--speedup", f"{_SPEEDUP:g}"]
     command += ["--home", f"{home.lat_deg:.9f},{home.lon_deg:.9f},{home.alt_amsl_m:.3f}", "--seed", str(seed)]
     command += ["--camera", CAMERA, "--gnss", "rtk"]
-    with log.open("w", encoding="utf-8") as out:
-        child = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
-        try:
-            _wait_until_ready(child, log)
-            yield f"tcp:127.0.0.1:{port}", lambda: _stop(child, log)
-        finally:
-            if child.poll() is None:
-                child.kill()
-            child.wait()
+    with simulator_process(command, log) as child:
+        wait_until_ready(child, log, lambda: True if "ready" in log.read_text(errors="replace") else None)
+        yield f"tcp:127.0.0.1:{port}", lambda: _finish(child, log)
 
 
 def _free_port() -> int:
@@ -221,38 +214,13 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _wait_until_ready(child: subprocess.Popen[bytes], log: Path) -> None:
-    deadline_s = time.monotonic() + _SIM_READY_S
-    while time.monotonic() < deadline_s:
-        if "ready" in log.read_text(encoding="utf-8", errors="replace"):
-            return
-        if child.poll() is not None:
-            raise MissionError(
-                f"the simulated vehicle ended before it was ready; see {log}: {_last_line(log)}"
-            )
-        time.sleep(0.1)
-    raise MissionError(f"the simulated vehicle was not ready within {_SIM_READY_S:.0f} s; see {log}")
-
-
-def _stop(child: subprocess.Popen[bytes], log: Path) -> None:
+def _finish(child: subprocess.Popen[bytes], log: Path) -> None:
     """End the simulator in good order: it writes the photos that are still in work, then leaves."""
-    if os.name == "nt":
-        child.send_signal(signal.CTRL_BREAK_EVENT)  # type: ignore[attr-defined]
-    else:
-        child.send_signal(signal.SIGTERM)
-    try:
-        code = child.wait(_CARD_WAIT_S)
-    except subprocess.TimeoutExpired:
-        raise MissionError(
-            f"the simulator did not write its photos within {_CARD_WAIT_S:.0f} s; see {log}"
-        ) from None
+    code = end_simulator(child, _CARD_WAIT_S)
+    if code is None:
+        raise MissionError(f"the simulator did not write its photos within {_CARD_WAIT_S:.0f} s; see {log}")
     if code != 0:
-        raise MissionError(f"the simulator ended with an error; see {log}: {_last_line(log)}")
-
-
-def _last_line(log: Path) -> str:
-    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return lines[-1] if lines else "(nothing written)"
+        raise MissionError(f"the simulator ended with an error: {last_words(log)} (see {log})")
 
 
 def _standing(world: World) -> Standing:

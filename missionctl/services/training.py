@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +22,7 @@ from missionctl.errors import WorkspaceError
 from missionctl.jsontext import to_json
 from missionctl.services.flying import FlyRequest, expected_photos, fly_plan
 from missionctl.services.grading import Evidence, grade
+from missionctl.services.simulator import end_simulator, simulator_process, wait_until_ready
 from missionctl.workspace import write_text
 from plans.errors import MissionError
 from plans.formats import read_mission
@@ -37,6 +36,7 @@ OnNews = Callable[[str], None]
 ShouldStop = Callable[[], bool]
 
 _READY_S = 60.0
+_END_S = 10.0
 _POLL_S = 0.1
 _AFTER_LANDING_S = 2.0
 _BEATS_HEARD = 2.5
@@ -136,7 +136,7 @@ def _home_of(request: TrainingRequest, mission: Mission | None) -> GeoPoint | No
 @contextlib.contextmanager
 def _simulator(
     request: TrainingRequest, scenario: Path, home: GeoPoint | None, links: int
-) -> Iterator[tuple[list[str], Callable[[], None]]]:
+) -> Iterator[tuple[list[str], Callable[[], int | None]]]:
     """A simulated vehicle. Yields the addresses to connect to and a function that ends it in good order."""
     own = "tcpin:127.0.0.1:0"
     listen = [own] if request.plan else [request.listen, own]
@@ -152,38 +152,15 @@ def _simulator(
     }
     write_text(request.out / "simulator.json", to_json(settings) + "\n")
     log = request.out / "simulator.log"
-    with log.open("w", encoding="utf-8") as output:
-        child = subprocess.Popen(
-            [sys.executable, "-m", "missionctl.services.training_sim", str(request.out / "simulator.json")],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-        try:
-            yield _wait_until_ready(child, news, log), lambda: _end(child)
-        finally:
-            if child.poll() is None:
-                child.kill()
-            child.wait()
+    command = [sys.executable, "-m", "missionctl.services.training_sim", str(request.out / "simulator.json")]
+    with simulator_process(command, log) as child:
+        addresses = wait_until_ready(child, log, lambda: _ready_addresses(news))
+        yield addresses, lambda: end_simulator(child, _END_S)
 
 
-def _wait_until_ready(child: subprocess.Popen[bytes], news: Path, log: Path) -> list[str]:
-    deadline_s = time.monotonic() + _READY_S
-    while time.monotonic() < deadline_s:
-        for line in read_news(news):
-            if line["kind"] == "ready":
-                return [str(url) for url in line["connect"]]
-        if child.poll() is not None:
-            words = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-            raise MissionError(words[-1] if words else f"the simulator ended at once; see {log}")
-        time.sleep(_POLL_S)
-    raise MissionError(f"the simulator was not ready within {_READY_S:.0f} s; see {log}")
-
-
-def _end(child: subprocess.Popen[bytes]) -> None:
-    child.send_signal(signal.SIGTERM)
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        child.wait(10.0)
+def _ready_addresses(news: Path) -> list[str] | None:
+    ready = next((line for line in read_news(news) if line["kind"] == "ready"), None)
+    return [str(url) for url in ready["connect"]] if ready else None
 
 
 def read_news(file: Path) -> list[dict[str, Any]]:
