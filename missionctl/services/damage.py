@@ -61,8 +61,9 @@ def _record(workspace: Workspace, out_dir: Path) -> None:
     store = out_dir / "damage.gpkg"
     rows: list[tuple[Any, dict[str, Any]]] = []
     if store.exists():
-        for layer, _ in pyogrio.list_layers(store):
-            rows += _rows_of(store, str(layer), run)
+        for layer, geometry_type in pyogrio.list_layers(store):
+            if geometry_type is not None:  # its styles are a table without geometries
+                rows += _rows_of(store, str(layer), run)
     workspace.add("damage", rows)
     workspace.log("damage mapped", run=run, objects=len(rows))
 

@@ -40,7 +40,7 @@ OnProgress = Callable[[str, float], None]
 CAMERA = "Simulated 6 MP"
 _MARKER = ".missionctl-demo"
 _SPEEDUP = 20.0
-_STROKES_PER_CLASS = 8
+_STROKES_PER_CLASS = 20  # ten minutes of painting
 _CARD_WAIT_S = 240.0
 _LEAN = 0.35  # tangent of the widest view angle that the seams leave
 
