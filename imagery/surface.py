@@ -10,12 +10,20 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import coo_matrix, csr_matrix, vstack
 from scipy.sparse.linalg import spsolve
+from scipy.spatial import cKDTree
 
 from imagery.adjust import Adjustment
 from plans.frames import FloatArray, LocalFrame
 
 Bounds = tuple[float, float, float, float]
 """West, south, east, north in local metres."""
+
+
+_STANDING_SPREADS, _STANDING_M = 6.0, 1.0
+"""What is less above the DEM's usual difference (in half widths of it, or in metres) is ground."""
+_ROUGH_SPREADS, _ROUGH_M = 3.0, 0.4
+"""Higher points are ground, too, where their neighbours lie on one plane as closely as this."""
+_NEIGHBOURS = 12
 
 
 @dataclass(frozen=True)
@@ -84,8 +92,9 @@ def surface_from_points(
 
     With `base` (a DEM), the sheet is the base, lifted as a whole to where the ground was found, plus a
     correction that falls to zero away from the points. The lift is never nothing: a DEM and the photos seldom
-    share one datum, and the adjustment can trade a little focal length for height. The step grows when the
-    grid would have more than `max_nodes`.
+    share one datum, and the adjustment can trade a little focal length for height. Points that stand out of a
+    DEM that otherwise follows the ground are crowns and roofs: they would lift the ground beside them. The
+    step grows when the grid would have more than `max_nodes`.
     """
     west, south, east, north = bounds
     step = max(step_m, float(np.sqrt((east - west) * (north - south) / max_nodes)))
@@ -100,7 +109,11 @@ def surface_from_points(
             start = start + np.float32(np.median(points[:, 2]))
         return Surface(west, north, step, start)
     heights = points[:, 2] - (base.at(points[:, 0], points[:, 1]) if base else 0.0)
-    level = usual_value(heights) if base else float(np.median(heights))
+    level = float(np.median(heights))
+    if base:
+        level, spread = usual_value(heights)
+        ground = ~_standing(points, heights - level, spread)
+        points, heights = points[ground], heights[ground]
     correction = _bent_sheet(
         (points[:, 0] - west) / step,
         (north - points[:, 1]) / step,
@@ -113,16 +126,38 @@ def surface_from_points(
     return Surface(west, north, step, (start + level + correction).astype(np.float32))
 
 
-def usual_value(values: FloatArray) -> float:
-    """The middle of the shortest interval that holds half of the values (the shorth; Andrews et al. 1972).
+def _standing(points: FloatArray, above: FloatArray, spread: float) -> npt.NDArray[np.bool_]:
+    """Which points (n, 3) are crowns and roofs: high `above` (n,) the DEM's usual difference, and rough.
 
-    Of heights over a DEM it finds the ground's, though nearly half of the points may be roofs and crowns.
+    A landslide or a dyke that the DEM does not know is high and smooth; a roof is smooth, but not with the
+    ground around it.
+    """
+    high = np.flatnonzero(above > max(_STANDING_SPREADS * spread, _STANDING_M))
+    out = np.zeros(len(points), bool)
+    if len(high) == 0 or len(points) < _NEIGHBOURS:
+        return out
+    _, near = cKDTree(points[:, :2]).query(points[high, :2], _NEIGHBOURS)
+    offset = points[near] - points[near].mean(axis=1, keepdims=True)
+    flat, up = offset[..., :2], offset[..., 2]
+    normal = np.swapaxes(flat, 1, 2) @ flat + 1e-6 * np.eye(2)
+    slope = np.linalg.solve(normal, np.swapaxes(flat, 1, 2) @ up[..., None])
+    rough = np.sqrt(((up[..., None] - flat @ slope) ** 2).mean(axis=(1, 2)))
+    out[high] = rough > max(_ROUGH_SPREADS * spread, _ROUGH_M)
+    return out
+
+
+def usual_value(values: FloatArray) -> tuple[float, float]:
+    """(middle, half width) of the shortest interval that holds half of the values (the shorth; Andrews et al.
+    1972).
+
+    Of heights over a DEM it finds the ground's, though nearly half of the points may be roofs and crowns, and
+    how well the DEM follows the ground.
     """
     ordered = np.sort(values)
     half = len(ordered) // 2
     widths = ordered[half:] - ordered[: len(ordered) - half]
     start = int(np.argmin(widths))
-    return float(np.median(ordered[start : start + half + 1]))
+    return float(np.median(ordered[start : start + half + 1])), float(widths[start]) / 2
 
 
 def _bent_sheet(

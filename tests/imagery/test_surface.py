@@ -1,0 +1,55 @@
+"""The ground under a mosaic, from a DEM and from the photos' points."""
+
+import numpy as np
+import pytest
+
+from imagery.surface import Surface, surface_from_points
+
+BOUNDS = (-100.0, -100.0, 100.0, 100.0)
+
+
+def dem(heights=lambda e, n: 0.05 * e):
+    nodes = np.arange(-110, 111, 5.0)
+    east, north = np.meshgrid(nodes, nodes[::-1])
+    return Surface(-110.0, 110.0, 5.0, np.asarray(heights(east, north), np.float32))
+
+
+def points_on(heights, count=2500, east=(-95, 95), seed=1, noise_m=0.05):
+    rng = np.random.default_rng(seed)
+    e, n = rng.uniform(*east, count), rng.uniform(-95, 95, count)
+    return np.column_stack([e, n, heights(e, n) + rng.normal(0, noise_m, count)])
+
+
+def test_a_dem_of_another_datum_is_lifted_even_where_there_are_no_points():
+    points = points_on(lambda e, n: 0.05 * e + 21.7, east=(-95, 0))
+    surface = surface_from_points(points, BOUNDS, 2.0, base=dem())
+    assert surface.at([-50.0, 90.0], [0.0, 0.0]) == pytest.approx([19.2, 26.2], abs=0.05)
+
+
+def test_crowns_do_not_lift_the_ground_beside_them():
+    ground = points_on(lambda e, n: 0.05 * e + 0.3)
+    wood = points_on(lambda e, n: 0.05 * e + 8.0, count=1800, east=(20, 70), seed=2, noise_m=1.5)
+    surface = surface_from_points(np.concatenate([ground, wood]), BOUNDS, 2.0, base=dem())
+    beside = np.array([10.0, 14.0, 18.0])
+    assert surface.at(beside, np.zeros(3)) == pytest.approx(0.05 * beside + 0.3, abs=0.1)
+    assert surface.at([45.0], [0.0]) == pytest.approx([2.55], abs=0.2)
+
+
+def test_a_washed_out_place_is_ground_too():
+    points = points_on(lambda e, n: 0.05 * e - 3.0 * (np.hypot(e, n) < 30))
+    surface = surface_from_points(points, BOUNDS, 2.0, base=dem())
+    assert surface.at([0.0], [0.0]) == pytest.approx([-3.0], abs=0.2)
+    assert surface.at([60.0], [0.0]) == pytest.approx([3.0], abs=0.1)
+
+
+def test_a_poor_dem_gives_way_to_the_points():
+    def hill(e, n):
+        return 12 * np.exp(-(e**2 + n**2) / 2500)
+
+    surface = surface_from_points(points_on(hill), BOUNDS, 2.0, base=dem(lambda e, n: 0 * e))
+    assert surface.at([0.0, 40.0], [0.0, 0.0]) == pytest.approx([hill(0, 0), hill(40, 0)], abs=0.4)
+
+
+def test_without_a_dem_the_points_make_the_ground():
+    surface = surface_from_points(points_on(lambda e, n: 300 + 0.1 * n), BOUNDS, 2.0)
+    assert surface.at([0.0, 0.0], [-60.0, 60.0]) == pytest.approx([294.0, 306.0], abs=0.1)
