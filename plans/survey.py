@@ -269,7 +269,7 @@ def _halve_long_lanes(lanes: Sequence[Lane], costs: LaneCosts, limit_s: float, j
 
 
 def _build(job: SurveyJob, lanes: Sequence[Lane], cuts: Sequence[SortieCut], drones: int) -> list[Sortie]:
-    rules = _rules(job)
+    rules = flight_rules(job)
     owner = share_among([cut.seconds for cut in cuts], drones)
     sorties: list[Sortie] = []
     shots = 0
@@ -280,7 +280,8 @@ def _build(job: SurveyJob, lanes: Sequence[Lane], cuts: Sequence[SortieCut], dro
     return sorties
 
 
-def _rules(job: SurveyJob) -> FlightRules:
+def flight_rules(job: SurveyJob) -> FlightRules:
+    """What all flights of this survey share."""
     frame = job.settings.airframe
     # On steep ground a leg is flown slower, down to this, before the path is lifted off the ground.
     slowest = 0.5 * job.speed_mps
