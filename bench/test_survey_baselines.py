@@ -2,7 +2,7 @@
 
 Every tour is one sortie of the same airframe at the same speed and lane spacing from the same launch point,
 timed by the same function (`plans.flights.build_sortie`); the baselines may fly straight through islands,
-ours may not. The bounds asserted are what is measured, so that a loss is seen, not the targets of the issue.
+ours may not. The bounds asserted are the targets of the issue.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from .river_zones import FRAME, bank_of, river_zone, zone_of
 
 ZONES = 64
 CAMERA = find_camera("DJI Mavic 3E")
-QGC_SAVED, BEST18_SAVED = 0.25, 0.0
+QGC_SAVED, BEST18_SAVED = 0.38, 0.05
 SLACK = 2.0  # of the speed targets, for a busy machine; the figure printed is the one that counts
 ONE_SORTIE = SurveySettings(gsd_m=0.03, endurance_s=1e6)
 

@@ -96,8 +96,9 @@ def path_time_s(
 ) -> float:
     """Seconds to fly a path (k, 3) of east, north, up from standing to standing.
 
-    The vehicle stops where the path turns by more than `turn_deg` and passes straighter points without
-    slowing. A leg takes as long as the slower of its horizontal and its vertical motion.
+    The vehicle stops where the path turns by more than `turn_deg`. At straighter points it flies the arc that
+    fits between the middles of the legs, no faster than its acceleration holds it there (v^2 = a r). A leg
+    takes as long as the slower of its horizontal and its vertical motion.
     """
     steps = np.diff(points_m, axis=0)
     steps = steps[np.any(np.abs(steps) > 1e-9, axis=1)]
@@ -105,12 +106,17 @@ def path_time_s(
         return 0.0
     flat = np.hypot(steps[:, 0], steps[:, 1])
     speed = ground_speed_mps(steps[:, 0], steps[:, 1], speed_mps, airframe, wind)
-    rates = np.where(steps[:, 2] > 0, airframe.climb_mps, airframe.descent_mps)
-    seconds = np.maximum(flat / speed, np.abs(steps[:, 2]) / rates)
     heading = np.degrees(np.arctan2(steps[:, 0], steps[:, 1]))
     turn = np.abs((np.diff(heading) + 180.0) % 360.0 - 180.0)
-    stop = np.flatnonzero((turn > turn_deg) | (flat[:-1] < 1e-6) | (flat[1:] < 1e-6))
-    first = np.concatenate([[0], stop + 1])
+    stops = (turn > turn_deg) | (flat[:-1] < 1e-6) | (flat[1:] < 1e-6)
+    bend = np.tan(np.radians(np.where(stops, 0.0, turn)) / 2)
+    radius = np.minimum(flat[:-1], flat[1:]) / 2 / np.maximum(bend, 1e-9)
+    held = np.concatenate([[np.inf], np.sqrt(airframe.acceleration_mps2 * radius), [np.inf]])
+    held[1:-1][stops] = np.inf
+    speed = np.minimum(speed, np.minimum(held[:-1], held[1:]))
+    rates = np.where(steps[:, 2] > 0, airframe.climb_mps, airframe.descent_mps)
+    seconds = np.maximum(flat / speed, np.abs(steps[:, 2]) / rates)
+    first = np.concatenate([[0], np.flatnonzero(stops) + 1])
     run_length = np.add.reduceat(flat, first)
     run_speed = np.maximum.reduceat(speed, first)
     ramps = stop_to_stop_s(run_length, run_speed, airframe.acceleration_mps2) - run_length / run_speed

@@ -76,7 +76,7 @@ def sweep_lanes(
     for rank, (stretches, middle) in enumerate(zip(spans, middles, strict=True)):
         for low, high in stretches:
             line = LineString([unit * low + across * middle, unit * high + across * middle])
-            lanes.extend(Lane(part, rank) for part in _outside(line, blocked))
+            lanes.extend(Lane(part, rank) for part in outside(line, blocked))
     return [lane for lane in lanes if lane.length_m > 0.5]
 
 
@@ -134,7 +134,8 @@ def _merged(stretches: list[list[float]]) -> list[tuple[float, float]]:
     return merged
 
 
-def _outside(line: LineString, blocked: Geometry | None) -> list[LineString]:
+def outside(line: LineString, blocked: Geometry | None) -> list[LineString]:
+    """The pieces of a line that lie outside of `blocked`, in its own sense."""
     if blocked is None or blocked.is_empty or not blocked.intersects(line):
         return [line]
     left = shapely.difference(line, blocked)
@@ -155,7 +156,7 @@ def corridor_lanes(
             smooth if abs(offset) < 1e-9 else smooth.offset_curve(offset, join_style="mitre", mitre_limit=2.0)
         )
         for part in shapely.get_parts(shifted):
-            lanes.extend(Lane(piece, rank) for piece in _outside(part, blocked))
+            lanes.extend(Lane(piece, rank) for piece in outside(part, blocked))
     return [lane for lane in lanes if lane.length_m > 0.5]
 
 

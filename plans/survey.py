@@ -25,11 +25,14 @@ from plans.mission import Mission
 from plans.obstacles import Obstacles
 from plans.route import order_lanes
 from plans.sorties import LaneCosts, SortieCut, share_among, split_for_drones, too_small
+from plans.streamlines import StreamRules, stream_lanes
 from plans.survey_job import SurveyJob, SurveySettings, check_settings, prepare_survey
 from plans.terrain import Terrain
 from plans.zones import Corridor, Zone
 
-__all__ = ["SurveyPlan", "SurveySettings", "plan_survey"]
+__all__ = ["SurveyPlan", "SurveySettings", "flight_rules", "plan_survey"]
+
+_WORTH_BENDING = 0.97  # straight lanes are simpler to check by eye; others must save a little
 
 
 @dataclass(frozen=True)
@@ -122,10 +125,16 @@ def plan_survey(
     notes: list[str] = []
     check_settings(settings, drones)
     job = prepare_survey(zones, camera, settings, terrain, no_fly, launches, notes)
-    lanes, angle = _lay_lanes(job)
+    lanes, angle = _lay_lanes(job, settings.follow_shape)
     if not lanes:
         raise SurveyError("the no-fly areas and their margin leave nothing of the zone to photograph")
     sorties, lanes = _fly(job, lanes, drones)
+    if terrain is not None and not job.lines and any(len(lane.points_m) > 2 for lane in lanes):
+        # Over relief a lane is flown at the speed of its steepest place, which tells against long ones.
+        straight, its_angle = _lay_lanes(job, False)
+        flown, straight = _fly(job, straight, drones)
+        if sum(s.duration_s for s in flown) < sum(s.duration_s for s in sorties):
+            sorties, lanes, angle = flown, straight, its_angle
     poses = [shot.pose for sortie in sorties for shot in sortie.shots]
     seen = shapely.difference(job.region, MultiPolygon(job.no_fly)) if job.no_fly else job.region
     coverage = count_photos(seen, poses, camera, job.terrain, cell_size_m(camera, job.height_m, seen))
@@ -149,7 +158,7 @@ def plan_survey(
     )
 
 
-def _lay_lanes(job: SurveyJob) -> tuple[list[Lane], float]:
+def _lay_lanes(job: SurveyJob, follow_shape: bool) -> tuple[list[Lane], float]:
     """All lanes, unordered, and the angle of the largest part (degrees, [0, 180))."""
     blocked = job.obstacles.area if job.obstacles.walls else None
     if job.lines:
@@ -162,32 +171,58 @@ def _lay_lanes(job: SurveyJob) -> tuple[list[Lane], float]:
         (e0, n0), (e1, n1) = longest.coords[0], longest.coords[-1]
         return lanes, math.degrees(math.atan2(e1 - e0, n1 - n0)) % 180.0
     parts = sorted(shapely.get_parts(job.region).tolist(), key=lambda part: -part.area)
-    lanes, largest = [], 0.0
-    for number, part in enumerate(parts):
-        angle = job.settings.angle_deg
-        angle = _best_angle(part, job) if angle is None else angle % 180.0
-        for turned in (0.0, 90.0)[: 2 if job.settings.crosshatch else 1]:
-            lanes += sweep_lanes(part, blocked, job.spacing_m, angle + turned)
-        largest = angle if number == 0 else largest
-    return lanes, largest
+    laid = [_lay_part(part, blocked, job, follow_shape) for part in parts]
+    return [lane for lanes, _ in laid for lane in lanes], laid[0][1]
 
 
-def _best_angle(part: Polygon, job: SurveyJob) -> float:
-    """The sweep angle with the least flight time: lanes, transits around obstacles, turns, wind."""
+def _lay_part(
+    part: Polygon, blocked: MultiPolygon | None, job: SurveyJob, follow_shape: bool
+) -> tuple[list[Lane], float]:
+    """The lanes of one polygon and their angle (of the longest lane, where they follow its shape)."""
+    asked = job.settings.angle_deg
+    angle, seconds = _best_angle(part, blocked, job) if asked is None else (asked % 180.0, 0.0)
+    if asked is None and follow_shape and not job.settings.crosshatch:
+        streams = stream_lanes(part, blocked, _stream_rules(job))
+        if streams and _flown_s(streams, job) < _WORTH_BENDING * seconds:
+            longest = max(streams, key=lambda lane: lane.length_m)
+            east, north = longest.end_m - longest.start_m
+            return streams, math.degrees(math.atan2(east, north)) % 180.0
+    turns = (0.0, 90.0) if job.settings.crosshatch else (0.0,)
+    return [x for turn in turns for x in sweep_lanes(part, blocked, job.spacing_m, angle + turn)], angle
+
+
+def _stream_rules(job: SurveyJob) -> StreamRules:
+    acceleration = job.settings.airframe.acceleration_mps2
+    width, _ = job.camera.footprint_m(job.height_m)
+    # Enough photos of one lane alone show the edge; else it must lie in those of the second lane too.
+    alone = job.settings.overlap < 1 and 1 / (1 - job.settings.overlap) >= job.settings.min_views + 1
+    reach = 0.45 * width if alone else 0.5 * width - job.spacing_m
+    turn_s = float(_leg_s(np.array(job.spacing_m), job)) + job.speed_mps / acceleration
+    return StreamRules(
+        spacing_m=job.spacing_m,
+        reach_m=float(np.clip(reach, 0.5 * job.spacing_m, job.spacing_m)),
+        turn_m=turn_s * job.speed_mps,
+        radius_m=job.speed_mps**2 / acceleration,
+    )
+
+
+def _best_angle(part: Polygon, blocked: MultiPolygon | None, job: SurveyJob) -> tuple[float, float]:
+    """The sweep angle with the least flight time, and that time: lanes, transits around obstacles, turns,
+    wind."""
     wind = job.settings.wind
     across = [wind.from_deg % 180.0, (wind.from_deg + 90.0) % 180.0] if wind.speed_mps > 0 else []
     small = part.area < 4 * math.prod(job.camera.footprint_m(job.height_m))
-    blocked = job.obstacles.area if job.obstacles.walls else None
     best, least = 0.0, math.inf
     for angle in candidate_angles(part, across, keep=3 if small else 8):
         lanes = sweep_lanes(part, blocked, job.spacing_m, angle)
-        if not lanes:
-            continue
-        ordered = order_lanes(lanes, job.launches_m, lambda p: _straight_s(p, job))
-        seconds = _tour_s(ordered, job)
+        seconds = _flown_s(lanes, job) if lanes else math.inf
         if seconds < least - 1e-6:
             best, least = angle, seconds
-    return best
+    return best, least
+
+
+def _flown_s(lanes: Sequence[Lane], job: SurveyJob) -> float:
+    return _tour_s(order_lanes(lanes, job.launches_m, lambda p: _straight_s(p, job)), job)
 
 
 def _straight_s(points_m: FloatArray, job: SurveyJob) -> FloatArray:

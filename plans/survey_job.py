@@ -25,7 +25,8 @@ class SurveySettings:
     """What the pilot asks for. Overlaps are shares (0.8), angles clockwise from north, None means automatic.
 
     Give `gsd_m` or `height_agl_m`, not both; with neither the GSD is 3 cm. `speed_mps` is lowered where the
-    camera's cycle or motion blur (more than `blur_px` within an exposure) asks for it.
+    camera's cycle or motion blur (more than `blur_px` within an exposure) asks for it. With `follow_shape`
+    and an automatic angle, lanes run along a winding zone where that is sooner done.
     """
 
     gsd_m: float | None = None
@@ -37,6 +38,7 @@ class SurveySettings:
     wind: Wind = field(default_factory=Wind)
     angle_deg: float | None = None
     endurance_s: float = 25 * 60.0
+    follow_shape: bool = True
     crosshatch: bool = False
     corridor_width_m: float | None = None
     min_views: int = 3

@@ -52,6 +52,9 @@ def plan(
     ] = None,
     drones: Annotated[int, typer.Option(metavar="N", help="Drones that share the work.")] = 1,
     endurance: Annotated[float, typer.Option(metavar="MIN", help="Flight time of one battery.")] = 25.0,
+    straight: Annotated[
+        bool, typer.Option("--straight", help="Straight lanes only, also where a river winds.")
+    ] = False,
     crosshatch: Annotated[
         bool, typer.Option("--crosshatch", help="A second set of lanes across the first.")
     ] = False,
@@ -85,6 +88,7 @@ def plan(
         launches=tuple(lat_lon(text, "--launch") for text in launch or []),
         drones=drones,
         endurance_s=endurance * 60,
+        straight=straight,
         crosshatch=crosshatch,
         corridor_width_m=corridor,
     )

@@ -52,6 +52,7 @@ class PlanRequest:
     launches: tuple[GeoPoint, ...] = ()
     drones: int = 1
     endurance_s: float = 25 * 60.0
+    straight: bool = False
     crosshatch: bool = False
     corridor_width_m: float | None = None
 
@@ -83,6 +84,7 @@ def make_plan(
         wind=request.wind,
         angle_deg=request.angle_deg,
         endurance_s=request.endurance_s,
+        follow_shape=not request.straight,
         crosshatch=request.crosshatch,
         corridor_width_m=request.corridor_width_m,
     )
