@@ -138,10 +138,15 @@ def test_every_zone_is_covered_and_no_leg_crosses_a_hole(compared, tell):
 
 
 def _hills(step_m: float) -> Terrain:
-    n = int(5000 / step_m)
-    x = np.linspace(0, 2 * np.pi, n)
-    heights = 500 + 40 * np.sin(3 * x[:, None]) * np.cos(2 * x[None, :]) + 25 * np.sin(5 * x[None, :])
-    return Terrain(FRAME, -2500.0, 2500.0, step_m, heights, "hills")
+    """Smooth random relief of 40 m standard deviation over 5 km, made of waves of 1 to 5 km."""
+    rng = np.random.default_rng(1)
+    axis = np.linspace(0, 2 * np.pi, int(5000 / step_m))
+    heights = np.zeros((len(axis), len(axis)))
+    for i in range(1, 6):
+        for j in range(1, 6):
+            waves = np.sin(i * axis[:, None] + j * axis[None, :] + rng.uniform(0, 6))
+            heights += rng.normal() * waves / (i + j)
+    return Terrain(FRAME, -2500.0, 2500.0, step_m, 500 + 40 * heights / heights.std(), "hills")
 
 
 @pytest.mark.parametrize(("name", "terrain"), [("level", None), ("DEM of 30 m", _hills(30.0))])

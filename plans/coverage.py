@@ -85,8 +85,9 @@ def count_photos(
         )
     counts = np.zeros((rows, cols), np.uint16)
     lowest = _lowest_around(heights, poses := list(poses), camera, cell_m, e, n)
+    outline = _outline_rays(camera)
     for pose, low in zip(poses, lowest, strict=True):
-        _add_photo(counts, pose, low, camera, e, n, heights)
+        _add_photo(counts, pose, low, camera, outline, e, n, heights)
     counts[~inside] = NODATA
     return Coverage(terrain.frame, west, north, cell_m, counts)
 
@@ -112,11 +113,13 @@ def _add_photo(
     pose: Pose,
     lowest_m: float,
     camera: Camera,
+    outline: FloatArray,
     e: FloatArray,
     n: FloatArray,
     heights: FloatArray,
 ) -> None:
-    window = _window(pose, lowest_m, camera, e, n)
+    rotation = pose.camera_from_enu
+    window = _window(pose, lowest_m, outline @ rotation, e, n)
     if window is None:
         return
     rows, cols = window
@@ -124,7 +127,7 @@ def _add_photo(
         e[cols][None, :] - pose.east_m,
         n[rows][:, None] - pose.north_m,
         heights[rows, cols] - pose.up_m,
-        pose.camera_from_enu,
+        rotation,
         camera,
     )
 
@@ -150,13 +153,12 @@ def _seen(
 
 
 def _window(
-    pose: Pose, lowest_m: float, camera: Camera, e: FloatArray, n: FloatArray
+    pose: Pose, lowest_m: float, outline: FloatArray, e: FloatArray, n: FloatArray
 ) -> tuple[slice, slice] | None:
-    """The rows and columns that the photo can reach: its outline on the plane at `lowest_m`."""
+    """The rows and columns that the photo can reach: its outline, rays (k, 3), on the plane at `lowest_m`."""
     drop = pose.up_m - lowest_m
     if not drop > 0:
         return None
-    outline = _outline_rays(camera) @ pose.camera_from_enu
     down = np.maximum(
         -outline[:, 2], 0.05 * np.linalg.norm(outline, axis=1)
     )  # the horizon is cut at 20 drops
@@ -165,7 +167,7 @@ def _window(
     # The outline on higher ground lies between the one below and the point straight under the camera.
     east, north = np.append(east, pose.east_m), np.append(north, pose.north_m)
     c0, c1 = np.searchsorted(e, [east.min(), east.max()])
-    r0, r1 = np.searchsorted(-n, [-north.max(), -north.min()])
+    r0, r1 = len(n) - np.searchsorted(n[::-1], [north.max(), north.min()], side="right")
     return (slice(r0, r1), slice(c0, c1)) if r1 > r0 and c1 > c0 else None
 
 

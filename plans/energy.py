@@ -91,6 +91,15 @@ def ground_speed_mps(
     return np.minimum(speed_mps, reachable)
 
 
+def straight_times_s(
+    a_m: FloatArray, b_m: FloatArray, speed_mps: float, airframe: Airframe, wind: Wind
+) -> FloatArray:
+    """Seconds (n,) of level straight legs from a_m to b_m, both (n, 2), from standing to standing."""
+    east, north = (b_m - a_m).T
+    speed = ground_speed_mps(east, north, speed_mps, airframe, wind)
+    return stop_to_stop_s(np.hypot(east, north), speed, airframe.acceleration_mps2)
+
+
 def path_time_s(
     points_m: FloatArray, speed_mps: float, airframe: Airframe, wind: Wind, turn_deg: float = 15.0
 ) -> float:

@@ -1,4 +1,5 @@
-"""The order and sense in which lanes are flown: nearest neighbour, then 2-opt and or-opt with reversal."""
+"""The order and sense in which lanes are flown: nearest neighbour, then 2-opt and or-opt with reversal, then
+the same again from kicked tours (iterated local search, Lourenco, Martin and Stuetzle 2003)."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ import numpy as np
 from plans.frames import FloatArray
 from plans.lanes import Lane
 
+_MOST_KICKED = 250  # more lanes make a local search too slow to be worth repeating
 _BLOCK = 1200  # lanes optimised together; the cost matrix of more would not fit small machines
 
 
@@ -25,30 +27,50 @@ def order_lanes(
     lanes: Sequence[Lane],
     depots_m: FloatArray,
     cost: Callable[[FloatArray], FloatArray],
+    kicks: int = 0,
 ) -> list[Lane]:
     """Lanes in an order and sense with little transit between them, from a depot and back to one.
 
     `depots_m` is (k, 2); the nearest counts. `cost` gives the transit costs (n, n) between points (n, 2);
-    it must be symmetric. Deterministic.
+    it must be symmetric. `kicks` is how often the search starts again from the best tour with two stretches
+    swapped. Deterministic.
     """
     ordered: list[Lane] = []
     for first in range(0, len(lanes), _BLOCK):
         block = lanes[first : first + _BLOCK]
-        tour = _solve(block, depots_m, cost)
+        tour = _solve(block, depots_m, cost, kicks)
         ordered.extend(
             block[enter // 2] if enter % 2 == 0 else block[enter // 2].turned() for enter in tour.enter
         )
     return ordered
 
 
-def _solve(lanes: Sequence[Lane], depots_m: FloatArray, cost: Callable[[FloatArray], FloatArray]) -> _Tour:
+def _solve(
+    lanes: Sequence[Lane], depots_m: FloatArray, cost: Callable[[FloatArray], FloatArray], kicks: int
+) -> _Tour:
     ends = np.array([point for lane in lanes for point in (lane.start_m, lane.end_m)])
     full = cost(np.concatenate([ends, depots_m]))
     n = len(ends)
     matrix = np.zeros((n + 1, n + 1))
     matrix[:n, :n] = full[:n, :n]
     matrix[n, :n] = matrix[:n, n] = full[:n, n:].min(axis=1)
-    tour = _greedy(matrix)
+    best = _improved(_greedy(matrix), matrix)
+    rng = np.random.default_rng(1)
+    for _ in range(kicks if 3 <= len(lanes) <= _MOST_KICKED else 0):
+        found = _improved(_kicked(best, rng), matrix)
+        if _tour_cost(found, matrix) < _tour_cost(best, matrix) - 1e-6:
+            best = found
+    return best
+
+
+def _kicked(tour: _Tour, rng: np.random.Generator) -> _Tour:
+    """Two neighbouring stretches swapped (the double bridge), which no 2-opt or short or-opt move undoes."""
+    i, j, k = np.sort(rng.choice(len(tour.enter) + 1, 3, replace=False))
+    enter = np.concatenate([tour.enter[:i], tour.enter[j:k], tour.enter[i:j], tour.enter[k:]])
+    return _Tour(enter, enter ^ 1)
+
+
+def _improved(tour: _Tour, matrix: FloatArray) -> _Tour:
     while True:
         better = _or_opt(_two_opt(tour, matrix), matrix)
         if _tour_cost(better, matrix) >= _tour_cost(tour, matrix) - 1e-6:

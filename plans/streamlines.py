@@ -44,13 +44,14 @@ class StreamRules:
     radius_m: float
 
 
-def stream_lanes(part: Polygon, blocked: Geometry | None, rules: StreamRules) -> list[Lane]:
-    """Lanes along a zone (local metres), outside of `blocked`. Ranks tell the offset curves apart. Without a
-    middle line that is long for the zone's area the list is empty."""
+def stream_layouts(part: Polygon, blocked: Geometry | None, rules: StreamRules) -> list[list[Lane]]:
+    """Ways to lay lanes along a zone (local metres), outside of `blocked`: with a lane in its middle, two
+    astride, or in between. Ranks tell the offset curves apart. Without a middle line that is long for the
+    zone's area there is none."""
     stem = middle_line(Polygon(part.exterior), rules.spacing_m)
     if stem is None or stem.length**2 < _LONG * part.area:
         return []
-    return _best_along(stem, part, blocked, rules, 1)
+    return _ways_along(stem, part, blocked, rules, 1, (0.0, 0.25, 0.5, 0.75))
 
 
 def lanes_effort_m(lanes: Sequence[Lane], rules: StreamRules) -> float:
@@ -110,16 +111,17 @@ def _smooth(points: FloatArray, step_m: float, sigma_m: float) -> LineString:
     return LineString(smooth[len(before) : len(before) + len(even)])
 
 
-def _best_along(
-    stem: LineString, part: Polygon, blocked: Geometry | None, rules: StreamRules, depth: int
-) -> list[Lane]:
-    """Lanes along the stem with one of them in its middle or two astride, and what is left: the cheaper."""
-    ways = []
-    for phase in (0.0, 0.5):
-        lanes = _along(stem, part, blocked, rules, phase)
-        if lanes:
-            ways.append(_with_rest(lanes, part, blocked, rules, depth))
-    return min(ways, key=lambda way: lanes_effort_m(way, rules), default=[])
+def _ways_along(
+    stem: LineString,
+    part: Polygon,
+    blocked: Geometry | None,
+    rules: StreamRules,
+    depth: int,
+    phases: Sequence[float],
+) -> list[list[Lane]]:
+    """For each phase, lanes along the stem shifted by this share of the spacing, and those of the rest."""
+    ways = [_along(stem, part, blocked, rules, phase) for phase in phases]
+    return [_with_rest(way, part, blocked, rules, depth) for way in ways if way]
 
 
 def _along(
@@ -220,5 +222,5 @@ def _cheapest(piece: Polygon, blocked: Geometry | None, rules: StreamRules, dept
     if depth < _DEEPEST and piece.area > 20 * spacing**2:
         stem = middle_line(Polygon(piece.exterior), spacing)
         if stem is not None and stem.length > 4 * spacing:
-            ways.append(_best_along(stem, piece, blocked, rules, depth + 1))
+            ways += _ways_along(stem, piece, blocked, rules, depth + 1, (0.0, 0.5))
     return min((way for way in ways if way), key=lambda way: lanes_effort_m(way, rules), default=[])

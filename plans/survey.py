@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from shapely import ops as shapely_ops
 
 from plans.cameras import Camera
 from plans.coverage import Coverage, cell_size_m, count_photos
-from plans.energy import path_time_s, stop_to_stop_s
+from plans.energy import path_time_s, stop_to_stop_s, straight_times_s
 from plans.errors import SurveyError
 from plans.flights import FlightRules, Shot, Sortie, build_sortie
 from plans.follow import FollowLimits
@@ -25,13 +24,14 @@ from plans.mission import Mission
 from plans.obstacles import Obstacles
 from plans.route import order_lanes
 from plans.sorties import LaneCosts, SortieCut, share_among, split_for_drones, too_small
-from plans.streamlines import StreamRules, stream_lanes
+from plans.streamlines import StreamRules, stream_layouts
 from plans.survey_job import SurveyJob, SurveySettings, check_settings, prepare_survey
 from plans.terrain import Terrain
 from plans.zones import Corridor, Zone
 
 __all__ = ["SurveyPlan", "SurveySettings", "flight_rules", "plan_survey"]
 
+_KICKS = 30
 _WORTH_BENDING = 0.97  # straight lanes are simpler to check by eye; others must save a little
 
 
@@ -182,8 +182,11 @@ def _lay_part(
     asked = job.settings.angle_deg
     angle, seconds = _best_angle(part, blocked, job) if asked is None else (asked % 180.0, 0.0)
     if asked is None and follow_shape and not job.settings.crosshatch:
-        streams = stream_lanes(part, blocked, _stream_rules(job))
-        if streams and _flown_s(streams, job) < _WORTH_BENDING * seconds:
+        layouts = stream_layouts(part, blocked, _stream_rules(job))
+        timed = [(_flown_s(lanes, job, _KICKS // 3), number) for number, lanes in enumerate(layouts)]
+        soonest, number = min(timed, default=(math.inf, 0))
+        if soonest < _WORTH_BENDING * seconds:
+            streams = layouts[number]
             longest = max(streams, key=lambda lane: lane.length_m)
             east, north = longest.end_m - longest.start_m
             return streams, math.degrees(math.atan2(east, north)) % 180.0
@@ -221,8 +224,8 @@ def _best_angle(part: Polygon, blocked: MultiPolygon | None, job: SurveyJob) -> 
     return best, least
 
 
-def _flown_s(lanes: Sequence[Lane], job: SurveyJob) -> float:
-    return _tour_s(order_lanes(lanes, job.launches_m, lambda p: _straight_s(p, job)), job)
+def _flown_s(lanes: Sequence[Lane], job: SurveyJob, kicks: int = 0) -> float:
+    return _tour_s(order_lanes(lanes, job.launches_m, lambda p: _straight_s(p, job), kicks), job)
 
 
 def _straight_s(points_m: FloatArray, job: SurveyJob) -> FloatArray:
@@ -244,18 +247,38 @@ def _path_s(points_m: FloatArray, job: SurveyJob) -> float:
 
 
 def _tour_s(lanes: Sequence[Lane], job: SurveyJob) -> float:
+    """Seconds of one flight over lanes in order, from the nearest launch point and back to the nearest."""
     starts = np.array([lane.start_m for lane in lanes])
     ends = np.array([lane.end_m for lane in lanes])
-    ways = [
-        job.obstacles.path(a, b) if hit else np.stack([a, b])
-        for a, b, hit in zip(ends[:-1], starts[1:], job.obstacles.crosses(ends[:-1], starts[1:]), strict=True)
-    ]
-    return sum(_path_s(lane.points_m, job) for lane in lanes) + sum(_path_s(way, job) for way in ways)
+    first, last = (
+        job.launches_m[np.argmin(np.hypot(*(job.launches_m - place).T))] for place in (starts[0], ends[-1])
+    )
+    transits = _ways_s(np.vstack([first, ends]), np.vstack([starts, last]), job)
+    return float(_lanes_s(lanes, job).sum() + transits.sum())
+
+
+def _lanes_s(lanes: Sequence[Lane], job: SurveyJob) -> FloatArray:
+    """Seconds (n,) of each lane."""
+    starts = np.array([lane.start_m for lane in lanes])
+    ends = np.array([lane.end_m for lane in lanes])
+    seconds = straight_times_s(starts, ends, job.speed_mps, job.settings.airframe, job.settings.wind)
+    for index, lane in enumerate(lanes):
+        if len(lane.line.coords) > 2:
+            seconds[index] = _path_s(lane.points_m, job)
+    return seconds
+
+
+def _ways_s(a_m: FloatArray, b_m: FloatArray, job: SurveyJob) -> FloatArray:
+    """Seconds (n,) of the transits from a_m to b_m, both (n, 2), around what stands between."""
+    seconds = straight_times_s(a_m, b_m, job.speed_mps, job.settings.airframe, job.settings.wind)
+    for index in np.flatnonzero(job.obstacles.crosses(a_m, b_m)):
+        seconds[index] = _path_s(job.obstacles.path(a_m[index], b_m[index]), job)
+    return seconds
 
 
 def _fly(job: SurveyJob, lanes: list[Lane], drones: int) -> tuple[list[Sortie], list[Lane]]:
     """Sorties over the lanes in a good order, each within the endurance as flown over the terrain."""
-    ordered = order_lanes(lanes, job.launches_m, lambda p: _around_s(p, job))
+    ordered = order_lanes(lanes, job.launches_m, lambda p: _around_s(p, job), _KICKS)
     limit = job.settings.endurance_s
     for _ in range(12):
         costs = _lane_costs(ordered, job)
@@ -274,16 +297,14 @@ def _fly(job: SurveyJob, lanes: list[Lane], drones: int) -> tuple[list[Sortie], 
 def _lane_costs(lanes: Sequence[Lane], job: SurveyJob) -> LaneCosts:
     frame = job.settings.airframe
     up, down = job.height_m / frame.climb_mps, job.height_m / frame.descent_mps + 5.0
-    between = [_path_s(job.obstacles.path(a.end_m, b.start_m), job) for a, b in itertools.pairwise(lanes)]
-    out = [[up + _path_s(job.obstacles.path(p, lane.start_m), job) for lane in lanes] for p in job.launches_m]
-    home = [
-        [down + _path_s(job.obstacles.path(lane.end_m, p), job) for lane in lanes] for p in job.launches_m
-    ]
+    starts = np.array([lane.start_m for lane in lanes])
+    ends = np.array([lane.end_m for lane in lanes])
+    bases = [np.broadcast_to(p, starts.shape) for p in job.launches_m]
     return LaneCosts(
-        np.array([_path_s(lane.points_m, job) for lane in lanes]),
-        np.array(between),
-        np.array(out),
-        np.array(home),
+        _lanes_s(lanes, job),
+        _ways_s(ends[:-1], starts[1:], job),
+        np.array([up + _ways_s(base, starts, job) for base in bases]),
+        np.array([down + _ways_s(ends, base, job) for base in bases]),
     )
 
 

@@ -151,6 +151,8 @@ def test_a_few_lanes_are_flown_in_nearly_the_best_order(seed):
     )
     found = tour_m(order_lanes(lanes, depot[None], straight), depot)
     assert best - 1e-6 <= found <= 1.08 * best
+    kicked = tour_m(order_lanes(lanes, depot[None], straight, kicks=30), depot)
+    assert kicked == pytest.approx(best)  # with kicks it is the best there is
 
 
 def test_the_order_is_the_same_on_every_run():

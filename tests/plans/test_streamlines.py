@@ -12,9 +12,9 @@ from shapely import LineString, Polygon
 from plans.cameras import find_camera
 from plans.energy import Airframe, Wind, path_time_s
 from plans.frames import GeoPoint
-from plans.lanes import candidate_angles, sweep_lanes
+from plans.lanes import Lane, candidate_angles, sweep_lanes
 from plans.obstacles import make_obstacles
-from plans.streamlines import StreamRules, lanes_effort_m, middle_line, stream_lanes
+from plans.streamlines import StreamRules, lanes_effort_m, middle_line, stream_layouts
 from plans.survey import SurveySettings, plan_survey
 
 from .conftest import FRAME, HOLES, SHELL, hills, repeatable, zone_of
@@ -33,6 +33,12 @@ def forked() -> Polygon:
     side = LineString([(1400, -250), (1500, 500), (1300, 900)]).buffer(70)
     islands = [shapely.box(930, 20, 990, 90), shapely.box(2200, 180, 2260, 230)]
     return shapely.difference(shapely.union(river(), side), shapely.union_all(islands))
+
+
+def stream_lanes(zone: Polygon, blocked: shapely.Geometry | None, rules: StreamRules) -> list[Lane]:
+    """The cheapest layout."""
+    layouts = stream_layouts(zone, blocked, rules)
+    return min(layouts, key=lambda lanes: lanes_effort_m(lanes, rules), default=[])
 
 
 def walls(zone: Polygon) -> shapely.Geometry | None:
