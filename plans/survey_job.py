@@ -155,6 +155,13 @@ def prepare_survey(
 
 def _frame_around(geometries: Sequence[Geometry]) -> LocalFrame:
     west, south, east, north = shapely.total_bounds(geometries)
+    if east - west > 180:
+        raise ZoneError("zones lie on both sides of the antimeridian (180 degrees); plan each side by itself")
+    wide_m = 111_320.0 * max(north - south, (east - west) * math.cos(math.radians((south + north) / 2)))
+    if wide_m > 400_000:
+        raise ZoneError(
+            f"zones span {wide_m / 1000:.0f} km; check their coordinates, or plan distant ones by themselves"
+        )
     return LocalFrame.around([GeoPoint(south, west), GeoPoint(north, east)])
 
 

@@ -17,8 +17,11 @@ from shapely import Geometry, LineString, MultiLineString, MultiPolygon, Polygon
 
 from plans.errors import ZoneError
 from plans.frames import WGS84
+from plans.gcj02 import geometry_from_gcj02
+from plans.zone_texts import TEXT_SUFFIXES, read_zone_text
 
 _MIN_AREA_DEG2 = 1e-12  # about 0.01 m2
+_SPANS = "spans the antimeridian (180 degrees); cut it there and plan the two halves from two files"
 _PRIORITY_FIELDS = ("priority", "weight")
 _NAME_FIELDS = ("name", "title", "id")
 
@@ -48,9 +51,10 @@ class _Feature:
     priority: float
 
 
-def read_zones(path: Path | str) -> tuple[Zone, ...]:
+def read_zones(path: Path | str, *, gcj02: bool = False) -> tuple[Zone, ...]:
     """Every polygon of a vector file (GeoJSON, KML/KMZ, Shapefile, GeoPackage, WKT, Mission Planner .poly,
-    whatever GDAL reads), in WGS84.
+    the surveys of a QGroundControl .plan, whatever GDAL reads), in WGS84. With `gcj02` its degrees are
+    GCJ-02's (AMap, Tencent) and are converted.
 
     Raises ZoneError when the file cannot be read, has no polygon, or a polygon crosses itself or has no
     area; the message names the file and the place.
@@ -61,14 +65,15 @@ def read_zones(path: Path | str) -> tuple[Zone, ...]:
         parts = _polygons(feature.geometry)
         if parts:
             polygon = _checked(parts, path)
+            polygon = geometry_from_gcj02(polygon) if gcj02 else polygon
             zones.append(Zone(feature.name or f"{path.stem} {len(zones) + 1}", polygon, feature.priority))
     if not zones:
         raise ZoneError(f"{path}: no polygon in this file; draw the zone as an area, not as points or lines")
     return tuple(zones)
 
 
-def read_lines(path: Path | str) -> tuple[Corridor, ...]:
-    """Every line of a vector file, in WGS84, for corridor surveys.
+def read_lines(path: Path | str, *, gcj02: bool = False) -> tuple[Corridor, ...]:
+    """Every line of a vector file, in WGS84, for corridor surveys; `gcj02` as for zones.
 
     Raises ZoneError when the file cannot be read or has no line.
     """
@@ -78,9 +83,9 @@ def read_lines(path: Path | str) -> tuple[Corridor, ...]:
         for line in _lines(feature.geometry):
             _check_degrees(line, path)
             if len(set(line.coords)) > 1:
-                lines.append(
-                    Corridor(feature.name or f"{path.stem} {len(lines) + 1}", line, feature.priority)
-                )
+                line = geometry_from_gcj02(line) if gcj02 else line
+                name = feature.name or f"{path.stem} {len(lines) + 1}"
+                lines.append(Corridor(name, line, feature.priority))
     if not lines:
         raise ZoneError(f"{path}: no line in this file; a corridor needs a line to follow")
     return tuple(lines)
@@ -99,48 +104,12 @@ def _features(path: Path) -> Iterator[_Feature]:
         raise ZoneError(f"{path}: no such file; check the path of the zone")
     if path.is_file() and path.stat().st_size == 0:
         raise ZoneError(f"{path}: the file is empty; export the zone again")
-    suffix = path.suffix.lower()
-    if suffix in (".wkt", ".poly"):
-        try:
-            text = path.read_text(encoding="utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ZoneError(f"{path}: cannot be read as text ({error})") from error
-        geometries = _from_wkt(text, path) if suffix == ".wkt" else [_from_poly(text, path)]
-        for geometry in geometries:
-            yield _Feature(geometry, None, 1.0)
+    if path.suffix.lower() in TEXT_SUFFIXES:
+        for geometry, crs in read_zone_text(path):
+            to_wgs84 = _transformer(crs, path)
+            yield _Feature(geometry if to_wgs84 is None else _to_wgs84(geometry, to_wgs84), None, 1.0)
         return
     yield from _from_ogr(path)
-
-
-def _from_wkt(text: str, path: Path) -> list[Geometry]:
-    text = re.sub(r"^\s*SRID=4326;", "", text, flags=re.IGNORECASE)
-    whole = " ".join(text.split())
-    try:
-        return [shapely.from_wkt(whole)]
-    except shapely.errors.GEOSException:
-        pass  # not one geometry: one to a line, then
-    try:
-        return [shapely.from_wkt(line) for line in text.splitlines() if line.strip()]
-    except shapely.errors.GEOSException as error:
-        raise ZoneError(
-            f"{path}: not WKT ({str(error).splitlines()[0]}); expected POLYGON ((lon lat, ...))"
-        ) from error
-
-
-def _from_poly(text: str, path: Path) -> Geometry:
-    """Mission Planner's polygon file: a comment line, then `lat lon` to a line."""
-    points = []
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        try:
-            lat, lon = (float(v) for v in line.split()[:2])
-        except ValueError as error:
-            raise ZoneError(f"{path}: line {number} is not `lat lon`: {line.strip()[:40]!r}") from error
-        points.append((lon, lat))
-    if len(points) < 3:
-        raise ZoneError(f"{path}: {len(points)} corners; a polygon needs three or more")
-    return Polygon(points)
 
 
 def _from_ogr(path: Path) -> Iterator[_Feature]:
@@ -249,17 +218,22 @@ def _check_degrees(geometry: Geometry, path: Path) -> None:
     west, south, east, north = geometry.bounds
     if not np.all(np.isfinite([west, south, east, north])):
         raise ZoneError(f"{path}: has coordinates that are not numbers; draw the zone again")
+    if -180 <= west <= 180 < east <= 360 and south >= -90 and north <= 90:
+        raise ZoneError(f"{path}: the zone {_SPANS}")
     if west < -180 or east > 180 or south < -90 or north > 90:
         raise ZoneError(
             f"{path}: coordinates such as ({west:.6g}, {south:.6g}) are not degrees and the file names no "
             "coordinate system; export it as WGS84 or add its .prj"
         )
     if east - west > 180:
-        raise ZoneError(f"{path}: the zone spans the antimeridian (180 degrees); cut it there into two")
+        raise ZoneError(f"{path}: the zone {_SPANS}")
 
 
 def _checked(parts: Iterable[Polygon], path: Path) -> Polygon | MultiPolygon:
     sound = [_checked_part(part, path) for part in parts]
+    west, _, east, _ = shapely.total_bounds(sound)
+    if east - west > 180:
+        raise ZoneError(f"{path}: the zone {_SPANS}")
     merged = shapely.union_all(sound) if len(sound) > 1 else sound[0]
     polygons = [p for p in _polygons(merged) if p.area > _MIN_AREA_DEG2]
     return polygons[0] if len(polygons) == 1 else MultiPolygon(polygons)

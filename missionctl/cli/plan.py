@@ -25,6 +25,9 @@ def plan(
             "-o", "--out", metavar="OUT", help="OUT.plan, .waypoints, .kmz (DJI), .kml or .geojson."
         ),
     ],
+    gcj02: Annotated[
+        bool, typer.Option("--gcj02", help="ZONE and --no-fly are in GCJ-02 (AMap, Tencent), not WGS84.")
+    ] = False,
     camera: Annotated[str | None, typer.Option(metavar="NAME", help="See: missionctl cameras.")] = None,
     photo: Annotated[
         Path | None, typer.Option(metavar="FILE", help="A photo of the camera, instead.")
@@ -73,6 +76,7 @@ def plan(
     request = PlanRequest(
         zone=zone,
         out=out,
+        gcj02=gcj02,
         camera=camera,
         photo=photo,
         gsd_m=gsd / 100 if gsd is not None else None,

@@ -37,6 +37,7 @@ class PlanRequest:
 
     zone: Path
     out: Path
+    gcj02: bool = False
     camera: str | None = None
     photo: Path | None = None
     gsd_m: float | None = None
@@ -72,7 +73,8 @@ def make_plan(
 ) -> tuple[SurveyPlan, Sequence[Zone] | Sequence[Corridor]]:
     """Read the inputs and plan; nothing is written."""
     zones: Sequence[Zone] | Sequence[Corridor]
-    zones = read_zones(request.zone) if request.corridor_width_m is None else read_lines(request.zone)
+    read = read_zones if request.corridor_width_m is None else read_lines
+    zones = read(request.zone, gcj02=request.gcj02)
     camera = choose_camera(request.camera, request.photo, workspace)
     settings = SurveySettings(
         gsd_m=request.gsd_m,
@@ -89,7 +91,7 @@ def make_plan(
         corridor_width_m=request.corridor_width_m,
     )
     dem = request.dem or (workspace.input("dem") if workspace else None)
-    no_fly = read_zones(request.no_fly) if request.no_fly else ()
+    no_fly = read_zones(request.no_fly, gcj02=request.gcj02) if request.no_fly else ()
     terrain = terrain_around(dem, zones, request.launches) if dem else None
     plan = plan_survey(
         zones,

@@ -55,6 +55,22 @@ def test_a_zone_that_crosses_itself(tmp_path):
     assert not (tmp_path / "p.plan").exists()
 
 
+@pytest.mark.parametrize(
+    ("ring", "more", "says"),
+    [
+        ([SQUARE[0], SQUARE[1], SQUARE[0]], (), "has no area"),
+        ([[179.99, 10], [180.01, 10], [180.01, 10.01], [179.99, 10]], (), "antimeridian"),
+        (SQUARE, ("--overlap", 100), "overlap of 100%"),
+        (SQUARE, ("--sidelap", 130), "sidelap of 130%"),
+    ],
+)
+def test_what_no_survey_can_be_made_of(tmp_path, ring, more, says):
+    zone = zone_file(tmp_path / "zone.geojson", ring)
+    line = complaint(missionctl("plan", zone, "-o", tmp_path / "p.plan", "--camera", "DJI Mavic 3E", *more))
+    assert says in line
+    assert not (tmp_path / "p.plan").exists()
+
+
 def test_a_photo_cut_short(tmp_path):
     photos = photo_folder(tmp_path / "photos", jpeg()[:700])
     line = complaint(missionctl("mosaic", photos, "-o", tmp_path / "o.tif"))

@@ -387,6 +387,11 @@ def test_inputs_that_do_not_fit_are_refused_with_what_to_do():
     zone, settings = zone_of(REGION), SurveySettings(gsd_m=0.03)
     with pytest.raises(ZoneError, match="no zone to plan"):
         plan_survey([], CAMERA, settings)
+    near, far = (Zone("z", shapely.box(lon, 10, lon + 0.01, 10.01)) for lon in (179.9, -179.9))
+    with pytest.raises(ZoneError, match="both sides of the antimeridian"):
+        plan_survey([near, far], CAMERA, settings)
+    with pytest.raises(ZoneError, match="zones span 1"):
+        plan_survey([zone, Zone("typo", shapely.box(104, 40, 104.01, 40.01))], CAMERA, settings)
     with pytest.raises(SurveyError, match="0 drones"):
         plan_survey([zone], CAMERA, settings, drones=0)
     with pytest.raises(SurveyError, match="stands in a no-fly area"):

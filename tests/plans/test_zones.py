@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyogrio
@@ -121,6 +122,53 @@ def test_wkt_and_mission_planner_poly(tmp_path: Path) -> None:
     assert read_zones(poly)[0].polygon.bounds == (104.0, 30.0, 104.02, 30.02)
 
 
+def test_wkt_of_any_srid(tmp_path: Path) -> None:
+    to = pyproj.Transformer.from_crs("EPSG:4326", "EPSG:32648", always_xy=True)
+    moved = shapely.transform(WITH_HOLE, lambda xy: np.column_stack(to.transform(*xy.T)))
+    path = tmp_path / "z.wkt"
+    path.write_text("SRID=32648;" + shapely.to_wkt(moved, rounding_precision=4))
+    (zone,) = read_zones(path)
+    assert len(zone.polygon.interiors) == 1
+    assert shapely.hausdorff_distance(zone.polygon, WITH_HOLE) < 1e-7
+
+
+def test_several_polygons_with_an_island_in_a_hole(tmp_path: Path) -> None:
+    inner = shapely.box(104.006, 30.006, 104.009, 30.009)
+    path = tmp_path / "z.wkt"
+    path.write_text(shapely.to_wkt(MultiPolygon([WITH_HOLE, inner, ISLAND]), rounding_precision=9))
+    (zone,) = read_zones(path)
+    assert len(shapely.get_parts(zone.polygon)) == 3
+    assert zone.polygon.area == pytest.approx(WITH_HOLE.area + inner.area + ISLAND.area)
+
+
+def places(polygon: Polygon) -> list[list[float]]:
+    return [[y, x] for x, y in polygon.exterior.coords[:-1]]
+
+
+def test_a_qgc_plan_gives_its_surveys_and_else_its_fence(tmp_path: Path) -> None:
+    fence = {"polygon": places(WITH_HOLE), "inclusion": True, "version": 1}
+    survey = {"type": "ComplexItem", "complexItemType": "survey", "polygon": places(ISLAND)}
+    river = {"complexItemType": "CorridorScan", "polyline": [[30.0, 104.0], [30.01, 104.01]]}
+    plan: dict[str, Any] = {"fileType": "Plan", "mission": {"items": [survey, river]}}
+    plan["geoFence"] = {"polygons": [fence, {**fence, "polygon": places(ISLAND), "inclusion": False}]}
+    path = tmp_path / "z.plan"
+    path.write_text(json.dumps(plan))
+    (zone,) = read_zones(path)
+    assert same(zone.polygon, ISLAND)
+    assert read_lines(path)[0].line.coords[1] == (104.01, 30.01)
+    plan["mission"]["items"] = [{"type": "SimpleItem", "command": 22}]
+    path.write_text(json.dumps(plan))
+    (zone,) = read_zones(path)
+    assert same(zone.polygon, Polygon(WITH_HOLE.exterior))
+
+
+def test_the_survey_of_a_real_qgc_plan(shared_data: Path) -> None:
+    (zone,) = read_zones(shared_data / "plans" / "mavsdk_qgc_with_survey.plan")
+    assert zone.polygon.centroid.y == pytest.approx(47.3977, abs=1e-4)
+    with pytest.raises(ZoneError, match="no survey area"):
+        read_zones(shared_data / "plans" / "mavsdk_qgroundcontrol_sample.plan")
+
+
 def test_qgc_sample_kml(shared_data: Path) -> None:
     (zone,) = read_zones(shared_data / "plans" / "qgc_PolygonAreaTest.kml")
     assert zone.polygon.centroid.y == pytest.approx(47.66, abs=0.01)
@@ -172,6 +220,10 @@ def test_no_area_is_refused(tmp_path: Path, flat: Polygon) -> None:
         ("cut.kmz", b"PK\x03\x04 cut", "not a whole"),
         ("none.geojson", b'{"type": "FeatureCollection", "features": []}', "no polygon"),
         ("bad.wkt", b"POLYGON ((1 2, 3", "not WKT"),
+        ("half.plan", b'{"fileType": "Plan", "mission": {', "not a plan"),
+        ("other.plan", b'{"fileType": "Plan"}', "not a plan"),
+        ("odd.plan", b'{"mission": {"items": [{"polygon": [[30, 104], [30]]}]}}', "not a plan"),
+        ("line.plan", b'{"mission": {"items": [{"polygon": [[30, 104], [30, 105]]}]}}', "of 2 corners"),
         ("bad.poly", b"30 104\nthirty 104\n", "line 2"),
     ],
 )
@@ -201,6 +253,12 @@ def test_antimeridian_is_refused(tmp_path: Path) -> None:
     path = geojson(tmp_path / "a.geojson", Polygon([(-179.9, 10), (179.9, 10), (179.9, 11), (-179.9, 11)]))
     with pytest.raises(ZoneError, match="antimeridian"):
         read_zones(path)
+    over = Polygon([(179.9, 10), (180.1, 10), (180.1, 11), (179.9, 11)])
+    with pytest.raises(ZoneError, match="antimeridian"):
+        read_zones(geojson(tmp_path / "over.geojson", over))
+    halves = MultiPolygon([shapely.box(179.9, 10, 180, 11), shapely.box(-180, 10, -179.9, 11)])
+    with pytest.raises(ZoneError, match="antimeridian"):
+        read_zones(geojson(tmp_path / "halves.geojson", halves))
 
 
 def test_lines_for_corridors(tmp_path: Path) -> None:
