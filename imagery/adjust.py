@@ -8,7 +8,7 @@ modern synthesis", sections 4 and 6), analytic derivatives, robust weights, and 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -66,7 +66,7 @@ class Adjustment:
     `poses` and `cameras` are per photo; `tied` (m,) says which photos are held by ground points, the others
     keep a prior corrected by what the tied ones learned. `points` (p, 3) local metres; `tracks` their kept
     observations, `residuals_px` (n, 2) theirs. `lags_s` (g,) per lens: by how long the tags' positions are
-    older than the exposures. `position_sigma_m` (m,) is the formal standard deviation.
+    older than the exposures.
     """
 
     poses: tuple[Pose, ...]
@@ -77,7 +77,6 @@ class Adjustment:
     residuals_px: FloatArray
     ground_up_m: float
     lags_s: FloatArray
-    position_sigma_m: FloatArray = field(default_factory=lambda: np.zeros(0))
 
     @property
     def reprojection_rms_px(self) -> float:

@@ -25,15 +25,3 @@ def lat_lon(text: str, option: str) -> GeoPoint:
             f"{option} {text!r}: latitude must be within 90 and longitude within 180 degrees"
         )
     return GeoPoint(numbers[0], numbers[1], numbers[2] if len(numbers) == 3 else None)
-
-
-def wind(text: str) -> tuple[float, float]:
-    """MPS@DEG: speed and the direction the wind comes from."""
-    try:
-        speed, _, direction = text.partition("@")
-        values = float(speed), float(direction)
-    except ValueError:
-        values = (math.nan, math.nan)
-    if not (0 <= values[0] <= 60 and -360 <= values[1] <= 360):
-        raise ValueTypedError(f"--wind {text!r}: give MPS@DEG, for example 6@270 for 6 m/s from the west")
-    return values[0], values[1] % 360

@@ -6,7 +6,7 @@ import asyncio
 import os
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -167,7 +167,7 @@ def match_flight_photos(photos: Path, events: Sequence[CameraEvent]) -> dict[str
     for match in found.matches:
         tags = read_tags(photos / match.photo)
         if tags.lat_deg is None or tags.lon_deg is None:
-            write_tags(photos / match.photo, replace(event_tags(match.event)))
+            write_tags(photos / match.photo, event_tags(match.event))
             tagged += 1
     return {
         "photos": len(files),
