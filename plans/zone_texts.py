@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import math
 import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import shapely
 from shapely import Geometry, LineString, Polygon
 
 from plans.errors import ZoneError
+from plans.frames import LocalFrame
 
 TEXT_SUFFIXES = (".wkt", ".poly", ".plan")
 
@@ -22,9 +25,9 @@ def read_zone_text(path: Path) -> list[tuple[Geometry, str | None]]:
     Raises ZoneError when the file is not what its name says.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = decoded_text(path.read_bytes())
     except (OSError, UnicodeDecodeError) as error:
-        raise ZoneError(f"{path}: cannot be read as text ({error})") from error
+        raise ZoneError(f"{path}: cannot be read as text ({error}); export the zone again") from error
     match path.suffix.lower():
         case ".wkt":
             return _from_wkt(text, path)
@@ -32,6 +35,19 @@ def read_zone_text(path: Path) -> list[tuple[Geometry, str | None]]:
             return [(_from_poly(text, path), None)]
         case _:
             return [(geometry, None) for geometry in _from_plan(text, path)]
+
+
+def decoded_text(data: bytes, otherwise: str = "gb18030") -> str:
+    """Text in UTF-8, in UTF-16 with its mark (Windows' "Unicode"), or else in another encoding.
+
+    Raises UnicodeDecodeError.
+    """
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode(otherwise)
 
 
 def _from_wkt(text: str, path: Path) -> list[tuple[Geometry, str | None]]:
@@ -49,10 +65,13 @@ def _from_wkt(text: str, path: Path) -> list[tuple[Geometry, str | None]]:
 
 
 def _geometry(text: str) -> tuple[Geometry, str | None]:
+    """Rings that do not close are closed; raises GEOSException for what is no WKT."""
     srid = re.match(r"SRID=(\d+);", text, flags=re.IGNORECASE)
-    if srid is None:
-        return shapely.from_wkt(text), None
-    return shapely.from_wkt(text[srid.end() :]), f"EPSG:{srid[1]}"
+    wkt = text[srid.end() :] if srid else text
+    with np.errstate(invalid="ignore"):  # coordinates that are no numbers are refused by who reads them
+        closed = shapely.from_wkt(wkt, on_invalid="fix")
+        geometry = shapely.from_wkt(wkt) if closed is None else closed
+    return geometry, f"EPSG:{srid[1]}" if srid else None
 
 
 def _from_poly(text: str, path: Path) -> Geometry:
@@ -75,7 +94,7 @@ def _from_plan(text: str, path: Path) -> list[Geometry]:
     """The areas and centre lines of a QGroundControl plan's surveys; without any, its inclusion fences.
 
     Fields as in QGroundControl's documentation of the plan format: `polygon` and `polyline` of complex items
-    and `geoFence.polygons`, all lists of [lat, lon].
+    and `geoFence.polygons`, all lists of [lat, lon], and `geoFence.circles` about their `center`.
     """
     try:
         plan = json.loads(text)
@@ -83,8 +102,11 @@ def _from_plan(text: str, path: Path) -> list[Geometry]:
         shapes = [_ring(item["polygon"]) for item in items if item.get("polygon")]
         shapes += [_line(item["polyline"]) for item in items if item.get("polyline")]
         if not shapes:
-            fences = plan.get("geoFence", {}).get("polygons", [])
-            shapes = [_ring(fence["polygon"]) for fence in fences if fence.get("inclusion", True)]
+            fence = plan.get("geoFence", {})
+            kept = [part for part in fence.get("polygons", []) if part.get("inclusion", True)]
+            shapes = [_ring(part["polygon"]) for part in kept]
+            round_ones = [part for part in fence.get("circles", []) if part.get("inclusion", True)]
+            shapes += [_circle(part["circle"]) for part in round_ones]
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise ZoneError(f"{path}: not a plan of QGroundControl ({error}); save it there again") from error
     if not shapes:
@@ -104,6 +126,15 @@ def _line(places: Any) -> LineString:
     if len(points) < 2:
         raise ValueError("a line of one point")
     return LineString(points)
+
+
+def _circle(circle: Any) -> Geometry:
+    (place,) = _places([circle["center"]])
+    radius_m = float(circle["radius"])
+    if not 0 < radius_m < 1e5:
+        raise ValueError(f"a fence circle of {radius_m:g} m")
+    frame = LocalFrame(place[1], place[0])
+    return frame.geometry_to_geo(shapely.Point(0, 0).buffer(radius_m, quad_segs=16))
 
 
 def _places(places: Any) -> list[tuple[float, float]]:
