@@ -211,7 +211,7 @@ def camera_of(tags: PhotoTags, name: str) -> tuple[Camera, bool]:
     The size is the photo's own.
     """
     width, height = tags.image_width_px or 4000, tags.image_height_px or 3000
-    known = camera_for_exif_model(tags.model) if tags.model else None
+    known = camera_for_exif_model(tags.model, tags.focal_mm) if tags.model else None
     if known is not None:
         same_shape = abs(known.image_width_px / known.image_height_px - width / height) < 0.02
         if same_shape:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -87,6 +90,20 @@ class Camera:
             principal_dy_px=self.principal_dy_px * scale,
         )
 
+    def turned(self) -> Camera:
+        """The same camera mounted a quarter turn about its axis: its width lies where its height was. Image
+        files come out as before; this is the camera that planning and coverage see."""
+        return replace(
+            self,
+            sensor_width_mm=self.sensor_height_mm,
+            sensor_height_mm=self.sensor_width_mm,
+            image_width_px=self.image_height_px,
+            image_height_px=self.image_width_px,
+            principal_dx_px=-self.principal_dy_px,
+            principal_dy_px=self.principal_dx_px,
+            distortion=(*self.distortion[:2], self.distortion[3], -self.distortion[2], self.distortion[4]),
+        )
+
     @property
     def fold_radius(self) -> float:
         """Tangent of the angle off the axis at which the radial distortion turns back on itself; may be inf.
@@ -138,45 +155,160 @@ def _distort(
     )
 
 
+@dataclass(frozen=True)
+class CameraEntry:
+    """A camera of the database, the models by which its photos name it, and where its numbers are from.
+
+    With an `interchangeable` (or zoom) lens the focal length is one that it is mostly flown with.
+    """
+
+    camera: Camera
+    exif_models: tuple[str, ...] = ()
+    interchangeable: bool = False
+    source: str = ""
+
+
+@cache
+def camera_entries() -> tuple[CameraEntry, ...]:
+    """The database as it is written."""
+    text = resources.files("plans").joinpath("cameras.json").read_text(encoding="utf-8")
+    return tuple(_entry(data, "plans/cameras.json") for data in json.loads(text)["cameras"])
+
+
 @cache
 def camera_database() -> dict[str, Camera]:
     """Every camera that `missionctl cameras` lists, by name."""
-    text = resources.files("plans").joinpath("cameras.json").read_text(encoding="utf-8")
-    return {entry["name"]: _camera_from_entry(entry) for entry in json.loads(text)["cameras"]}
+    return {entry.camera.name: entry.camera for entry in camera_entries()}
 
 
-def _camera_from_entry(entry: dict[str, Any]) -> Camera:
-    fields = {key: value for key, value in entry.items() if key not in ("source", "exif_models")}
-    return Camera(**fields)
+def read_camera_file(path: Path | str) -> Camera:
+    """A camera of one's own: a JSON file with the fields of an entry of the database.
+
+    Raises CameraError that names the file and the field.
+    """
+    try:
+        data = json.loads(Path(path).read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise CameraError(
+            f"{path}: cannot be read ({error.strerror}); check the path of the camera"
+        ) from None
+    except ValueError as error:
+        raise CameraError(f"{path}: not a JSON file ({error})") from None
+    return _entry(data, str(path)).camera
+
+
+def write_camera_file(path: Path, camera: Camera) -> None:
+    """Write a camera for `read_camera_file`; the folder must be there, an OSError is the caller's."""
+    beside = path.with_name(path.name + ".part")
+    beside.write_text(json.dumps(asdict(camera), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    beside.replace(path)
+
+
+def _entry(data: Any, source: str) -> CameraEntry:
+    if not isinstance(data, dict):
+        raise CameraError(f"{source}: a camera is one JSON object with the fields {', '.join(_REQUIRED)}")
+    for field in data:
+        if field not in _FIELDS:
+            near = difflib.get_close_matches(str(field), _FIELDS, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(_FIELDS)}"
+            raise CameraError(f"{source}: a camera has no field {field!r}{hint}")
+    missing = [field for field in _REQUIRED if field not in data]
+    if missing:
+        raise CameraError(f"{source}: the camera's {missing[0]!r} is missing")
+    for field, value in data.items():
+        wanted = _FIELDS[field]
+        if not wanted.fits(value):
+            raise CameraError(f"{source}: {field!r} is {json.dumps(value)[:40]}; give {wanted.says}")
+    values = {key: data[key] for key in data if key not in _ABOUT}
+    if "distortion" in values:
+        values["distortion"] = tuple(float(v) for v in values["distortion"])
+    return CameraEntry(
+        Camera(**values),
+        tuple(data.get("exif_models", ())),
+        data.get("interchangeable", False),
+        data.get("source", ""),
+    )
+
+
+@dataclass(frozen=True)
+class _Field:
+    fits: Callable[[Any], bool]
+    says: str
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+_TEXT = _Field(lambda v: isinstance(v, str) and bool(v.strip()), "a text")
+_NUMBER = _Field(_is_number, "a number")
+_LENGTH = _Field(lambda v: _is_number(v) and 0 < v < 10_000, "a length in millimetres above 0")
+_PIXELS = _Field(lambda v: _is_number(v) and v == int(v) and 0 < v < 100_000, "a whole number of pixels")
+_SECONDS = _Field(lambda v: _is_number(v) and 0 <= v <= 60, "seconds from 0 to 60")
+_FIELDS = {
+    "name": _TEXT,
+    "sensor_width_mm": _LENGTH,
+    "sensor_height_mm": _LENGTH,
+    "focal_mm": _LENGTH,
+    "image_width_px": _PIXELS,
+    "image_height_px": _PIXELS,
+    "min_trigger_interval_s": _SECONDS,
+    "exposure_s": _Field(lambda v: _is_number(v) and 0 < v <= 60, "seconds above 0, up to 60"),
+    "principal_dx_px": _NUMBER,
+    "principal_dy_px": _NUMBER,
+    "distortion": _Field(
+        lambda v: isinstance(v, list) and len(v) == 5 and all(map(_is_number, v)), "five numbers"
+    ),
+    "exif_models": _Field(
+        lambda v: isinstance(v, list) and all(isinstance(m, str) for m in v), "a list of texts"
+    ),
+    "interchangeable": _Field(lambda v: isinstance(v, bool), "true or false"),
+    "source": _Field(lambda v: isinstance(v, str), "a text"),
+}
+_REQUIRED = ("name", "sensor_width_mm", "sensor_height_mm", "focal_mm", "image_width_px", "image_height_px")
+_ABOUT = ("exif_models", "interchangeable", "source")
 
 
 @cache
-def _names_by_exif_model() -> dict[str, str]:
-    text = resources.files("plans").joinpath("cameras.json").read_text(encoding="utf-8")
-    return {
-        model.upper(): entry["name"]
-        for entry in json.loads(text)["cameras"]
-        for model in entry.get("exif_models", [])
-    }
+def _entries_by_exif_model() -> dict[str, tuple[CameraEntry, ...]]:
+    found: dict[str, tuple[CameraEntry, ...]] = {}
+    for entry in camera_entries():
+        for model in entry.exif_models:
+            found[model.upper()] = (*found.get(model.upper(), ()), entry)
+    return found
 
 
-def camera_for_exif_model(model: str) -> Camera | None:
-    """The camera of the database whose EXIF model is this, or None."""
-    name = _names_by_exif_model().get(model.strip().upper())
-    return camera_database()[name] if name else None
+def camera_for_exif_model(model: str, focal_mm: float | None = None) -> Camera | None:
+    """The camera of the database whose photos say this model, or None.
+
+    `focal_mm` is the photo's, as EXIF has it. Of a model with several lenses the nearest is taken, a body
+    with another lens gets that focal length, and a photo far from all of them is of another camera of the
+    aircraft (its zoom or thermal camera), of which the database knows nothing.
+    """
+    entries = _entries_by_exif_model().get(model.strip().upper())
+    if not entries:
+        return None
+    if not focal_mm or not math.isfinite(focal_mm) or focal_mm < 0:
+        return entries[0].camera
+    best = min(entries, key=lambda entry: abs(math.log(entry.camera.focal_mm / focal_mm)))
+    off = abs(best.camera.focal_mm / focal_mm - 1)
+    if best.interchangeable and off > 0.04:
+        return replace(best.camera, name=f"{model.strip()} {focal_mm:g}mm", focal_mm=focal_mm)
+    return best.camera if off < 0.15 else None
 
 
-def find_camera(name: str) -> Camera:
-    """The camera of this name (case does not matter).
+def find_camera(name: str, own: Mapping[str, Camera] | None = None) -> Camera:
+    """The camera of this name (case does not matter) among one's own and the database's, or of a JSON file.
 
     Raises CameraError that lists near names.
     """
-    by_folded = {known.casefold(): camera for known, camera in camera_database().items()}
+    if name.strip().casefold().endswith(".json"):
+        return read_camera_file(name.strip())
+    known = {**camera_database(), **(own or {})}
+    by_folded = {key.casefold(): camera for key, camera in known.items()}
     found = by_folded.get(name.strip().casefold())
     if found:
         return found
-    import difflib
-
     near = difflib.get_close_matches(name.casefold(), by_folded, n=3, cutoff=0.3)
-    hint = ", ".join(by_folded[n].name for n in near) or ", ".join(sorted(camera_database())[:5])
+    hint = ", ".join(by_folded[n].name for n in near) or ", ".join(sorted(known)[:5])
     raise CameraError(f"camera {name!r} is not known; did you mean: {hint}? (list: missionctl cameras)")

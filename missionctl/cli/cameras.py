@@ -13,9 +13,10 @@ def register(app: typer.Typer) -> None:
 
 def cameras(as_json: JsonFlag = False) -> None:
     """List the cameras that --camera knows."""
-    from plans.cameras import camera_database
+    from plans.cameras import camera_entries
 
-    known = sorted(camera_database().values(), key=lambda c: c.name)
+    entries = sorted(camera_entries(), key=lambda entry: entry.camera.name)
+    known = [entry.camera for entry in entries]
     rows = [
         {
             "name": c.name,
@@ -24,8 +25,10 @@ def cameras(as_json: JsonFlag = False) -> None:
             "focal_mm": c.focal_mm,
             "min_trigger_interval_s": c.min_trigger_interval_s,
             "gsd_cm_at_100_m": round(100 * c.gsd_m(100), 2),
+            "exif_models": list(entry.exif_models),
+            "source": entry.source,
         }
-        for c in known
+        for entry, c in zip(entries, known, strict=True)
     ]
     text = "\n".join(
         f"{c.name:<32} {c.image_width_px:>5} x {c.image_height_px:<5} {100 * c.gsd_m(100):5.2f} cm at 100 m, "

@@ -20,7 +20,9 @@ def new(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to make.")],
     name: Annotated[str, typer.Option(help="The mission's name (default: the folder's).")] = "",
     place: Annotated[str, typer.Option(help="Where it is, in words.")] = "",
-    camera: Annotated[str, typer.Option(help="Camera that plans take when none is named.")] = "",
+    camera: Annotated[
+        str, typer.Option(help="Camera (name or FILE.json) that plans take when none is named.")
+    ] = "",
     origin: Annotated[str, typer.Option(metavar="LAT,LON", help="Middle of the work area.")] = "",
     input_file: Annotated[
         list[str] | None,
@@ -31,18 +33,22 @@ def new(
     as_json: JsonFlag = False,
 ) -> None:
     """Make an empty mission folder."""
+    from missionctl.services.planning import keep_camera
     from plans.cameras import find_camera
 
+    known = find_camera(camera) if camera else None
     point = lat_lon(origin, "--origin") if origin else None
     config = MissionConfig(
         name=name or folder.resolve().name,
         place=place,
-        camera=find_camera(camera).name if camera else "",
+        camera=known.name if known else "",
         origin_lat_deg=point.lat_deg if point else None,
         origin_lon_deg=point.lon_deg if point else None,
     )
     pairs = [_input_pair(text) for text in input_file or []]
     workspace = Workspace.create(folder, config)
+    if known:
+        keep_camera(workspace, known)
     for key, file in pairs:
         workspace.set_input(key, file)
     give({"folder": str(folder), "name": config.name}, as_json, f"{folder}: new mission {config.name!r}")

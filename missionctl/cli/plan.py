@@ -28,7 +28,9 @@ def plan(
     gcj02: Annotated[
         bool, typer.Option("--gcj02", help="ZONE and --no-fly are in GCJ-02 (AMap, Tencent), not WGS84.")
     ] = False,
-    camera: Annotated[str | None, typer.Option(metavar="NAME", help="See: missionctl cameras.")] = None,
+    camera: Annotated[
+        str | None, typer.Option(metavar="NAME", help="See: missionctl cameras; or a FILE.json of your own.")
+    ] = None,
     photo: Annotated[
         Path | None, typer.Option(metavar="FILE", help="A photo of the camera, instead.")
     ] = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,14 @@ from imagery.photo_tags import read_tags
 from imagery.photos import camera_of, list_photo_files
 from missionctl.jsontext import to_json
 from missionctl.workspace import Workspace, find_workspace
-from plans.cameras import Camera, find_camera
+from plans.cameras import (
+    Camera,
+    camera_database,
+    camera_for_exif_model,
+    find_camera,
+    read_camera_file,
+    write_camera_file,
+)
 from plans.coverage import cell_size_m, count_photos, write_coverage
 from plans.energy import Wind
 from plans.errors import CameraError, SurveyError
@@ -29,6 +37,7 @@ from plans.terrain import Terrain, flat_terrain, read_terrain
 from plans.zones import Corridor, Zone, read_lines, read_zones
 
 _TERRAIN_MARGIN_M = 500.0
+_CAMERAS = "cameras"
 
 
 @dataclass(frozen=True)
@@ -106,15 +115,46 @@ def make_plan(
 
 
 def choose_camera(name: str | None, photo: Path | None, workspace: Workspace | None) -> Camera:
-    """The camera that is named, or that took a sample photo, or the mission's own."""
+    """The camera that is named (of the database, of the mission folder, or a JSON file), or that took a
+    sample photo, or the mission's own."""
     if name and photo:
         raise CameraError("--camera and --photo exclude each other: give one of them")
     if photo:
-        return camera_of(read_tags(photo), photo.name)[0]
+        return _camera_of_photo(photo)
     name = name or (workspace.config.camera if workspace else "")
     if not name:
         raise CameraError("no camera: give --camera NAME (list: missionctl cameras) or --photo FILE")
-    return find_camera(name)
+    return find_camera(name, own_cameras(workspace) if workspace else None)
+
+
+def _camera_of_photo(photo: Path) -> Camera:
+    tags = read_tags(photo)
+    known = tags.model is not None and camera_for_exif_model(tags.model, tags.focal_mm) is not None
+    if not known and not tags.focal_35mm:
+        raise CameraError(
+            f"{photo}: names no known camera ({tags.model or 'no model'}) and no 35 mm focal length; "
+            "give --camera NAME or a camera FILE.json"
+        )
+    return camera_of(tags, photo.name)[0]
+
+
+def own_cameras(workspace: Workspace) -> dict[str, Camera]:
+    """The cameras kept in the mission folder, by name."""
+    files = sorted((workspace.path / _CAMERAS).glob("*.json"))
+    return {camera.name: camera for camera in map(read_camera_file, files)}
+
+
+def keep_camera(workspace: Workspace, camera: Camera) -> None:
+    """Keep a camera that the database does not have in the mission folder, to be named there from now on."""
+    if camera_database().get(camera.name) == camera or own_cameras(workspace).get(camera.name) == camera:
+        return
+    stem = re.sub(r"[^\w.-]+", "-", camera.name).strip("-.") or "camera"
+    file = workspace.path / _CAMERAS / f"{stem}.json"
+    try:
+        file.parent.mkdir(exist_ok=True)
+        write_camera_file(file, camera)
+    except OSError as error:
+        raise CameraError(f"{file}: cannot be written ({error.strerror})") from None
 
 
 def terrain_around(
@@ -147,6 +187,7 @@ def _record(
     request: PlanRequest,
     files: Sequence[Path],
 ) -> None:
+    keep_camera(workspace, plan.camera)
     known = {f.values["name"] for f in workspace.features("zones")}
     new = [z for z in zones if isinstance(z, Zone) and z.name not in known]
     workspace.add("zones", [(z.polygon, {"name": z.name, "priority": z.priority}) for z in new])
@@ -171,7 +212,7 @@ def cover_plan(
     """Photos per ground cell of a planned mission, as a raster and as shares of the zone."""
     workspace = find_workspace(out.parent)
     mission = read_mission(plan_file)
-    known = find_camera(camera) if camera else _camera_of_plan(plan_file)
+    known = choose_camera(camera, None, workspace) if camera else _camera_of_plan(plan_file)
     if known is None:
         raise CameraError(
             f"{plan_file}: does not say its camera; give --camera NAME (list: missionctl cameras)"
