@@ -22,7 +22,7 @@ def plan(
     out: Annotated[
         Path,
         typer.Option(
-            "-o", "--out", metavar="OUT", help="OUT.plan, .waypoints, .kmz (DJI), .kml or .geojson."
+            "-o", "--out", metavar="OUT", help="OUT.plan, .waypoints, .kmz (DJI), .kml, .geojson or .gpkg."
         ),
     ],
     gcj02: Annotated[

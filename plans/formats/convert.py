@@ -11,8 +11,10 @@ from plans.cameras import Camera
 from plans.errors import PlanFileError
 from plans.flights import Sortie
 from plans.formats.geojson import write_geojson
+from plans.formats.geopackage import write_geopackage
 from plans.formats.kml import write_kml
 from plans.formats.qgc_plan import read_qgc_plan, write_qgc_plan
+from plans.formats.qgc_survey import complex_items
 from plans.formats.waypoints import read_waypoints, write_waypoints
 from plans.formats.wpml import write_wpml
 from plans.frames import GeoPoint
@@ -20,7 +22,8 @@ from plans.mission import AltitudeFrame, Mission
 from plans.survey import SurveyPlan
 
 _WAYPOINT_SUFFIXES = (".waypoints", ".txt", ".mission")
-PLAN_SUFFIXES = (".plan", ".waypoints", ".kmz", ".kml", ".geojson")
+_PICTURES = {".kml": write_kml, ".geojson": write_geojson, ".json": write_geojson, ".gpkg": write_geopackage}
+PLAN_SUFFIXES = (".plan", ".waypoints", ".kmz", ".kml", ".geojson", ".gpkg")
 
 
 def read_mission(path: Path | str) -> Mission:
@@ -41,7 +44,7 @@ def write_mission(
     camera: Camera | None = None,
     walls: tuple[tuple[GeoPoint, ...], ...] = (),
 ) -> Path:
-    """Write one mission as `.plan` or `.waypoints`. Raises PlanFileError."""
+    """Write one mission as `.plan` (of simple items) or `.waypoints`. Raises PlanFileError."""
     suffix = Path(path).suffix.lower()
     if suffix == ".plan":
         return write_qgc_plan(mission, path, camera, walls)
@@ -50,36 +53,39 @@ def write_mission(
     raise PlanFileError(f"{path}: a mission is written as .plan or .waypoints, not as {suffix or 'this'}")
 
 
-def write_plan(plan: SurveyPlan, path: Path | str) -> tuple[Path, ...]:
-    """Write a survey in the format of the suffix: .plan, .waypoints, .kmz (DJI WPML), .kml, .geojson.
+def write_plan(plan: SurveyPlan, path: Path | str, *, survey_items: bool = True) -> tuple[Path, ...]:
+    """Write a survey in the format of the suffix: .plan, .waypoints, .kmz (DJI WPML), .kml, .geojson, .gpkg.
 
     Returns the files written. One sortie, or a format to look at, gives `path`. Several sorties give `path`
     with all of them one after another (each from its NAV_TAKEOFF to its return; heights AMSL when they start
-    from different places) and, to be flown one by one, NAME-1.plan, NAME-2.plan... Raises PlanFileError.
+    from different places) and, to be flown one by one, NAME-1.plan, NAME-2.plan... In a `.plan`, what lies
+    between take-off and return is a survey item that QGroundControl can edit; simple items without
+    `survey_items`. Raises PlanFileError.
     """
     path = Path(path)
     suffix = path.suffix.lower()
-    if suffix == ".kml":
-        return (write_kml(plan, path),)
-    if suffix in (".geojson", ".json"):
-        return (write_geojson(plan, path),)
+    if suffix in _PICTURES:
+        return (_PICTURES[suffix](plan, path),)
     if suffix not in (".kmz", ".plan", *_WAYPOINT_SUFFIXES):
         known = ", ".join(PLAN_SUFFIXES)
         raise PlanFileError(f"{path}: no plan format has the suffix {suffix or '(none)'}; use one of {known}")
-    files = [_write_flights(plan, path, None)]
+    files = [_write_flights(plan, path, plan.sorties, survey_items)]
     if len(plan.sorties) > 1:
         for sortie in plan.sorties:
             one = path.with_name(f"{path.stem}-{sortie.index + 1}{path.suffix}")
-            files.append(_write_flights(plan, one, sortie))
+            files.append(_write_flights(plan, one, (sortie,), survey_items))
     return tuple(files)
 
 
-def _write_flights(plan: SurveyPlan, path: Path, sortie: Sortie | None) -> Path:
-    """One sortie, or all of them when it is None."""
+def _write_flights(plan: SurveyPlan, path: Path, sorties: tuple[Sortie, ...], editable: bool) -> Path:
+    """One sortie, or all of them in one file."""
     if path.suffix.lower() == ".kmz":
-        return write_wpml(plan, path, None if sortie is None else (sortie,))
-    mission = whole_mission(plan) if sortie is None else sortie.mission
-    return write_mission(mission, path, plan.camera, walls_of(plan))
+        return write_wpml(plan, path, sorties)
+    mission = sorties[0].mission if len(sorties) == 1 else whole_mission(plan)
+    if path.suffix.lower() != ".plan":
+        return write_waypoints(mission, path)
+    surveys = complex_items(plan, sorties, mission) if editable else ()
+    return write_qgc_plan(mission, path, plan.camera, walls_of(plan), surveys)
 
 
 def whole_mission(plan: SurveyPlan) -> Mission:

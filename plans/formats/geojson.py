@@ -1,4 +1,4 @@
-"""A plan as GeoJSON (RFC 7946): zone, lanes, transits, photos and launch points as features."""
+"""A plan as GeoJSON (RFC 7946): zone, no-fly areas, lanes, transits, photos and launch points as features."""
 
 from __future__ import annotations
 
@@ -15,22 +15,26 @@ from plans.survey import SurveyPlan
 
 
 def write_geojson(plan: SurveyPlan, path: Path | str) -> Path:
-    """Write the plan's features; `kind` tells them apart: zone, launch, lane, transit, photo.
+    """Write the plan's features; `kind` tells them apart: zone, no_fly, launch, lane, transit, photo.
 
-    Third coordinates are metres AMSL, left out where the plan knows no datum. Raises PlanFileError.
+    Third coordinates are metres AMSL, left out where the plan knows no datum. No-fly areas are drawn as
+    lines, for the polygons of the file are what a reader would survey. Raises PlanFileError.
     """
     features = [_feature(mapping(plan.frame.geometry_to_geo(plan.region)), kind="zone")]
+    for area in plan.no_fly:
+        features.append(_feature(mapping(plan.frame.geometry_to_geo(area.exterior)), kind="no_fly"))
     for sortie in plan.sorties:
         common = {"sortie": sortie.index + 1, "drone": sortie.drone + 1}
         launch = {"type": "Point", "coordinates": [sortie.launch.lon_deg, sortie.launch.lat_deg]}
         features.append(_feature(launch, kind="launch", **common))
         for leg in sortie.legs:
             line = {"type": "LineString", "coordinates": _places(plan, leg.points_m)}
+            flown = {"speed_mps": leg.speed_mps, **common}
             if leg.lane is None:
-                features.append(_feature(line, kind="transit", **common))
+                features.append(_feature(line, kind="transit", **flown))
             else:
                 features.append(
-                    _feature(line, kind="lane", lane=leg.lane + 1, trigger_m=leg.trigger_m, **common)
+                    _feature(line, kind="lane", lane=leg.lane + 1, trigger_m=leg.trigger_m, **flown)
                 )
         for shot in sortie.shots:
             point = {"type": "Point", "coordinates": _places(plan, shot.pose.centre[None])[0]}

@@ -1,4 +1,5 @@
-"""A plan as KML to look at in Google Earth, QGIS or on a phone: zone, lanes, transits, photos. Not to fly."""
+"""A plan as KML to look at in Google Earth, QGIS or on a phone: zone, no-fly areas, launch points, lanes,
+transits, photos. Not to fly."""
 
 from __future__ import annotations
 
@@ -7,33 +8,51 @@ from xml.etree import ElementTree
 
 import numpy as np
 import shapely
-from shapely import Polygon
+from shapely import LinearRing, Polygon
 
 from plans.formats.files import write_bytes
 from plans.frames import FloatArray
 from plans.survey import SurveyPlan
 
-_STYLES = {"zone": ("ff00a5ff", "3300a5ff"), "lane": ("ff00ff00", None), "transit": ("ffffff00", None)}
+_STYLES = {
+    "zone": ("ff00a5ff", "3300a5ff"),
+    "no-fly": ("ff0000ff", None),
+    "lane": ("ff00ff00", None),
+    "transit": ("ffffff00", None),
+}
 
 
 def write_kml(plan: SurveyPlan, path: Path | str) -> Path:
-    """Write the plan as KML; heights AMSL, above ground where no datum is known. Raises PlanFileError."""
+    """Write the plan as KML; heights AMSL, above ground where no datum is known.
+
+    No-fly areas are drawn as lines, for the polygons of the file are what a reader would survey. Photos are
+    there but not shown until they are switched on. Raises PlanFileError.
+    """
     root = ElementTree.Element("kml", {"xmlns": "http://www.opengis.net/kml/2.2"})
     document = _put(root, "Document")
     _put(document, "name", Path(path).stem)
     for kind, (colour, fill) in _STYLES.items():
         _style(document, kind, colour, fill)
     _put_zone(document, plan)
+    for number, area in enumerate(plan.no_fly, 1):
+        line = _put(_placemark(document, f"No-fly area {number}", "no-fly"), "LineString")
+        _put(line, "tessellate", "1")
+        _put_ring(line, plan, area.exterior)
     for sortie in plan.sorties:
         folder = _put(document, "Folder")
         _put(folder, "name", f"Sortie {sortie.index + 1}, drone {sortie.drone + 1}")
+        launch = f"{sortie.launch.lon_deg:.8f},{sortie.launch.lat_deg:.8f}"
+        _put(_put(_placemark(folder, "Launch", None), "Point"), "coordinates", launch)
         for leg in sortie.legs:
             name = "Transit" if leg.lane is None else f"Lane {leg.lane + 1}"
             mark = _placemark(folder, name, "transit" if leg.lane is None else "lane")
             line = _put(mark, "LineString")
             _put_line(line, plan, leg.points_m)
+        photos = _put(folder, "Folder")
+        _put(photos, "name", f"{len(sortie.shots)} photos")
+        _put(photos, "visibility", "0")
         for shot in sortie.shots:
-            mark = _placemark(folder, str(shot.index + 1), None)
+            mark = _placemark(photos, str(shot.index + 1), None)
             _put(mark, "visibility", "0")
             point = _put(mark, "Point")
             _put_line(point, plan, shot.pose.centre[None])
@@ -71,9 +90,12 @@ def _put_zone(document: ElementTree.Element, plan: SurveyPlan) -> None:
         polygon = _put(_placemark(document, "Zone", "zone"), "Polygon")
         rings = [("outerBoundaryIs", part.exterior), *(("innerBoundaryIs", ring) for ring in part.interiors)]
         for name, ring in rings:
-            lat, lon = plan.frame.to_geo(*np.asarray(ring.coords).T)
-            text = " ".join(f"{o:.8f},{a:.8f}" for a, o in zip(lat, lon, strict=True))
-            _put(_put(_put(polygon, name), "LinearRing"), "coordinates", text)
+            _put_ring(_put(_put(polygon, name), "LinearRing"), plan, ring)
+
+
+def _put_ring(parent: ElementTree.Element, plan: SurveyPlan, ring: LinearRing) -> None:
+    lat, lon = plan.frame.to_geo(*np.asarray(ring.coords).T)
+    _put(parent, "coordinates", " ".join(f"{o:.8f},{a:.8f}" for a, o in zip(lat, lon, strict=True)))
 
 
 def _put_line(parent: ElementTree.Element, plan: SurveyPlan, points_m: FloatArray) -> None:

@@ -1,13 +1,15 @@
 """QGroundControl `.plan` files (JSON, fileType "Plan", version 1): read and write.
 
 Source: QGroundControl's file format page (docs.qgroundcontrol.com, "Plan File Format"). Beside QGC's keys a
-`missionctl` object carries what a mission cannot say (camera, walls); QGC and MAVSDK pass over it.
+`missionctl` object carries what a mission cannot say (camera, walls, the speed where the plan must name
+another for its survey items); QGC and MAVSDK pass over it.
 """
 
 from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ import numpy as np
 from plans.cameras import Camera
 from plans.errors import CameraError, PlanFileError
 from plans.formats.files import read_text, write_text
+from plans.formats.qgc_survey import SURVEY_SPEED_MPS, ComplexItem
 from plans.frames import GeoPoint
 from plans.mission import AltitudeFrame, Mission, MissionItem
 
@@ -31,10 +34,14 @@ def write_qgc_plan(
     path: Path | str,
     camera: Camera | None = None,
     walls: tuple[tuple[GeoPoint, ...], ...] = (),
+    surveys: Sequence[ComplexItem] = (),
 ) -> Path:
-    """Write a mission as a plan that QGroundControl opens. Raises PlanFileError when it cannot be written."""
-    items = [_item_json(item, number) for number, item in enumerate(mission.items, 1)]
+    """Write a mission as a plan that QGroundControl opens; `surveys` take the place of the items they hold.
+
+    Raises PlanFileError when it cannot be written.
+    """
     home = mission.home or _first_place(mission)
+    hover = SURVEY_SPEED_MPS if surveys else mission.cruise_speed_mps or 5
     plan = {
         "fileType": "Plan",
         "version": 1,
@@ -45,9 +52,9 @@ def write_qgc_plan(
             "vehicleType": _GENERIC_COPTER,
             "globalPlanAltitudeMode": 0 if _mixed_frames(mission) else 1,
             "cruiseSpeed": mission.cruise_speed_mps or 15,
-            "hoverSpeed": mission.cruise_speed_mps or 5,
+            "hoverSpeed": hover,
             "plannedHomePosition": [home.lat_deg, home.lon_deg, _or_null(home.alt_amsl_m)],
-            "items": items,
+            "items": _items_json(mission, surveys),
         },
         "geoFence": {"version": 2, "circles": [], "polygons": _fence_json(mission)},
         "rallyPoints": {
@@ -55,8 +62,9 @@ def write_qgc_plan(
             "points": [[p.lat_deg, p.lon_deg, p.alt_amsl_m or 0.0] for p in mission.rally],
         },
     }
-    if camera is not None or walls:
-        plan["missionctl"] = _extension(camera, walls)
+    speed = mission.cruise_speed_mps if surveys else None
+    if camera is not None or walls or speed is not None:
+        plan["missionctl"] = _extension(camera, walls, speed)
     return write_text(path, json.dumps(plan, indent=2, allow_nan=False) + "\n")
 
 
@@ -74,11 +82,10 @@ def read_qgc_plan(path: Path | str) -> Mission:
         for entry in mission["items"]:
             items.extend(_read_entry(entry))
         inclusion, exclusion = _read_fence(root.get("geoFence") or {})
-        speed = mission.get("cruiseSpeed" if mission.get("vehicleType") == 1 else "hoverSpeed")
         return Mission(
             tuple(items),
             _read_home(mission.get("plannedHomePosition")),
-            float(speed) if speed else None,
+            _read_speed(root),
             inclusion,
             exclusion,
             tuple(_point(p) for p in (root.get("rallyPoints") or {}).get("points", [])),
@@ -153,6 +160,15 @@ def _mixed_frames(mission: Mission) -> bool:
     return any(i.has_place and i.frame != AltitudeFrame.RELATIVE for i in mission.items)
 
 
+def _items_json(mission: Mission, surveys: Sequence[ComplexItem]) -> list[dict[str, Any]]:
+    """Numbers run on through survey items, as QGC's sequence numbers do."""
+    items = [_item_json(item, number) for number, item in enumerate(mission.items, 1)]
+    for survey in reversed(surveys):
+        transects = survey.json["TransectStyleComplexItem"] | {"Items": items[survey.first : survey.stop]}
+        items[survey.first : survey.stop] = [survey.json | {"TransectStyleComplexItem": transects}]
+    return items
+
+
 def _item_json(item: MissionItem, number: int) -> dict[str, Any]:
     out: dict[str, Any] = {
         "autoContinue": item.autocontinue,
@@ -177,10 +193,14 @@ def _fence_json(mission: Mission) -> list[dict[str, Any]]:
     ]
 
 
-def _extension(camera: Camera | None, walls: tuple[tuple[GeoPoint, ...], ...]) -> dict[str, Any]:
+def _extension(
+    camera: Camera | None, walls: tuple[tuple[GeoPoint, ...], ...], speed_mps: float | None
+) -> dict[str, Any]:
     out: dict[str, Any] = {"version": 1}
     if camera is not None:
         out["camera"] = asdict(camera)
+    if speed_mps is not None:
+        out["cruise_speed_mps"] = speed_mps
     out["walls"] = [[[p.lat_deg, p.lon_deg] for p in wall] for wall in walls]
     return out
 
@@ -221,6 +241,14 @@ def _read_item(entry: dict[str, Any]) -> MissionItem:
 def _check_place(lat_deg: float, lon_deg: float) -> None:
     if not (abs(lat_deg) <= 90.0 and abs(lon_deg) <= 180.0):
         raise ValueError(f"({lat_deg:g}, {lon_deg:g}) is no latitude and longitude")
+
+
+def _read_speed(root: dict[str, Any]) -> float | None:
+    mission = root["mission"]
+    speed = (root.get("missionctl") or {}).get("cruise_speed_mps")
+    if speed is None:
+        speed = mission.get("cruiseSpeed" if mission.get("vehicleType") == 1 else "hoverSpeed")
+    return float(speed) if speed else None
 
 
 def _read_home(place: Any) -> GeoPoint | None:

@@ -20,9 +20,11 @@ _RETURN_POINT, _POLYGON_IN, _POLYGON_OUT, _CIRCLE_IN, _CIRCLE_OUT, _RALLY = 5000
 
 
 def write_waypoints(mission: Mission, path: Path | str) -> Path:
-    """Write the items with home in row 0. NaN parameters become 0, which is how ArduPilot takes them.
+    """Write the items with home in row 0; numbers come back as they are.
 
-    Fence and rally points do not fit this file and are not written. Raises PlanFileError.
+    NaN is written "NaN", as .NET (Mission Planner) wants it; ArduPilot takes it for a waypoint's yaw, and to
+    PX4 0 would mean north. Fence, rally points and the speed of the plan do not fit this file and are not
+    written; a home without a height gets 0. Raises PlanFileError.
     """
     home = mission.home or next((GeoPoint(i.lat_deg, i.lon_deg) for i in mission.items if i.has_place), None)
     if home is None:
@@ -40,11 +42,20 @@ def write_waypoints(mission: Mission, path: Path | str) -> Path:
 
 
 def _row(index: int, item: MissionItem) -> str:
-    params = "\t".join(f"{0.0 if math.isnan(p) else p:.8f}" for p in item.params)
+    params = "\t".join(_number(p, 8) for p in item.params)
     return (
         f"{index}\t{int(index == 0)}\t{int(item.frame)}\t{int(item.command)}\t{params}\t"
-        f"{item.lat_deg:.8f}\t{item.lon_deg:.8f}\t{item.alt_m:.6f}\t{int(item.autocontinue)}"
+        f"{_number(item.lat_deg, 8)}\t{_number(item.lon_deg, 8)}\t{_number(item.alt_m, 6)}\t"
+        f"{int(item.autocontinue)}"
     )
+
+
+def _number(value: float, places: int) -> str:
+    """With as many places as such files have, or as many as the number needs to come back."""
+    if math.isnan(value):
+        return "NaN"
+    text = f"{value:.{places}f}"
+    return text if float(text) == value else repr(float(value))
 
 
 def read_waypoints(path: Path | str) -> Mission:

@@ -11,7 +11,7 @@ from shapely import box
 
 from plans.cameras import find_camera
 from plans.errors import PlanFileError
-from plans.formats import read_mission
+from plans.formats import read_mission, write_plan
 from plans.formats.convert import walls_of
 from plans.formats.qgc_plan import read_camera, read_qgc_plan, read_walls, write_qgc_plan
 from plans.formats.waypoints import read_waypoints
@@ -42,6 +42,20 @@ def good_plan(folder):
     mission = plan.missions[0]
     short = Mission(mission.items[:9], LAUNCH, 8.0, fence_exclusion=mission.fence_exclusion, rally=(LAUNCH,))
     path = write_qgc_plan(short, folder / "good.plan", plan.camera, walls_of(plan))
+    read_qgc_plan(path)
+    return path.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def good_survey(folder):
+    """The same with its items in a survey item of QGroundControl."""
+    plan = plan_survey(
+        [zone_of(box(0, 0, 200, 200))],
+        find_camera("DJI Mavic 3E"),
+        SurveySettings(gsd_m=0.05),
+        launches=(LAUNCH,),
+    )
+    (path,) = write_plan(plan, folder / "good_survey.plan")
     read_qgc_plan(path)
     return path.read_text(encoding="utf-8")
 
@@ -85,6 +99,25 @@ ODD = [None, "", "x", -1, 1e30, 10**400, [], {}, [None], [1, 2], {"a": 1}, True,
 def test_a_plan_with_any_part_wrong_is_read_or_refused_but_never_a_crash(folder, good_plan, which, odd):
     plan = json.loads(good_plan)
     places = list(leaves(plan))[1:]
+    *parents, last = places[which % len(places)]
+    target = plan
+    for key in parents:
+        target = target[key]
+    target[last] = odd
+    path = folder / "odd.plan"
+    path.write_text(json.dumps(plan))
+    for line in refusals(path, read_qgc_plan, read_camera, read_walls):
+        assert "odd.plan" in line
+        assert "\n" not in line
+
+
+@repeatable(400)
+@given(which=st.integers(0, 10_000), odd=st.sampled_from(ODD))
+def test_a_survey_item_with_any_part_wrong_is_read_or_refused_but_never_a_crash(
+    folder, good_survey, which, odd
+):
+    plan = json.loads(good_survey)
+    places = [at for at in leaves(plan) if at[:2] == ("mission", "items")][1:]
     *parents, last = places[which % len(places)]
     target = plan
     for key in parents:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 
 import numpy as np
@@ -19,6 +18,8 @@ from plans.mission import AltitudeFrame, Command
 from plans.survey import SurveySettings, plan_survey
 
 from .conftest import FRAME, HOLES, SHELL, hills, zone_of
+from .planned import corridor
+from .planned import survey as several_sorties
 
 REAL = ["mavsdk_qgc_with_survey.plan", "mavsdk_qgroundcontrol_sample.plan", "mavsdkpy_example-mission.plan"]
 
@@ -86,10 +87,36 @@ def test_mavsdk_and_we_read_real_plans_alike(shared_data, mavsdk, name):
     assert_theirs(mavsdk.import_qgroundcontrol_mission(str(path)).mission_items, read_mission(path).items)
 
 
+def test_mavsdk_reads_a_plan_of_several_sorties_and_one_of_simple_items(mavsdk, tmp_path):
+    plan = several_sorties(endurance_min=10)
+    for number, editable in enumerate((True, False)):
+        files = write_plan(plan, tmp_path / f"s{number}.plan", survey_items=editable)
+        for file in files:
+            items = mavsdk.import_qgroundcontrol_mission(str(file)).mission_items
+            assert_theirs(items, read_mission(file).items)
+
+
+def test_mavsdk_knows_no_corridors_but_their_simple_items(mavsdk, tmp_path):
+    """mission_import.cpp (MAVSDK 158e339): complexItemType must be "survey"."""
+    mission_raw = pytest.importorskip("mavsdk.plugins.mission_raw")
+    (path,) = write_plan(corridor(), tmp_path / "s.plan", survey_items=False)
+    theirs = mavsdk.import_qgroundcontrol_mission(str(path)).mission_items
+    assert_theirs(theirs, corridor().missions[0].items)
+    (path,) = write_plan(corridor(), tmp_path / "c.plan")
+    with pytest.raises(mission_raw.MissionRawError, match="FAILED_TO_PARSE_QGC_PLAN"):
+        mavsdk.import_qgroundcontrol_mission(str(path))
+
+
 def test_mavsdk_reads_our_waypoint_file(survey, mavsdk, tmp_path):
     (path,) = write_plan(survey, tmp_path / "s.waypoints")
-    theirs = mavsdk.import_mission_planner_mission(str(path)).mission_items[1:]
-    assert [i.command for i in theirs][1:] == [i.command for i in survey.missions[0].items]
+    _, *theirs = mavsdk.import_mission_planner_mission(str(path)).mission_items[1:]
+    for number, (their, ours) in enumerate(zip(theirs, survey.missions[0].items, strict=True), 2):
+        assert (their.seq, their.command, their.frame) == (number, ours.command, ours.frame)
+        params = [their.param1, their.param2, their.param3, their.param4]
+        assert np.allclose(params, np.float32(ours.params), equal_nan=True)
+        if ours.has_place:
+            assert (their.x, their.y) == pytest.approx((ours.lat_deg * 1e7, ours.lon_deg * 1e7), abs=1)
+            assert their.z == pytest.approx(ours.alt_m, abs=1e-3)
 
 
 def test_mavproxys_loader_reads_our_waypoint_file_item_by_item(survey, tmp_path):
@@ -105,8 +132,8 @@ def test_mavproxys_loader_reads_our_waypoint_file_item_by_item(survey, tmp_path)
     for number, ours in enumerate(items, 1):
         theirs = loader.wp(number)
         assert (theirs.seq, theirs.command, theirs.frame) == (number, ours.command, ours.frame)
-        params = tuple(0.0 if math.isnan(p) else p for p in ours.params)
-        assert (theirs.param1, theirs.param2, theirs.param3, theirs.param4) == pytest.approx(params)
+        params = (theirs.param1, theirs.param2, theirs.param3, theirs.param4)
+        assert params == pytest.approx(ours.params, nan_ok=True)
         assert (theirs.x, theirs.y, theirs.z) == pytest.approx(
             (ours.lat_deg, ours.lon_deg, ours.alt_m), abs=1e-5
         )
