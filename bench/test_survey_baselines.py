@@ -17,11 +17,13 @@ from shapely import LineString, Polygon
 
 from plans.cameras import find_camera
 from plans.coverage import cell_size_m, count_photos
+from plans.drones import Drone
+from plans.fleet import flight_rules
 from plans.flights import Sortie, build_sortie
 from plans.frames import GeoPoint
 from plans.lanes import Lane
 from plans.obstacles import Obstacles
-from plans.survey import SurveyPlan, SurveySettings, flight_rules, plan_survey
+from plans.survey import SurveyPlan, SurveySettings, plan_survey
 from plans.survey_job import prepare_survey
 from plans.terrain import Terrain
 
@@ -69,8 +71,8 @@ def _compare(seed: int) -> Compared:
     region, launch = river_zone(seed), bank_of(river_zone(seed))
     zone = zone_of(region, f"river {seed}")
     plan = plan_survey([zone], CAMERA, ONE_SORTIE, launches=(launch,))
-    job = prepare_survey([zone], CAMERA, ONE_SORTIE, None, (), (launch,), [])
-    rules = replace(flight_rules(job), obstacles=Obstacles())
+    job = prepare_survey([zone], CAMERA, ONE_SORTIE, None, (), (launch,), [Drone()], [])
+    rules = replace(flight_rules(job, job.kits[0]), obstacles=Obstacles())
 
     def fly(lanes: Sequence[Lane]) -> Sortie:
         return build_sortie(0, 0, launch, list(enumerate(lanes)), 0, rules)

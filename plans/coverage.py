@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,7 @@ from plans.terrain import Terrain
 
 NODATA = 65535
 _MAX_CELLS = 25_000_000
+_CELLS_AT_ONCE = 1_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +47,11 @@ class Coverage:
         inside = self.counts != NODATA
         return float((self.counts[inside] >= views).mean()) if inside.any() else 0.0
 
+    def plus(self, other: Coverage) -> Coverage:
+        """The photos of both, which must lie on the same cells."""
+        inside = self.counts != NODATA
+        return replace(self, counts=np.where(inside, self.counts + other.counts, NODATA).astype(np.uint16))
+
     @property
     def zone_area_m2(self) -> float:
         """Area of the cells that count."""
@@ -59,87 +65,163 @@ def cell_size_m(camera: Camera, height_agl_m: float, zone: Geometry) -> float:
     return max(fine, math.sqrt((east - west) * (north - south) / _MAX_CELLS))
 
 
-def count_photos(
-    zone: Geometry, poses: Iterable[Pose], camera: Camera, terrain: Terrain, cell_m: float
-) -> Coverage:
-    """How many of the photos at these poses see each cell of `zone` (local metres) on the terrain.
+@dataclass(frozen=True, eq=False)
+class GroundCells:
+    """The ground of a zone as square cells with heights: what photos are projected onto.
 
-    A cell counts where its middle, at its ground height, falls into the image (lens distortion included).
-    Ground that hides behind other ground is not told apart. Raises TerrainError when cells of the zone have
-    no height.
+    `inside` is (rows north to south, columns west to east). Heights are held for the windows of the zone's
+    parts only, so that far-apart zones cost no more than near ones.
     """
+
+    frame: LocalFrame
+    west_m: float
+    north_m: float
+    cell_m: float
+    inside: npt.NDArray[np.bool_]
+    windows: tuple[_Window, ...]
+
+    def count(self, poses: Iterable[Pose], camera: Camera) -> Coverage:
+        """How many of the photos at these poses see each cell.
+
+        A cell counts where its middle, at its ground height, falls into the image (lens distortion
+        included). Ground that hides behind other ground is not told apart.
+        """
+        views = _Views.of(poses)
+        counts = np.full(self.inside.shape, NODATA, np.uint16)
+        for window in self.windows:
+            own = np.zeros(window.inside.size, np.int64)
+            for _, cells in _seen(window, views, camera, self.cell_m):
+                own += np.bincount(cells, minlength=own.size)
+            part = counts[window.rows, window.cols]
+            part[window.inside] = own.reshape(window.inside.shape)[window.inside]
+        return Coverage(self.frame, self.west_m, self.north_m, self.cell_m, counts)
+
+    def first_seen_s(self, poses: Sequence[Pose], times_s: FloatArray, camera: Camera) -> FloatArray:
+        """When each cell is first photographed, shape of `inside`: the least of `times_s` (one for each
+        pose) among the photos that see it; inf where none does, NaN outside the zone."""
+        views = _Views.of(poses)
+        first = np.full(self.inside.shape, np.nan)
+        for window in self.windows:
+            own = np.full(window.inside.size, np.inf)
+            for photos, cells in _seen(window, views, camera, self.cell_m):
+                np.minimum.at(own, cells, times_s[photos])
+            part = first[window.rows, window.cols]
+            part[window.inside] = own.reshape(window.inside.shape)[window.inside]
+        return first
+
+
+@dataclass(frozen=True, eq=False)
+class _Window:
+    """A rectangle of cells around one part of the zone: middles east (c,) and north (r,), heights (r, c)."""
+
+    rows: slice
+    cols: slice
+    east_m: FloatArray
+    north_m: FloatArray
+    heights_m: FloatArray
+    inside: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class _Views:
+    """Photos as arrays: camera centres (n, 3) and rotations camera_from_enu (n, 3, 3)."""
+
+    centres: FloatArray
+    rotations: FloatArray
+
+    @classmethod
+    def of(cls, poses: Iterable[Pose]) -> _Views:
+        rows = [(p.east_m, p.north_m, p.up_m, p.yaw_deg, p.pitch_deg, p.roll_deg) for p in poses]
+        if not rows:
+            return cls(np.zeros((0, 3)), np.zeros((0, 3, 3)))
+        table = np.array(rows)
+        # Photos of a lane share their attitude: few rotations are worked out.
+        angles, which = np.unique(table[:, 3:], axis=0, return_inverse=True)
+        turned = np.array([Pose(0.0, 0.0, 0.0, *row).camera_from_enu for row in angles.tolist()])
+        return cls(table[:, :3], turned[which.reshape(-1)])
+
+
+def ground_cells(zone: Geometry, terrain: Terrain, cell_m: float) -> GroundCells:
+    """The cells of `zone` (local metres) on the terrain. Raises TerrainError when some have no height."""
     west, south, east, north = zone.bounds
     rows, cols = max(math.ceil((north - south) / cell_m), 1), max(math.ceil((east - west) / cell_m), 1)
     transform = Affine(cell_m, 0.0, west, 0.0, -cell_m, north)
     inside = rasterize([zone], (rows, cols), transform=transform, dtype="uint8").astype(bool)
     if not inside.any():
         inside = rasterize([zone], (rows, cols), transform=transform, all_touched=True).astype(bool)
-    e = west + (np.arange(cols) + 0.5) * cell_m
-    n = north - (np.arange(rows) + 0.5) * cell_m
-    heights = terrain.at(*np.meshgrid(e, n))
-    lacking = inside & ~np.isfinite(heights)
-    if lacking.any():
+    windows, lacking = [], 0
+    for part in shapely.get_parts(zone):
+        w, s, e, n = part.bounds
+        c0, c1 = math.floor((w - west) / cell_m), math.ceil((e - west) / cell_m)
+        r0, r1 = math.floor((north - n) / cell_m), math.ceil((north - s) / cell_m)
+        row, col = slice(max(r0, 0), max(r1, r0 + 1)), slice(max(c0, 0), max(c1, c0 + 1))
+        own = inside[row, col]
+        middles_e = west + (np.arange(cols)[col] + 0.5) * cell_m
+        middles_n = north - (np.arange(rows)[row] + 0.5) * cell_m
+        heights = terrain.at(*np.meshgrid(middles_e, middles_n))
+        lacking += int((own & ~np.isfinite(heights)).sum())
+        windows.append(_Window(row, col, middles_e, middles_n, heights, own))
+    if lacking:
         raise TerrainError(
-            f"{terrain.source}: the DEM lacks {lacking.sum() / inside.sum():.1%} of the zone; "
+            f"{terrain.source}: the DEM lacks {lacking / inside.sum():.1%} of the zone; "
             "take one that covers it"
         )
-    counts = np.zeros((rows, cols), np.uint16)
-    lowest = _lowest_around(heights, poses := list(poses), camera, cell_m, e, n)
-    outline = _outline_rays(camera)
-    for pose, low in zip(poses, lowest, strict=True):
-        _add_photo(counts, pose, low, camera, outline, e, n, heights)
-    counts[~inside] = NODATA
-    return Coverage(terrain.frame, west, north, cell_m, counts)
+    return GroundCells(terrain.frame, west, north, cell_m, inside, tuple(windows))
 
 
-def _lowest_around(
-    heights: FloatArray, poses: Sequence[Pose], camera: Camera, cell_m: float, e: FloatArray, n: FloatArray
-) -> FloatArray:
-    """For each pose the lowest ground that it may see: bounds its footprint."""
-    known = np.where(np.isfinite(heights), heights, np.inf)
-    if not poses or np.ptp(known[np.isfinite(known)]) < 0.01 * max(p.up_m for p in poses):
-        return np.full(len(poses), np.min(known))
-    east, north = np.array([p.east_m for p in poses]), np.array([p.north_m for p in poses])
-    col = np.clip(((east - e[0]) / cell_m).round().astype(int), 0, len(e) - 1)
-    row = np.clip(((n[0] - north) / cell_m).round().astype(int), 0, len(n) - 1)
-    above = np.array([p.up_m for p in poses]) - known[row, col]
-    reach = max(camera.footprint_m(float(np.median(np.clip(above, 1.0, None))))) * 1.5
-    around = minimum_filter(known, size=2 * math.ceil(reach / cell_m) + 1, mode="nearest")
-    return np.asarray(around[row, col])
-
-
-def _add_photo(
-    counts: npt.NDArray[np.uint16],
-    pose: Pose,
-    lowest_m: float,
-    camera: Camera,
-    outline: FloatArray,
-    e: FloatArray,
-    n: FloatArray,
-    heights: FloatArray,
-) -> None:
-    rotation = pose.camera_from_enu
-    window = _window(pose, lowest_m, outline @ rotation, e, n)
-    if window is None:
-        return
-    rows, cols = window
-    counts[rows, cols] += _seen(
-        e[cols][None, :] - pose.east_m,
-        n[rows][:, None] - pose.north_m,
-        heights[rows, cols] - pose.up_m,
-        rotation,
-        camera,
-    )
+def count_photos(
+    zone: Geometry, poses: Iterable[Pose], camera: Camera, terrain: Terrain, cell_m: float
+) -> Coverage:
+    """How many of the photos at these poses see each cell of `zone` (local metres) on the terrain: see
+    GroundCells.count. Raises TerrainError when cells of the zone have no height."""
+    return ground_cells(zone, terrain, cell_m).count(poses, camera)
 
 
 def _seen(
-    east: FloatArray, north: FloatArray, up: FloatArray, rotation: FloatArray, camera: Camera
+    window: _Window, views: _Views, camera: Camera, cell_m: float
+) -> Iterator[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]:
+    """Pairs (photos, cells) of equal shape (m,): photo number and flat cell of the window that it sees.
+
+    Photos are taken together by the size of their windows, a few million cells at once.
+    """
+    if len(views.centres) == 0:
+        return
+    low, high = _boxes(window, views, camera, cell_m)
+    sizes = np.maximum(high - low, 0)
+    todo = np.flatnonzero((sizes > 0).all(axis=1))
+    todo = todo[np.lexsort((todo, sizes[todo].prod(axis=1)))]
+    width = len(window.east_m)
+    while len(todo):
+        biggest = np.maximum.accumulate(sizes[todo], axis=0).prod(axis=1)
+        count = max(int(np.searchsorted(biggest * np.arange(1, len(todo) + 1), _CELLS_AT_ONCE)), 1)
+        some, todo = todo[:count], todo[count:]
+        tall, wide = sizes[some].max(axis=0)
+        rows = low[some, 0, None] + np.arange(tall)
+        cols = low[some, 1, None] + np.arange(wide)
+        fits = (rows < high[some, 0, None])[:, :, None] & (cols < high[some, 1, None])[:, None, :]
+        rows, cols = np.minimum(rows, len(window.north_m) - 1), np.minimum(cols, width - 1)
+        flat = rows[:, :, None] * width + cols[:, None, :]
+        centres = views.centres[some]
+        seen = fits & _in_image(
+            (window.east_m[cols] - centres[:, 0, None])[:, None, :],
+            (window.north_m[rows] - centres[:, 1, None])[:, :, None],
+            window.heights_m.ravel()[flat] - centres[:, 2, None, None],
+            views.rotations[some],
+            camera,
+        )
+        photo, _, _ = np.nonzero(seen)
+        yield some[photo], flat[seen]
+
+
+def _in_image(
+    east: FloatArray, north: FloatArray, up: FloatArray, rotations: FloatArray, camera: Camera
 ) -> npt.NDArray[np.bool_]:
-    """Which places, given from the camera as east (1, c), north (r, 1) and up (r, c), fall into its image.
+    """Which places, from their cameras east (p, 1, c), north (p, r, 1) and up (p, r, c), are in the image.
 
     Without distortion the image's edges are four planes through the camera, so nothing need be divided.
     """
-    x, y, z = (row[0] * east + row[1] * north + row[2] * up for row in rotation)
+    turn = rotations[:, :, :, None, None]
+    x, y, z = (turn[:, i, 0] * east + turn[:, i, 1] * north + turn[:, i, 2] * up for i in range(3))
     width, height = camera.image_width_px, camera.image_height_px
     if any(camera.distortion):
         pixels = camera.project(np.stack([x, y, z], axis=-1).reshape(-1, 3))
@@ -147,28 +229,49 @@ def _seen(
             inside = (np.abs(pixels + 0.5 - [width / 2, height / 2]) <= [width / 2, height / 2]).all(axis=1)
         return np.asarray(inside).reshape(up.shape)
     cx, cy = camera.principal_px
-    x, y = x * camera.focal_px, y * camera.focal_px
+    x *= camera.focal_px
+    y *= camera.focal_px
     seen = (x + (cx + 0.5) * z >= 0) & (x + (cx + 0.5 - width) * z <= 0) & (z > 0)
-    return np.asarray(seen & (y + (cy + 0.5) * z >= 0) & (y + (cy + 0.5 - height) * z <= 0))
+    seen &= (y + (cy + 0.5) * z >= 0) & (y + (cy + 0.5 - height) * z <= 0)
+    return np.asarray(seen)
 
 
-def _window(
-    pose: Pose, lowest_m: float, outline: FloatArray, e: FloatArray, n: FloatArray
-) -> tuple[slice, slice] | None:
-    """The rows and columns that the photo can reach: its outline, rays (k, 3), on the plane at `lowest_m`."""
-    drop = pose.up_m - lowest_m
-    if not drop > 0:
-        return None
-    down = np.maximum(
-        -outline[:, 2], 0.05 * np.linalg.norm(outline, axis=1)
-    )  # the horizon is cut at 20 drops
-    east = pose.east_m + outline[:, 0] / down * drop
-    north = pose.north_m + outline[:, 1] / down * drop
+def _boxes(
+    window: _Window, views: _Views, camera: Camera, cell_m: float
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """First and past-the-last (row, column) of the window, each (n, 2), that photos can reach: their outlines
+    on the plane of the lowest ground about them."""
+    outline = np.einsum("kj,nji->nki", _outline_rays(camera), views.rotations)
+    drop = views.centres[:, 2] - _lowest_around(window, views, camera, cell_m)
+    # The horizon is cut at 20 drops.
+    down = np.maximum(-outline[:, :, 2], 0.05 * np.linalg.norm(outline, axis=2))
+    reach = outline[:, :, :2] / down[:, :, None] * drop[:, None, None]
     # The outline on higher ground lies between the one below and the point straight under the camera.
-    east, north = np.append(east, pose.east_m), np.append(north, pose.north_m)
-    c0, c1 = np.searchsorted(e, [east.min(), east.max()])
-    r0, r1 = len(n) - np.searchsorted(n[::-1], [north.max(), north.min()], side="right")
-    return (slice(r0, r1), slice(c0, c1)) if r1 > r0 and c1 > c0 else None
+    least = views.centres[:, :2] + np.minimum(reach.min(axis=1), 0.0)
+    most = views.centres[:, :2] + np.maximum(reach.max(axis=1), 0.0)
+    east, south = window.east_m, window.north_m[::-1]
+    cols = np.searchsorted(east, [least[:, 0], most[:, 0]])
+    rows = len(south) - np.searchsorted(south, [most[:, 1], least[:, 1]], side="right")
+    low, high = np.column_stack([rows[0], cols[0]]), np.column_stack([rows[1] + 1, cols[1] + 1])
+    limit = [len(south), len(east)]
+    high = np.minimum(high, limit)
+    high[~(drop > 0)] = 0
+    return np.minimum(low, limit), high
+
+
+def _lowest_around(window: _Window, views: _Views, camera: Camera, cell_m: float) -> FloatArray:
+    """For each photo the lowest ground (n,) that it may see: bounds its footprint."""
+    known = np.where(np.isfinite(window.heights_m), window.heights_m, np.inf)
+    level = np.ptp(known[np.isfinite(known)]) < 0.01 * views.centres[:, 2].max()
+    if level:
+        return np.full(len(views.centres), np.min(known))
+    east, north = window.east_m, window.north_m
+    col = np.clip(((views.centres[:, 0] - east[0]) / cell_m).round().astype(int), 0, len(east) - 1)
+    row = np.clip(((north[0] - views.centres[:, 1]) / cell_m).round().astype(int), 0, len(north) - 1)
+    above = views.centres[:, 2] - known[row, col]
+    reach = max(camera.footprint_m(float(np.median(np.clip(above, 1.0, None))))) * 1.5
+    around = minimum_filter(known, size=2 * math.ceil(reach / cell_m) + 1, mode="nearest")
+    return np.asarray(around[row, col])
 
 
 def _outline_rays(camera: Camera) -> FloatArray:

@@ -1,4 +1,4 @@
-"""How long a multirotor needs: legs, turns, climbs and wind, and what that leaves of its endurance."""
+"""How long a multirotor needs and what it draws: legs, turns, climbs, wind, cold and age."""
 
 from __future__ import annotations
 
@@ -55,6 +55,37 @@ class Airframe:
     descent_mps: float = 2.0
     landing_mps: float = 1.0
     landing_height_m: float = 10.0
+    climb_power_per_mps: float = 0.16
+    """What a metre a second of climb draws beside hovering, as a share of hover power: weight over hover
+    power (8.4 W carry a newton in the rotorcraft of Zeng et al.) over a drive's efficiency of 0.75."""
+
+
+@dataclass(frozen=True)
+class Battery:
+    """What a pack gives. `endurance_s` is how long a healthy pack at 20 degrees C flies surveys in calm air
+    down to the pilot's landing level; cold, age (`health`, the share of its capacity that is left) and a
+    `reserve` share take from it. `swap_s` is the time between landing and the next take-off."""
+
+    endurance_s: float = 25 * 60.0
+    temperature_c: float = 20.0
+    health: float = 1.0
+    reserve: float = 0.0
+    swap_s: float = 300.0
+
+    @property
+    def usable_s(self) -> float:
+        """Battery seconds that a sortie may use."""
+        return self.endurance_s * self.health * cold_factor(self.temperature_c) * (1.0 - self.reserve)
+
+
+_COLD_C = (-20.0, -10.0, 0.0, 10.0, 20.0)
+_COLD_SHARE = (0.60, 0.70, 0.82, 0.93, 1.0)
+
+
+def cold_factor(temperature_c: float) -> float:
+    """The share of its capacity that a lithium-polymer pack gives at a temperature: linear between round
+    values of makers' discharge curves at 1 C to 2 C, 1 above 20 degrees C."""
+    return float(np.interp(temperature_c, _COLD_C, _COLD_SHARE))
 
 
 def stop_to_stop_s(length_m: npt.ArrayLike, speed_mps: npt.ArrayLike, acceleration_mps2: float) -> FloatArray:
@@ -91,19 +122,62 @@ def ground_speed_mps(
     return np.minimum(speed_mps, reachable)
 
 
-def straight_times_s(
+def hover_share(airspeed_mps: npt.ArrayLike) -> FloatArray:
+    """Power of level flight as a share of hover power, for any shape of airspeeds.
+
+    Blade profile, induced and parasite power of a small rotorcraft (Zeng, Xu and Zhang 2019, "Energy
+    minimization for wireless communication with rotary-wing UAV", eq. 12 and table I): less than hovering up
+    to 17 m/s, least near 10 m/s.
+    """
+    v = np.asarray(airspeed_mps, float)
+    blade, induced, tip_mps, rotor_mps, drag = 79.86, 88.63, 120.0, 4.03, 0.00924
+    ratio = (v / rotor_mps) ** 2 / 2
+    power = blade * (1 + 3 * (v / tip_mps) ** 2)
+    power = power + induced * np.sqrt(np.maximum(np.sqrt(1 + ratio**2) - ratio, 0.0)) + drag * v**3
+    return np.asarray(power / (blade + induced))
+
+
+def drain(
+    airspeed_mps: npt.ArrayLike, climb_mps: npt.ArrayLike, cruise_mps: float, airframe: Airframe
+) -> FloatArray:
+    """Battery seconds that a second of flight uses: its power over that of calm level flight at `cruise_mps`.
+
+    Never less than 1: what a tail wind or a descent saves is kept as reserve.
+    """
+    climbing = airframe.climb_power_per_mps * np.maximum(np.asarray(climb_mps, float), 0.0)
+    return np.maximum((hover_share(airspeed_mps) + climbing) / hover_share(cruise_mps), 1.0)
+
+
+def straight_uses(
     a_m: FloatArray, b_m: FloatArray, speed_mps: float, airframe: Airframe, wind: Wind
 ) -> FloatArray:
-    """Seconds (n,) of level straight legs from a_m to b_m, both (n, 2), from standing to standing."""
+    """(seconds, battery seconds), shape (n, 2), of level straight legs from a_m to b_m, both (n, 2), from
+    standing to standing."""
     east, north = (b_m - a_m).T
     speed = ground_speed_mps(east, north, speed_mps, airframe, wind)
-    return stop_to_stop_s(np.hypot(east, north), speed, airframe.acceleration_mps2)
+    length = np.hypot(east, north)
+    seconds = stop_to_stop_s(length, speed, airframe.acceleration_mps2)
+    cruising = np.minimum(length / speed, seconds)
+    rate = drain(_airspeed(east, north, speed, wind), 0.0, speed_mps, airframe)
+    standing = drain(wind.speed_mps, 0.0, speed_mps, airframe)
+    return np.column_stack([seconds, cruising * rate + (seconds - cruising) * standing])
 
 
-def path_time_s(
-    points_m: FloatArray, speed_mps: float, airframe: Airframe, wind: Wind, turn_deg: float = 15.0
-) -> float:
-    """Seconds to fly a path (k, 3) of east, north, up from standing to standing.
+def _airspeed(east: FloatArray, north: FloatArray, speed: FloatArray, wind: Wind) -> FloatArray:
+    norm = np.maximum(np.hypot(east, north), 1e-9)
+    return np.hypot(east / norm * speed - wind.east_mps, north / norm * speed - wind.north_mps)
+
+
+def path_use(
+    points_m: FloatArray,
+    speed_mps: float,
+    airframe: Airframe,
+    wind: Wind,
+    turn_deg: float = 15.0,
+    cruise_mps: float | None = None,
+) -> FloatArray:
+    """(seconds, battery seconds), shape (2,), to fly a path (k, 3) of east, north, up from standing to
+    standing. `cruise_mps` is the speed for which the battery's endurance holds (`speed_mps` if not given).
 
     The vehicle stops where the path turns by more than `turn_deg`. At straighter points it flies the arc that
     fits between the middles of the legs, no faster than its acceleration holds it there (v^2 = a r). A leg
@@ -112,7 +186,7 @@ def path_time_s(
     steps = np.diff(points_m, axis=0)
     steps = steps[np.any(np.abs(steps) > 1e-9, axis=1)]
     if len(steps) == 0:
-        return 0.0
+        return np.zeros(2)
     flat = np.hypot(steps[:, 0], steps[:, 1])
     speed = ground_speed_mps(steps[:, 0], steps[:, 1], speed_mps, airframe, wind)
     heading = np.degrees(np.arctan2(steps[:, 0], steps[:, 1]))
@@ -129,14 +203,29 @@ def path_time_s(
     run_length = np.add.reduceat(flat, first)
     run_speed = np.maximum.reduceat(speed, first)
     ramps = stop_to_stop_s(run_length, run_speed, airframe.acceleration_mps2) - run_length / run_speed
-    return float(seconds.sum() + ramps.sum())
+    cruise = speed_mps if cruise_mps is None else cruise_mps
+    flown = flat / seconds
+    rate = drain(_airspeed(steps[:, 0], steps[:, 1], flown, wind), steps[:, 2] / seconds, cruise, airframe)
+    standing = drain(wind.speed_mps, 0.0, cruise, airframe)
+    total = seconds.sum() + ramps.sum()
+    return np.array([total, (seconds * rate).sum() + ramps.sum() * float(standing)])
 
 
-def take_off_and_land_s(take_off_m: float, landing_m: float, airframe: Airframe) -> float:
-    """Seconds for the climb to `take_off_m` above launch and the descent from `landing_m` to the ground."""
+def path_time_s(
+    points_m: FloatArray, speed_mps: float, airframe: Airframe, wind: Wind, turn_deg: float = 15.0
+) -> float:
+    """Seconds of `path_use`."""
+    return float(path_use(points_m, speed_mps, airframe, wind, turn_deg)[0])
+
+
+def take_off_and_land_use(
+    take_off_m: float, landing_m: float, cruise_mps: float, airframe: Airframe
+) -> FloatArray:
+    """(seconds, battery seconds), shape (2,), for the climb to `take_off_m` above launch and the descent from
+    `landing_m` to the ground."""
     slow = min(landing_m, airframe.landing_height_m)
-    return (
-        take_off_m / airframe.climb_mps
-        + (landing_m - slow) / airframe.descent_mps
-        + slow / airframe.landing_mps
-    )
+    up = take_off_m / airframe.climb_mps
+    down = (landing_m - slow) / airframe.descent_mps + slow / airframe.landing_mps
+    climbing = float(drain(0.0, airframe.climb_mps, cruise_mps, airframe))
+    hovering = float(drain(0.0, 0.0, cruise_mps, airframe))
+    return np.array([up + down, up * climbing + down * hovering])

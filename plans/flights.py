@@ -11,12 +11,14 @@ import shapely
 from shapely import LineString
 
 from plans.cameras import Camera
-from plans.energy import Airframe, Wind, path_time_s, take_off_and_land_s
+from plans.drones import Kit
+from plans.energy import Airframe, Wind, path_use, straight_uses, take_off_and_land_use
 from plans.follow import FollowLimits, clearance_m, follow_ground, ground_under
 from plans.frames import FloatArray, GeoPoint, LocalFrame, Pose
 from plans.lanes import Lane
 from plans.mission import AltitudeFrame, Command, Mission, MissionItem
 from plans.obstacles import Obstacles
+from plans.relief import trigger_over_relief_m
 from plans.terrain import Terrain
 
 _RUN_OUT, _MOST_RUN_OUT = 0.3, 0.9
@@ -29,12 +31,15 @@ autopilots round the corner behind a lane, and stop the camera where they begin 
 class Leg:
     """A piece of a flight: `line` with heights AMSL in local metres. `lane` numbers the plan's lanes; None
     for a transit, on which the camera rests. `trigger_m` is the distance between photos on a lane,
-    `speed_mps` the ground speed commanded: less than the plan's where the leg is steep."""
+    `speed_mps` the ground speed commanded: less than the plan's where the leg is steep. It begins `start_s`
+    after take-off and takes `duration_s`."""
 
     line: LineString
     lane: int | None = None
     trigger_m: float = 0.0
     speed_mps: float = 0.0
+    start_s: float = 0.0
+    duration_s: float = 0.0
 
     @property
     def points_m(self) -> FloatArray:
@@ -44,7 +49,7 @@ class Leg:
 
 @dataclass(frozen=True)
 class Shot:
-    """One planned photo. `gsd_m` is that at the point of ground straight below."""
+    """One planned photo. `gsd_m` is that at the point of ground straight below, `time_s` since take-off."""
 
     index: int
     sortie: int
@@ -54,22 +59,33 @@ class Shot:
     lon_deg: float
     height_agl_m: float
     gsd_m: float
+    time_s: float
 
 
 @dataclass(frozen=True)
 class Sortie:
-    """One flight from take-off to landing. `drone` counts from 0; `launch_ground_m` is AMSL."""
+    """One flight from take-off to landing. `drone` counts from 0; `launch_ground_m` is AMSL.
+
+    `battery_s` is what it draws, in seconds of calm cruise, and `worst_home_s` the most that it would have
+    drawn had it turned straight home from some point of the way: neither is more than `usable_s`. It takes
+    off `start_s` after the operation begins.
+    """
 
     index: int
     drone: int
     launch: GeoPoint
     launch_ground_m: float
+    camera: Camera
     legs: tuple[Leg, ...]
     shots: tuple[Shot, ...]
     length_m: float
     duration_s: float
+    battery_s: float
+    worst_home_s: float
+    usable_s: float
     min_clearance_m: float
     mission: Mission = field(repr=False)
+    start_s: float = 0.0
 
     @property
     def lanes(self) -> tuple[int, ...]:
@@ -79,19 +95,22 @@ class Sortie:
 
 @dataclass(frozen=True)
 class FlightRules:
-    """What all flights of a plan share."""
+    """What all flights of one drone in a plan share."""
 
     frame: LocalFrame
     terrain: Terrain
     obstacles: Obstacles
-    camera: Camera
+    kit: Kit
+    overlap: float
     limits: FollowLimits
-    airframe: Airframe
     wind: Wind
-    speed_mps: float
-    trigger_m: float
     gimbal_pitch_deg: float | None
     fence_exclusion: tuple[tuple[GeoPoint, ...], ...]
+
+    @property
+    def airframe(self) -> Airframe:
+        """The drone's."""
+        return self.kit.drone.airframe
 
 
 def trigger_plan(
@@ -136,29 +155,71 @@ def build_sortie(
         heights = [leg + lift for leg in heights]
         path = path + lift
         clear = rules.limits.clearance_m
-    legs = tuple(
-        Leg(
-            LineString(points),
-            None if at is None else lanes[at][0],
-            _lane_trigger_m(points, at, rules),
-            _leg_speed_mps(points, rules),
-        )
-        for points, at in zip(heights, owner, strict=True)
-    )
-    duration = take_off_and_land_s(path[0, 2] - ground, path[-1, 2] - ground, rules.airframe)
-    duration += sum(path_time_s(leg.points_m, leg.speed_mps, rules.airframe, rules.wind) for leg in legs)
+    legs, uses = _timed(heights, [None if at is None else lanes[at] for at in owner], ground, rules)
+    used = uses.sum(axis=0)
     return Sortie(
         index=index,
         drone=drone,
         launch=launch,
         launch_ground_m=ground,
+        camera=rules.kit.camera,
         legs=legs,
         shots=_shots(legs, index, first_shot, rules),
         length_m=float(np.hypot(*np.diff(path[:, :2], axis=0).T).sum()),
-        duration_s=duration,
+        duration_s=float(used[0]),
+        battery_s=float(used[1]),
+        worst_home_s=_worst_home_s(legs, uses[:-1, 1], base, ground, rules),
+        usable_s=rules.kit.drone.battery.usable_s,
         min_clearance_m=clear,
         mission=_mission(legs, launch, ground, rules),
     )
+
+
+def _timed(
+    heights: Sequence[FloatArray],
+    lanes: Sequence[tuple[int, Lane] | None],
+    ground_m: float,
+    rules: FlightRules,
+) -> tuple[tuple[Leg, ...], FloatArray]:
+    """The legs with speeds and times, and what the climb, each leg and the landing use: (legs + 2, 2)."""
+    cruise = rules.kit.speed_mps
+    up = take_off_and_land_use(heights[0][0, 2] - ground_m, 0.0, cruise, rules.airframe)
+    down = take_off_and_land_use(0.0, heights[-1][-1, 2] - ground_m, cruise, rules.airframe)
+    legs, uses, now = [], [up], float(up[0])
+    for points, lane in zip(heights, lanes, strict=True):
+        speed = _leg_speed_mps(points, rules)
+        trigger = 0.0
+        if lane is not None:
+            trigger, speed = _lane_trigger_m(points, lane[1].photo_gap, speed, rules)
+        use = path_use(points, speed, rules.airframe, rules.wind, cruise_mps=cruise)
+        number = None if lane is None else lane[0]
+        legs.append(Leg(LineString(points), number, trigger, speed, now, float(use[0])))
+        uses.append(use)
+        now += float(use[0])
+    return tuple(legs), np.array([*uses, down])
+
+
+def _worst_home_s(
+    legs: Sequence[Leg], used_s: FloatArray, base_m: FloatArray, ground_m: float, rules: FlightRules
+) -> float:
+    """The most battery seconds with which the drone would land if it turned straight home at the end of some
+    leg, above whatever ground lies between (autopilots return in a straight line). `used_s` are those of the
+    climb and of each leg."""
+    places = np.array([legs[0].points_m[0], *(leg.points_m[-1] for leg in legs)])
+    home = np.broadcast_to(base_m, (len(places), 2))
+    kit = rules.kit
+    back = straight_uses(places[:, :2], home, kit.speed_mps, rules.airframe, rules.wind)[:, 1]
+    between = np.linspace(0.0, 1.0, 20)[None, :, None]
+    line = places[:, None, :2] * (1 - between) + home[:, None] * between
+    under = rules.terrain.at(line[..., 0], line[..., 1])
+    highest = np.nanmax(np.where(np.isfinite(under), under, -np.inf), axis=1) + rules.limits.clearance_m
+    climb = np.maximum(highest - places[:, 2], 0.0)
+    top = np.maximum(places[:, 2], highest)
+    vertical = [
+        take_off_and_land_use(float(up), float(down), kit.speed_mps, rules.airframe)[1]
+        for up, down in zip(climb, np.maximum(top - ground_m, 0.0), strict=True)
+    ]
+    return float(np.max(np.cumsum(used_s) + back + vertical))
 
 
 def _flat_legs(
@@ -187,17 +248,24 @@ def _leg_speed_mps(points: FloatArray, rules: FlightRules) -> float:
     slope = np.diff(points[:, 2]) / flat
     up, down = max(float(slope.max()), 1e-9), max(float(-slope.min()), 1e-9)
     fastest = min(rules.airframe.climb_mps / up, rules.airframe.descent_mps / down)
-    if fastest >= rules.speed_mps:
-        return rules.speed_mps
+    if fastest >= rules.kit.speed_mps:
+        return rules.kit.speed_mps
     return max(math.floor(fastest * 10) / 10, 0.1)
 
 
-def _lane_trigger_m(points: FloatArray, at: int | None, rules: FlightRules) -> float:
-    if at is None:
-        return 0.0
+def _lane_trigger_m(
+    points: FloatArray, photo_gap: float, speed_mps: float, rules: FlightRules
+) -> tuple[float, float]:
+    """(distance between photos, ground speed) of a lane: closer photos over rising ground, and slower flight
+    where the camera could not keep up with them."""
     length = float(np.hypot(*np.diff(points[:, :2], axis=0).T).sum())
-    tightest = rules.speed_mps * rules.camera.min_trigger_interval_s
-    return trigger_plan(length, rules.trigger_m, tightest, _RUN_OUT_S * rules.speed_mps)[0]
+    kit = rules.kit
+    reach = kit.trigger_m / (1 - rules.overlap) / 2
+    widest = photo_gap * trigger_over_relief_m(points, kit.trigger_m, reach, kit.height_m, rules.terrain)
+    cycle_s = kit.camera.min_trigger_interval_s
+    if widest < speed_mps * cycle_s:
+        speed_mps = max(math.floor(widest / cycle_s * 10) / 10, 0.1)
+    return trigger_plan(length, widest, speed_mps * cycle_s, _RUN_OUT_S * speed_mps)[0], speed_mps
 
 
 def _shots(legs: Sequence[Leg], sortie: int, first: int, rules: FlightRules) -> tuple[Shot, ...]:
@@ -206,13 +274,17 @@ def _shots(legs: Sequence[Leg], sortie: int, first: int, rules: FlightRules) -> 
         if leg.lane is None:
             continue
         places, yaws = shot_places(leg.points_m, leg.trigger_m)
+        times = leg.start_s + leg.duration_s * np.arange(len(places)) * leg.trigger_m / max(
+            leg.line.length, 1e-9
+        )
         lats, lons = rules.frame.to_geo(places[:, 0], places[:, 1])
         above = places[:, 2] - ground_under(places, rules.terrain)
-        for place, yaw, lat, lon, height in zip(places, yaws, lats, lons, above, strict=True):
+        for place, yaw, lat, lon, height, at in zip(places, yaws, lats, lons, above, times, strict=True):
             pose = Pose(float(place[0]), float(place[1]), float(place[2]), float(yaw), -90.0, 0.0)
-            gsd = rules.camera.gsd_m(float(height))
+            gsd = rules.kit.camera.gsd_m(float(height))
+            number = first + len(shots)
             shots.append(
-                Shot(first + len(shots), sortie, leg.lane, pose, float(lat), float(lon), float(height), gsd)
+                Shot(number, sortie, leg.lane, pose, float(lat), float(lon), float(height), gsd, float(at))
             )
     return tuple(shots)
 
@@ -241,9 +313,9 @@ def _mission(legs: Sequence[Leg], launch: GeoPoint, ground_m: float, rules: Flig
             round(launch.lon_deg, 7),
             round(float(first[2]) - ground_m, 2),
         ),
-        _order(Command.DO_CHANGE_SPEED, 1.0, round(rules.speed_mps, 2), -1.0),
+        _order(Command.DO_CHANGE_SPEED, 1.0, round(rules.kit.speed_mps, 2), -1.0),
     ]
-    speed = rules.speed_mps
+    speed = rules.kit.speed_mps
     if rules.gimbal_pitch_deg is not None:
         # param7 (alt_m) = 2: MAV_MOUNT_MODE_MAVLINK_TARGETING
         mount = (rules.gimbal_pitch_deg, 0.0, 0.0, 0.0)
@@ -263,7 +335,7 @@ def _mission(legs: Sequence[Leg], launch: GeoPoint, ground_m: float, rules: Flig
             items += [places[0], *slower, on, *places[1:], _order(Command.DO_SET_CAM_TRIGG_DIST)]
     items.append(_order(Command.NAV_RETURN_TO_LAUNCH))
     home = GeoPoint(launch.lat_deg, launch.lon_deg, launch.alt_amsl_m)
-    return Mission(tuple(items), home, rules.speed_mps, fence_exclusion=rules.fence_exclusion)
+    return Mission(tuple(items), home, rules.kit.speed_mps, fence_exclusion=rules.fence_exclusion)
 
 
 def _order(command: int, *params: float) -> MissionItem:

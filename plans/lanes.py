@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import shapely
@@ -17,11 +17,13 @@ from plans.frames import FloatArray
 class Lane:
     """One photographed line, in local metres, in the sense in which it is flown.
 
-    `rank` is the number of the sweep line that it was cut from; lanes of one line share it.
+    `rank` is the number of the sweep line that it was cut from; lanes of one line share it. `photo_gap` is
+    the distance between its photos as a share of the survey's.
     """
 
     line: LineString
     rank: int
+    photo_gap: float = 1.0
 
     @property
     def start_m(self) -> FloatArray:
@@ -45,33 +47,60 @@ class Lane:
 
     def turned(self) -> Lane:
         """The same lane flown the other way."""
-        return Lane(LineString(self.line.coords[::-1]), self.rank)
+        return replace(self, line=LineString(self.line.coords[::-1]))
+
+
+@dataclass(frozen=True)
+class SweepAxes:
+    """The axes of a sweep: `unit` (2,) along the lanes, `across` (2,) to their right. A region lies between
+    `low` and `high` along and between `left` and `right` across (metres)."""
+
+    unit: FloatArray
+    across: FloatArray
+    low: float
+    high: float
+    left: float
+    right: float
+
+    @classmethod
+    def of(cls, region: Geometry, angle_deg: float) -> SweepAxes:
+        """The axes of lanes `angle_deg` clockwise from north over a region (local metres)."""
+        unit = np.array([math.sin(math.radians(angle_deg)), math.cos(math.radians(angle_deg))])
+        across = np.array([unit[1], -unit[0]])
+        corners = shapely.get_coordinates(region)
+        s, t = corners @ unit, corners @ across
+        return cls(unit, across, float(s.min()), float(s.max()), float(t.min()), float(t.max()))
+
+    def even_places(self, spacing_m: float) -> FloatArray:
+        """Places across of lanes in the middles of equal strips, at most `spacing_m` wide."""
+        strips = max(math.ceil((self.right - self.left) / spacing_m - 1e-9), 1)
+        return np.asarray(self.left + (self.right - self.left) / strips * (np.arange(strips) + 0.5))
 
 
 def sweep_lanes(
-    region: Polygon | MultiPolygon, blocked: Geometry | None, spacing_m: float, angle_deg: float
+    region: Polygon | MultiPolygon,
+    blocked: Geometry | None,
+    spacing_m: float,
+    angle_deg: float,
+    places_m: FloatArray | None = None,
 ) -> list[Lane]:
     """Lanes over a region (local metres), `angle_deg` clockwise from north, at most `spacing_m` apart.
 
-    The zone's width across the lanes is cut into equal strips; a lane runs down the middle of each, over
-    every stretch where the strip holds some of the region, so that a slanting edge is not left out between
-    two lanes. Nothing of a lane lies in `blocked` (holes and no-fly areas with their margins). Lanes come
-    out by rank, then along the line.
+    The zone's width across the lanes is cut into equal strips with a lane down the middle of each, or lanes
+    lie at `places_m` across (see SweepAxes), rising. A lane runs over every stretch where its strip holds
+    some of the region, so that a slanting edge is not left out between two lanes. Nothing of a lane lies in
+    `blocked` (holes and no-fly areas with their margins). Lanes come out by rank, then along the line.
     """
-    unit = np.array([math.sin(math.radians(angle_deg)), math.cos(math.radians(angle_deg))])
-    across = np.array([unit[1], -unit[0]])
-    corners = shapely.get_coordinates(region)
-    s, t = corners @ unit, corners @ across
-    strips = max(math.ceil((t.max() - t.min()) / spacing_m - 1e-9), 1)
-    step = (t.max() - t.min()) / strips
-    middles = t.min() + step * (np.arange(strips) + 0.5)
-    ends = np.array([s.min() - 1.0, s.max() + 1.0])
+    axes = SweepAxes.of(region, angle_deg)
+    unit, across = axes.unit, axes.across
+    middles = axes.even_places(spacing_m) if places_m is None else places_m
+    ends = np.array([axes.low - 1.0, axes.high + 1.0])
     lines = shapely.linestrings(
         unit[None, None, :] * ends[None, :, None] + across[None, None, :] * middles[:, None, None]
     )
     shapely.prepare(region)
     spans = _spans(shapely.intersection(lines, region), unit)
-    spans = _reach_slanting_edges(spans, region, unit, across, middles, step)
+    spans = _reach_slanting_edges(spans, region, axes, middles, spacing_m)
     lanes: list[Lane] = []
     for rank, (stretches, middle) in enumerate(zip(spans, middles, strict=True)):
         for low, high in stretches:
@@ -94,10 +123,9 @@ def _spans(pieces: np.ndarray, unit: FloatArray) -> list[list[tuple[float, float
 def _reach_slanting_edges(
     spans: list[list[tuple[float, float]]],
     region: Polygon | MultiPolygon,
-    unit: FloatArray,
-    across: FloatArray,
+    axes: SweepAxes,
     middles: FloatArray,
-    step: float,
+    spacing_m: float,
 ) -> list[list[tuple[float, float]]]:
     """Stretches grown so that a corner of the region in the strip is passed abeam.
 
@@ -105,14 +133,14 @@ def _reach_slanting_edges(
     stretch comes near (a tip thinner than the strip) gets a short one of its own.
     """
     corners = shapely.get_coordinates(region)
-    along, rank = corners @ unit, np.floor((corners @ across - middles[0]) / step + 0.5).astype(int)
-    rank = np.clip(rank, 0, len(middles) - 1)
+    along = corners @ axes.unit
+    rank = np.searchsorted((middles[1:] + middles[:-1]) / 2, corners @ axes.across, side="right")
     grown = [[list(span) for span in stretches] for stretches in spans]
     for place, k in sorted(zip(along.tolist(), rank.tolist(), strict=True), key=lambda item: item[::-1]):
         gaps = [max(low - place, place - high, 0.0) for low, high in grown[k]]
-        if not gaps or min(gaps) > step:
+        if not gaps or min(gaps) > spacing_m:
             if not _seen_by_neighbour(grown, k, place):
-                grown[k].append([place - step / 4, place + step / 4])
+                grown[k].append([place - spacing_m / 4, place + spacing_m / 4])
             continue
         nearest = grown[k][gaps.index(min(gaps))]
         nearest[0], nearest[1] = min(nearest[0], place), max(nearest[1], place)

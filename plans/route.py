@@ -1,5 +1,8 @@
 """The order and sense in which lanes are flown: nearest neighbour, then 2-opt and or-opt with reversal, then
-the same again from kicked tours (iterated local search, Lourenco, Martin and Stuetzle 2003)."""
+the same again from kicked tours (iterated local search, Lourenco, Martin and Stuetzle 2003).
+
+The last row and column of a cost matrix are the depot's: the row leads out of it, the column back to it (in a
+window of a long tour they are the lanes before and after)."""
 
 from __future__ import annotations
 
@@ -7,12 +10,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from shapely import LineString
 
 from plans.frames import FloatArray
 from plans.lanes import Lane
 
 _MOST_KICKED = 250  # more lanes make a local search too slow to be worth repeating
-_BLOCK = 1200  # lanes optimised together; the cost matrix of more would not fit small machines
+_MOST_WHOLE = 600  # lanes improved as one tour, with the costs of all pairs
+_WINDOW = 100  # lanes of a longer tour that are improved together
 
 
 @dataclass(frozen=True)
@@ -35,20 +40,70 @@ def order_lanes(
     it must be symmetric. `kicks` is how often the search starts again from the best tour with two stretches
     swapped. Deterministic.
     """
+    if len(lanes) <= _MOST_WHOLE:
+        tour = _solve(lanes, depots_m, cost, kicks)
+    else:
+        tour = _solve_many(lanes, depots_m, cost)
+    return [lanes[enter // 2] if enter % 2 == 0 else lanes[enter // 2].turned() for enter in tour.enter]
+
+
+def order_tours(tours: Sequence[Sequence[Lane]], depots_m: FloatArray) -> list[Lane]:
+    """Tours over several areas one after another, each whole, forwards or backwards: an area is flown like
+    one long lane from its first start to its last end."""
+    filled = [tour for tour in tours if tour]
+    areas = [Lane(LineString([tour[0].start_m, tour[-1].end_m]), i) for i, tour in enumerate(filled)]
     ordered: list[Lane] = []
-    for first in range(0, len(lanes), _BLOCK):
-        block = lanes[first : first + _BLOCK]
-        tour = _solve(block, depots_m, cost, kicks)
-        ordered.extend(
-            block[enter // 2] if enter % 2 == 0 else block[enter // 2].turned() for enter in tour.enter
-        )
+    for area in order_lanes(areas, depots_m, straight_m):
+        tour = filled[area.rank]
+        forwards = np.array_equal(area.start_m, tour[0].start_m)
+        ordered += tour if forwards else [lane.turned() for lane in reversed(tour)]
     return ordered
+
+
+def straight_m(points_m: FloatArray) -> FloatArray:
+    """Straight lengths (n, n) between points (n, 2)."""
+    e, n = points_m[:, 0], points_m[:, 1]
+    return np.hypot(e[:, None] - e[None, :], n[:, None] - n[None, :])
+
+
+def _solve_many(
+    lanes: Sequence[Lane], depots_m: FloatArray, cost: Callable[[FloatArray], FloatArray]
+) -> _Tour:
+    """Nearest lane next, then local search in windows that slide along the tour: cost linear in lanes."""
+    ends = _ends_m(lanes)
+    first = ends[np.argmin(np.hypot(*(ends[:, None] - depots_m[None]).T).min(axis=0))]
+    open_nodes = np.ones(len(ends), bool)
+    here, enter = first, np.zeros(len(lanes), np.int64)
+    for step in range(len(lanes)):
+        away = np.where(open_nodes, np.hypot(ends[:, 0] - here[0], ends[:, 1] - here[1]), np.inf)
+        enter[step] = node = int(np.argmin(away))
+        open_nodes[[node, node ^ 1]] = False
+        here = ends[node ^ 1]
+    for shift in (0, _WINDOW // 4):
+        for low in range(shift, len(lanes), _WINDOW // 2):
+            part = enter[low : low + _WINDOW]
+            before = ends[enter[low - 1] ^ 1] if low else ends[part[0]]
+            after = ends[enter[low + len(part)]] if low + len(part) < len(lanes) else ends[part[-1] ^ 1]
+            nodes = np.column_stack([part, part ^ 1]).ravel()
+            full = cost(np.concatenate([ends[nodes], before[None], after[None]]))
+            matrix = full[:-1, :-1].copy()
+            matrix[:, -1] = full[:-1, -1]
+            matrix[-1, -1] = 0.0
+            sequence = np.arange(0, len(nodes), 2)
+            better = _improved(_Tour(sequence, sequence ^ 1), matrix)
+            enter[low : low + _WINDOW] = nodes[better.enter]
+    return _Tour(enter, enter ^ 1)
+
+
+def _ends_m(lanes: Sequence[Lane]) -> FloatArray:
+    """Start and end of every lane, shape (2n, 2)."""
+    return np.array([point for lane in lanes for point in (lane.start_m, lane.end_m)])
 
 
 def _solve(
     lanes: Sequence[Lane], depots_m: FloatArray, cost: Callable[[FloatArray], FloatArray], kicks: int
 ) -> _Tour:
-    ends = np.array([point for lane in lanes for point in (lane.start_m, lane.end_m)])
+    ends = _ends_m(lanes)
     full = cost(np.concatenate([ends, depots_m]))
     n = len(ends)
     matrix = np.zeros((n + 1, n + 1))
@@ -143,8 +198,8 @@ def _best_move(tour: _Tour, matrix: FloatArray, size: int) -> _Tour | None:
     gap_from = np.concatenate([[depot], leave])  # gap g lies before lane g; n + 1 gaps
     gap_to = np.concatenate([enter, [depot]])
     there = matrix[gap_from, gap_to][None, :]
-    straight = matrix[np.ix_(head, gap_from)] + matrix[np.ix_(tail, gap_to)] - there
-    turned = matrix[np.ix_(tail, gap_from)] + matrix[np.ix_(head, gap_to)] - there
+    straight = matrix[np.ix_(gap_from, head)].T + matrix[np.ix_(tail, gap_to)] - there
+    turned = matrix[np.ix_(gap_from, tail)].T + matrix[np.ix_(head, gap_to)] - there
     gain = taken[:, None] - np.minimum(straight, turned)
     gaps = np.arange(n + 1)[None, :]
     gain[(gaps >= k[:, None]) & (gaps <= k[:, None] + size)] = -np.inf

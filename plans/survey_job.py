@@ -12,7 +12,8 @@ from shapely import Geometry, MultiPolygon, Polygon
 from shapely import ops as shapely_ops
 
 from plans.cameras import Camera
-from plans.energy import Airframe, Wind
+from plans.drones import Drone, Kit
+from plans.energy import Airframe, Battery, Wind
 from plans.errors import SurveyError, ZoneError
 from plans.frames import FloatArray, GeoPoint, LocalFrame
 from plans.obstacles import Obstacles, make_obstacles
@@ -24,48 +25,110 @@ from plans.zones import Corridor, Zone
 class SurveySettings:
     """What the pilot asks for. Overlaps are shares (0.8), angles clockwise from north, None means automatic.
 
-    Give `gsd_m` or `height_agl_m`, not both; with neither the GSD is 3 cm. `speed_mps` is lowered where the
-    camera's cycle or motion blur (more than `blur_px` within an exposure) asks for it. With `follow_shape`
-    and an automatic angle, lanes run along a winding zone where that is sooner done.
+    Give `gsd_m` or `height_agl_m`, not both; with neither the GSD is 3 cm. `portrait` is for a camera mounted
+    with its long side along the flight. `speed_mps` is lowered where the camera's cycle or motion blur (more
+    than `blur_px` within an exposure) asks for it. With `follow_shape` and an automatic angle, lanes run
+    along a winding zone where that is sooner done. The plan is worked over until `min_share` of the zone is
+    seen by `min_views` photos (None: `views_asked`), or says where and why it is not.
     """
 
     gsd_m: float | None = None
     height_agl_m: float | None = None
     overlap: float = 0.80
     sidelap: float = 0.70
+    portrait: bool = False
     clearance_m: float = 20.0
     speed_mps: float | None = None
     wind: Wind = field(default_factory=Wind)
     angle_deg: float | None = None
     endurance_s: float = 25 * 60.0
+    temperature_c: float = 20.0
+    pack_health: float = 1.0
+    reserve: float = 0.0
+    swap_s: float = 300.0
+    item_limit: int | None = None
     follow_shape: bool = True
     crosshatch: bool = False
     corridor_width_m: float | None = None
-    min_views: int = 3
+    min_views: int | None = None
+    min_share: float = 0.999
     no_fly_margin_m: float = 10.0
     hole_margin_m: float = 2.0
     blur_px: float = 1.0
     gimbal_pitch_deg: float | None = None
     airframe: Airframe = field(default_factory=Airframe)
 
+    @property
+    def battery(self) -> Battery:
+        """The pack of a drone for which none is named."""
+        return Battery(self.endurance_s, self.temperature_c, self.pack_health, self.reserve, self.swap_s)
+
+    @property
+    def views_asked(self) -> int:
+        """How many photos are to see every place: `min_views`, or what the overlaps promise.
+
+        That is the fewest that a place in a corner of a level rectangle gets when lanes and photos lie as the
+        overlaps say (half the photos of a lane, and the lanes that reach the edge from half a spacing on),
+        but no more than those of one whole lane; from 60 % overlap on at least three, which make a point of
+        the ground.
+        """
+        if self.min_views is not None:
+            return self.min_views
+        along, beside = 1 / (1 - self.overlap) + 1e-9, 1 / (1 - self.sidelap) + 1e-9
+        corner = (math.floor(along / 2) + 1) * max(math.floor(beside / 2 + 0.5), 1)
+        return max(min(math.floor(along), corner), 3 if self.overlap >= 0.6 else 1)
+
+
+@dataclass(frozen=True)
+class SurveyArea:
+    """Ground of one priority (higher is more urgent), in local metres; areas of a survey do not overlap."""
+
+    region: Polygon | MultiPolygon
+    priority: float
+
 
 @dataclass(frozen=True)
 class SurveyJob:
-    """A survey in local metres: what the steps of the planner start from."""
+    """A survey in local metres: what the steps of the planner start from.
+
+    `region` is all ground to be photographed and `areas` the same by falling priority. `kits` are the drones;
+    heights and speeds of the job itself are the first one's.
+    """
 
     frame: LocalFrame
     camera: Camera
     settings: SurveySettings
+    kits: tuple[Kit, ...]
     region: Polygon | MultiPolygon
+    areas: tuple[SurveyArea, ...]
     lines: tuple[shapely.LineString, ...]
     no_fly: tuple[Polygon, ...]
     obstacles: Obstacles
     terrain: Terrain
     launches: tuple[GeoPoint, ...]
-    height_m: float
-    speed_mps: float
-    trigger_m: float
     spacing_m: float
+
+    @property
+    def height_m(self) -> float:
+        """Height above ground of the first drone."""
+        return self.kits[0].height_m
+
+    @property
+    def speed_mps(self) -> float:
+        """Ground speed of the first drone."""
+        return self.kits[0].speed_mps
+
+    @property
+    def trigger_m(self) -> float:
+        """Distance between photos of the first drone on level ground."""
+        return self.kits[0].trigger_m
+
+    @property
+    def has_relief(self) -> bool:
+        """Whether the ground under the survey is not level."""
+        return bool(
+            np.ptp(self.terrain.heights_m[np.isfinite(self.terrain.heights_m)]) > 0.02 * self.height_m
+        )
 
     @property
     def launches_m(self) -> FloatArray:
@@ -92,10 +155,20 @@ def check_settings(s: SurveySettings, drones: int) -> None:
         "endurance": s.endurance_s,
         "corridor width": s.corridor_width_m,
         "clearance": s.clearance_m,
+        "pack health": s.pack_health,
     }
     for name, given in positive.items():
         if given is not None and not (math.isfinite(given) and given > 0):
             raise SurveyError(f"{name} of {given:g} cannot be flown; give a number above 0")
+    if not 0.0 <= s.reserve < 1.0:
+        raise SurveyError(f"a reserve of {s.reserve:.0%} leaves nothing to fly with; give 0 % to 90 %")
+    if not -40.0 <= s.temperature_c <= 60.0 or s.pack_health > 1.0 or not s.swap_s >= 0.0:
+        raise SurveyError(
+            "temperature must lie in -40 to 60 degrees C, pack health at 100 % or less, "
+            "the battery swap at 0 or more"
+        )
+    if s.item_limit is not None and s.item_limit < 10:
+        raise SurveyError(f"{s.item_limit} mission items hold no survey; give 10 or more")
     if s.angle_deg is not None and not math.isfinite(s.angle_deg):
         raise SurveyError("the lane angle must be a number of degrees, or auto")
     if drones < 1:
@@ -109,6 +182,7 @@ def prepare_survey(
     terrain: Terrain | None,
     no_fly: Sequence[Zone],
     launches: Sequence[GeoPoint],
+    drones: Sequence[Drone],
     notes: list[str],
 ) -> SurveyJob:
     """The job that the inputs ask for; what a pilot should know of it is added to `notes`.
@@ -119,38 +193,51 @@ def prepare_survey(
     if not geometries:
         raise ZoneError("no zone to plan; give one or more polygons")
     frame = terrain.frame if terrain is not None else _frame_around(geometries)
+    areas, lines = _areas(zones, frame, settings)
+    region = shapely.union_all([area.region for area in areas]) if len(areas) > 1 else areas[0].region
+    forbidden = [p for z in no_fly for p in shapely.get_parts(frame.geometry_to_local(z.polygon))]
+    launches = tuple(dict.fromkeys([*launches, *(d.launch for d in drones if d.launch is not None)]))
+    obstacles = _obstacles(region, forbidden, frame, launches, settings, notes)
+    launches = launches or (_default_launch(region, obstacles, frame, notes),)
+    _check_launches(launches, obstacles, frame)
+    kits = tuple(_kit(drone, camera, settings, launches, notes) for drone in drones)
+    if terrain is None:
+        terrain = flat_terrain(frame, launches[0].alt_amsl_m or 0.0, _wide_bounds(region))
+    else:
+        require_cover(terrain, region, "the zone")
+    widths = [kit.camera.footprint_m(kit.height_m)[0] for kit in kits]
+    return SurveyJob(
+        frame=frame,
+        camera=kits[0].camera,
+        settings=settings,
+        kits=kits,
+        region=region,
+        areas=areas,
+        lines=lines,
+        no_fly=tuple(forbidden),
+        obstacles=obstacles,
+        terrain=terrain,
+        launches=launches,
+        spacing_m=min(widths) * (1 - settings.sidelap),
+    )
+
+
+def _kit(
+    drone: Drone, camera: Camera, settings: SurveySettings, launches: Sequence[GeoPoint], notes: list[str]
+) -> Kit:
+    """The drone as it flies this survey: each at the height at which its own camera has the GSD asked for."""
+    camera = drone.camera or camera
+    camera = camera.turned() if settings.portrait else camera
     height = settings.height_agl_m or camera.height_for_gsd_m(settings.gsd_m or 0.03)
     if height < settings.clearance_m:
         raise SurveyError(
             f"height of {height:.1f} m above ground is under the clearance of {settings.clearance_m:g} m; "
             "fly higher (coarser GSD) or ask for less clearance"
         )
-    width, length = camera.footprint_m(height)
-    region, lines = _region(zones, frame, settings)
-    forbidden = [p for z in no_fly for p in shapely.get_parts(frame.geometry_to_local(z.polygon))]
-    obstacles = _obstacles(region, forbidden, frame, launches, settings, notes)
-    launches = tuple(launches) or (_default_launch(region, obstacles, frame, notes),)
-    _check_launches(launches, obstacles, frame)
-    if terrain is None:
-        terrain = flat_terrain(frame, launches[0].alt_amsl_m or 0.0, _wide_bounds(region))
-    else:
-        require_cover(terrain, region, "the zone")
-    speed = _speed_mps(camera, settings, height, length * (1 - settings.overlap), notes)
-    return SurveyJob(
-        frame=frame,
-        camera=camera,
-        settings=settings,
-        region=region,
-        lines=lines,
-        no_fly=tuple(forbidden),
-        obstacles=obstacles,
-        terrain=terrain,
-        launches=launches,
-        height_m=height,
-        speed_mps=speed,
-        trigger_m=length * (1 - settings.overlap),
-        spacing_m=width * (1 - settings.sidelap),
-    )
+    trigger = camera.footprint_m(height)[1] * (1 - settings.overlap)
+    speed = _speed_mps(camera, drone.airframe, settings, height, trigger, notes)
+    own = [launches.index(drone.launch)] if drone.launch is not None else range(len(launches))
+    return Kit(drone, camera, height, speed, trigger, tuple(own))
 
 
 def _frame_around(geometries: Sequence[Geometry]) -> LocalFrame:
@@ -170,22 +257,42 @@ def _wide_bounds(region: Geometry) -> tuple[float, float, float, float]:
     return west - 1e5, south - 1e5, east + 1e5, north + 1e5
 
 
-def _region(
+def _areas(
     zones: Sequence[Zone] | Sequence[Corridor], frame: LocalFrame, settings: SurveySettings
-) -> tuple[Polygon | MultiPolygon, tuple[shapely.LineString, ...]]:
-    """What is to be photographed, and the lines to follow when it is a corridor."""
+) -> tuple[tuple[SurveyArea, ...], tuple[shapely.LineString, ...]]:
+    """What is to be photographed by falling priority, and the lines to follow when it is a corridor.
+
+    Where zones overlap the ground belongs to the most urgent.
+    """
     width = settings.corridor_width_m
-    if width is None:
-        if not all(isinstance(z, Zone) for z in zones):
-            raise SurveyError("a line is no zone; give the corridor's width to survey along it")
-        polygons = [frame.geometry_to_local(z.polygon) for z in zones if isinstance(z, Zone)]
-        return shapely.union_all(polygons) if len(polygons) > 1 else polygons[0], ()
-    if not all(isinstance(z, Corridor) for z in zones):
-        raise SurveyError(
-            "a corridor survey follows lines; this zone is a polygon, plan it without a corridor width"
-        )
-    lines = tuple(frame.geometry_to_local(z.line) for z in zones if isinstance(z, Corridor))
-    return shapely.union_all([line.buffer(width / 2, cap_style="flat") for line in lines]), lines
+    if width is not None:
+        if not all(isinstance(z, Corridor) for z in zones):
+            raise SurveyError(
+                "a corridor survey follows lines; this zone is a polygon, plan it without a corridor width"
+            )
+        lines = tuple(frame.geometry_to_local(z.line) for z in zones if isinstance(z, Corridor))
+        strip = shapely.union_all([line.buffer(width / 2, cap_style="flat") for line in lines])
+        return (SurveyArea(strip, 1.0),), lines
+    if not all(isinstance(z, Zone) for z in zones):
+        raise SurveyError("a line is no zone; give the corridor's width to survey along it")
+    by_priority: dict[float, list[Geometry]] = {}
+    for zone in zones:
+        if isinstance(zone, Zone):
+            by_priority.setdefault(zone.priority, []).append(frame.geometry_to_local(zone.polygon))
+    areas: list[SurveyArea] = []
+    for priority in sorted(by_priority, reverse=True):
+        polygons = by_priority[priority]
+        region = shapely.union_all(polygons) if len(polygons) > 1 else polygons[0]
+        if areas:
+            region = shapely.difference(region, shapely.union_all([area.region for area in areas]))
+        parts = [
+            p for p in shapely.get_parts(region) if isinstance(p, Polygon) and (not areas or p.area > 1.0)
+        ]
+        if parts:
+            areas.append(SurveyArea(parts[0] if len(parts) == 1 else MultiPolygon(parts), priority))
+    if not areas:
+        raise ZoneError("the zones have no area; draw them again")
+    return tuple(areas), ()
 
 
 def _obstacles(
@@ -243,10 +350,15 @@ def _check_launches(launches: Sequence[GeoPoint], obstacles: Obstacles, frame: L
 
 
 def _speed_mps(
-    camera: Camera, settings: SurveySettings, height_m: float, trigger_m: float, notes: list[str]
+    camera: Camera,
+    airframe: Airframe,
+    settings: SurveySettings,
+    height_m: float,
+    trigger_m: float,
+    notes: list[str],
 ) -> float:
     """The ground speed: what is asked for (10 m/s else), capped by the camera's cycle and motion blur."""
-    asked = settings.speed_mps or min(10.0, settings.airframe.max_airspeed_mps)
+    asked = settings.speed_mps or min(10.0, airframe.max_airspeed_mps)
     cycle = trigger_m / camera.min_trigger_interval_s if camera.min_trigger_interval_s > 0 else math.inf
     blur = settings.blur_px * camera.gsd_m(height_m) / camera.exposure_s
     speed = min(asked, cycle, blur)
@@ -257,6 +369,7 @@ def _speed_mps(
         )
     if speed < asked:
         why = "its cycle" if cycle <= blur else "motion blur"
-        notes.append(f"speed lowered from {asked:.1f} to {speed:.1f} m/s for {camera.name} ({why})")
+        note = f"speed lowered from {asked:.1f} to {speed:.1f} m/s for {camera.name} ({why})"
+        notes += [] if note in notes else [note]
         speed = math.floor(speed * 100) / 100
     return speed

@@ -9,12 +9,18 @@ from hypothesis import strategies as st
 
 from plans.energy import (
     Airframe,
+    Battery,
     Wind,
+    cold_factor,
+    drain,
     ground_speed_mps,
+    hover_share,
     parse_wind,
     path_time_s,
+    path_use,
     stop_to_stop_s,
-    take_off_and_land_s,
+    straight_uses,
+    take_off_and_land_use,
 )
 from plans.errors import SurveyError
 
@@ -101,5 +107,51 @@ def test_standing_still_takes_no_time():
 
 def test_take_off_and_landing_take_the_rates_of_the_machine():
     # up 60 m at 3; down 50 m at 2, the last 10 m at 1
-    assert take_off_and_land_s(60, 60, FRAME) == pytest.approx(20 + 25 + 10)
-    assert take_off_and_land_s(6, 6, FRAME) == pytest.approx(2 + 6)
+    assert take_off_and_land_use(60, 60, 10, FRAME)[0] == pytest.approx(20 + 25 + 10)
+    assert take_off_and_land_use(6, 6, 10, FRAME)[0] == pytest.approx(2 + 6)
+
+
+def test_level_flight_draws_least_near_ten_metres_a_second():
+    """The published example: 168.5 W hovering, 126 W at 10 m/s (Zeng et al. 2019, figure 2)."""
+    assert hover_share(0.0) == pytest.approx(1.0)
+    assert 168.49 * hover_share(10.0) == pytest.approx(126.0, abs=1.0)
+    speeds = np.linspace(0, 25, 251)
+    assert 8 < speeds[np.argmin(hover_share(speeds))] < 12
+    assert hover_share(25.0) > hover_share(18.0) > hover_share(12.0)
+
+
+def test_hovering_climbing_and_head_wind_draw_more_than_cruise_and_nothing_draws_less():
+    assert drain(10.0, 0.0, 10.0, FRAME) == 1.0
+    assert drain(0.0, 0.0, 10.0, FRAME) == pytest.approx(1 / hover_share(10.0))
+    assert drain(10.0, 3.0, 10.0, FRAME) > drain(10.0, 1.0, 10.0, FRAME) > 1.0
+    assert drain(10.0, -2.0, 10.0, FRAME) == 1.0
+    assert drain(18.0, 0.0, 8.0, FRAME) > 1.2
+
+
+@repeatable(60)
+@given(st.floats(0, 8), st.floats(0, 360), st.floats(2, 14))
+def test_no_flight_draws_less_than_a_battery_second_a_second(wind, from_deg, speed):
+    path = np.array([[0, 0, 50], [300, 0, 80], [300, 400, 60], [0, 0, 90.0]])
+    seconds, battery = path_use(path, speed, FRAME, Wind(wind, from_deg))
+    assert battery >= seconds
+    a, b = path[:-1, :2], path[1:, :2]
+    straight = straight_uses(a, b, speed, FRAME, Wind(wind, from_deg))
+    assert (straight[:, 1] >= straight[:, 0] - 1e-9).all()
+
+
+def test_a_straight_leg_costs_the_same_by_either_reckoning():
+    wind = Wind(5.0, 30.0)
+    path = np.array([[0, 0, 50], [400, 300, 50.0]])
+    one = path_use(path, 9.0, FRAME, wind)
+    two = straight_uses(path[:1, :2], path[1:, :2], 9.0, FRAME, wind)[0]
+    assert one[0] == pytest.approx(two[0])
+    assert one[1] == pytest.approx(two[1], rel=0.02)
+
+
+def test_cold_age_and_reserve_take_from_the_pack():
+    assert Battery(1500.0).usable_s == 1500.0
+    assert Battery(1500.0, temperature_c=0.0).usable_s == pytest.approx(1500 * 0.82)
+    assert Battery(1500.0, health=0.8, reserve=0.25).usable_s == pytest.approx(1500 * 0.8 * 0.75)
+    assert cold_factor(35.0) == 1.0
+    assert cold_factor(-40.0) == cold_factor(-20.0) == 0.6
+    assert cold_factor(5.0) == pytest.approx((0.82 + 0.93) / 2)

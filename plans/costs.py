@@ -1,0 +1,154 @@
+"""What lanes and the ways between them cost one drone: time, battery and mission items, before they are flown
+through over the terrain. Orders, splits and sweep angles are chosen by these numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import shapely
+
+from plans.drones import Kit
+from plans.energy import drain, path_use, stop_to_stop_s, straight_uses
+from plans.frames import FloatArray
+from plans.lanes import Lane
+from plans.sorties import LaneCosts
+from plans.survey_job import SurveyJob
+
+_RELIEF_BASE_M = 60.0
+"""Slopes of lanes are taken over this length: steps of the ground below it are flown over within
+tolerance."""
+_LANE_ITEMS, _FIXED_ITEMS = 3, 6
+"""Items of a lane beside its points (camera on and off, a change of speed), and of a sortie beside its
+lanes."""
+
+
+@dataclass(frozen=True, eq=False)
+class FlightCosts:
+    """The costs of one kit in a survey."""
+
+    job: SurveyJob
+    kit: Kit
+
+    def straight_s(self, points_m: FloatArray) -> FloatArray:
+        """Seconds (n, n) of straight calm legs between points (n, 2), from standing to standing."""
+        e, n = points_m[:, 0], points_m[:, 1]
+        return self._leg_s(np.hypot(e[:, None] - e[None, :], n[:, None] - n[None, :]))
+
+    def around_s(self, points_m: FloatArray) -> FloatArray:
+        """As straight_s, around obstacles."""
+        return self._leg_s(self.job.obstacles.distances(points_m))
+
+    def lanes_use(self, lanes: Sequence[Lane]) -> FloatArray:
+        """(seconds, battery seconds) of each lane, shape (n, 2); over relief a lane is flown at the speed of
+        its steepest place."""
+        starts = np.array([lane.start_m for lane in lanes])
+        ends = np.array([lane.end_m for lane in lanes])
+        airframe, wind = self.kit.drone.airframe, self.job.settings.wind
+        use = straight_uses(starts, ends, self.kit.speed_mps, airframe, wind)
+        for index, lane in enumerate(lanes):
+            if len(lane.line.coords) > 2:
+                use[index] = self._path_use(lane.points_m)
+        if not self.job.has_relief:
+            return use
+        slowed, climbed = self._slopes(lanes)
+        lengths = np.array([lane.length_m for lane in lanes])
+        longer = np.maximum(lengths / slowed - lengths / self.kit.speed_mps, 0.0)
+        use += longer[:, None]
+        use[:, 1] += self._climb_s(climbed)
+        return use
+
+    def ways_use(self, a_m: FloatArray, b_m: FloatArray) -> FloatArray:
+        """(seconds, battery seconds), shape (n, 2), of the transits from a_m to b_m, both (n, 2), around what
+        stands between."""
+        use = straight_uses(a_m, b_m, self.kit.speed_mps, self.kit.drone.airframe, self.job.settings.wind)
+        for index in np.flatnonzero(self.job.obstacles.crosses(a_m, b_m)):
+            use[index] = self._path_use(self.job.obstacles.path(a_m[index], b_m[index]))
+        if self.job.has_relief:
+            rise = self._ground(b_m) - self._ground(a_m)
+            use[:, 0] = np.maximum(use[:, 0], self._vertical_s(rise))
+            use[:, 1] = np.maximum(use[:, 1], use[:, 0]) + self._climb_s(np.maximum(rise, 0.0))
+        return use
+
+    def tour_s(self, lanes: Sequence[Lane]) -> float:
+        """Seconds of one flight over lanes in order, from the nearest launch point and back to the
+        nearest."""
+        starts = np.array([lane.start_m for lane in lanes])
+        ends = np.array([lane.end_m for lane in lanes])
+        bases = self.launches_m
+        first, last = (bases[np.argmin(np.hypot(*(bases - place).T))] for place in (starts[0], ends[-1]))
+        transits = self.ways_use(np.vstack([first, ends]), np.vstack([starts, last]))
+        return float(self.lanes_use(lanes)[:, 0].sum() + transits[:, 0].sum())
+
+    def lane_costs(self, lanes: Sequence[Lane], tightened: FloatArray | float = 1.0) -> LaneCosts:
+        """All costs of a lane order; the limits are multiplied by `tightened`, (3,) or one number."""
+        frame, drone = self.kit.drone.airframe, self.kit.drone
+        starts = np.array([lane.start_m for lane in lanes])
+        ends = np.array([lane.end_m for lane in lanes])
+        bases = [np.broadcast_to(p, starts.shape) for p in self.launches_m]
+        up, down = self.kit.height_m / frame.climb_mps, self.kit.height_m / frame.descent_mps + 5.0
+        hover = float(drain(0.0, 0.0, self.kit.speed_mps, frame))
+        climb = float(drain(0.0, frame.climb_mps, self.kit.speed_mps, frame))
+        take_off, landing = np.array([up, up * climb]), np.array([down, down * hover])
+        points = np.array([len(lane.line.coords) for lane in lanes], float)
+        limits = np.array([np.inf, drone.battery.usable_s, np.inf])
+        if drone.item_limit is not None:
+            limits[2] = drone.item_limit - _FIXED_ITEMS
+        return LaneCosts(
+            np.column_stack([self.lanes_use(lanes), points + _LANE_ITEMS]),
+            _with_items(self.ways_use(ends[:-1], starts[1:])),
+            np.array([_with_items(self.ways_use(base, starts) + take_off) for base in bases]),
+            np.array([_with_items(self.ways_use(ends, base) + landing) for base in bases]),
+            limits * tightened,
+            drone.battery.swap_s,
+        )
+
+    @cached_property
+    def launches_m(self) -> FloatArray:
+        """East, north of the launch points that the kit may use, shape (k, 2)."""
+        return self.job.launches_m[list(self.kit.launches)]
+
+    def _leg_s(self, lengths_m: FloatArray) -> FloatArray:
+        return stop_to_stop_s(lengths_m, self.kit.speed_mps, self.kit.drone.airframe.acceleration_mps2)
+
+    def _path_use(self, points_m: FloatArray) -> FloatArray:
+        flat = np.column_stack([points_m[:, :2], np.zeros(len(points_m))])
+        return path_use(flat, self.kit.speed_mps, self.kit.drone.airframe, self.job.settings.wind)
+
+    def _ground(self, points_m: FloatArray) -> FloatArray:
+        heights = self.job.terrain.at(points_m[:, 0], points_m[:, 1])
+        return np.where(np.isfinite(heights), heights, 0.0)
+
+    def _vertical_s(self, rise_m: FloatArray) -> FloatArray:
+        frame = self.kit.drone.airframe
+        return np.where(rise_m > 0, rise_m / frame.climb_mps, -rise_m / frame.descent_mps)
+
+    def _climb_s(self, climbed_m: FloatArray) -> FloatArray:
+        """Battery seconds of climbing so far, beside those of flying level."""
+        frame = self.kit.drone.airframe
+        extra = drain(self.kit.speed_mps, frame.climb_mps, self.kit.speed_mps, frame) - 1.0
+        return climbed_m / frame.climb_mps * extra
+
+    def _slopes(self, lanes: Sequence[Lane]) -> tuple[FloatArray, FloatArray]:
+        """For each lane the speed that its steepest place allows, and all its climbs together (metres)."""
+        step = max(_RELIEF_BASE_M, self.job.terrain.step_m)
+        points, owner = shapely.get_coordinates(
+            shapely.segmentize([lane.line for lane in lanes], step), return_index=True
+        )
+        rise = np.diff(self._ground(points))
+        run = np.maximum(np.hypot(*np.diff(points, axis=0).T), 1e-6)
+        own = owner[1:] == owner[:-1]
+        frame = self.kit.drone.airframe
+        allowed = (
+            np.where(rise > 0, frame.climb_mps, frame.descent_mps) * run / np.maximum(np.abs(rise), 1e-9)
+        )
+        slowed = np.full(len(lanes), self.kit.speed_mps)
+        np.minimum.at(slowed, owner[1:][own], allowed[own])
+        climbed = np.bincount(owner[1:][own], np.maximum(rise[own], 0.0), minlength=len(lanes))
+        return np.maximum(slowed, 0.5 * self.kit.speed_mps), np.asarray(climbed, float)
+
+
+def _with_items(use: FloatArray) -> FloatArray:
+    return np.column_stack([use, np.zeros(len(use))])

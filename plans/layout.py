@@ -1,0 +1,151 @@
+"""Laying lanes over a survey's ground: the sweep angle, or bent lanes, with the least flight time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from shapely import MultiPolygon, Polygon, get_parts
+
+from plans.costs import FlightCosts
+from plans.follow import FollowLimits
+from plans.frames import FloatArray
+from plans.lanes import Lane, SweepAxes, candidate_angles, corridor_lanes, sweep_lanes
+from plans.relief import lane_places
+from plans.route import order_lanes
+from plans.streamlines import StreamRules, stream_layouts
+from plans.survey_job import SurveyJob
+
+_WORTH_BENDING = 0.97  # straight lanes are simpler to check by eye; others must save a little
+_MOST_EDGE_REACH = 1.0
+"""How far outside the outermost bent lane the zone may reach, in spacings."""
+
+
+@dataclass(frozen=True)
+class LaidPart:
+    """The lanes of one polygon of a survey, unordered, their angle (degrees, [0, 180); of the longest lane
+    where they bend) and the priority of the ground."""
+
+    lanes: tuple[Lane, ...]
+    angle_deg: float
+    priority: float
+
+
+def lay_lanes(job: SurveyJob, costs: FlightCosts, limits: FollowLimits, follow_shape: bool) -> list[LaidPart]:
+    """The lanes of every polygon, by falling priority and size; parts that are blocked as a whole have
+    none."""
+    blocked = job.obstacles.area if job.obstacles.walls else None
+    if job.lines:
+        lanes = [
+            lane
+            for line in job.lines
+            for lane in corridor_lanes(line, job.settings.corridor_width_m or 0.0, job.spacing_m, blocked)
+        ]
+        longest = max(job.lines, key=lambda line: line.length)
+        (e0, n0), (e1, n1) = longest.coords[0], longest.coords[-1]
+        return [LaidPart(tuple(lanes), math.degrees(math.atan2(e1 - e0, n1 - n0)) % 180.0, 1.0)]
+    layer = _Layer(job, costs, limits, blocked)
+    return [
+        layer.part(part, area.priority, follow_shape)
+        for area in job.areas
+        for part in sorted(get_parts(area.region).tolist(), key=lambda part: -part.area)
+    ]
+
+
+@dataclass(frozen=True)
+class _Layer:
+    job: SurveyJob
+    costs: FlightCosts
+    limits: FollowLimits
+    blocked: MultiPolygon | None
+
+    def part(self, part: Polygon, priority: float, follow_shape: bool) -> LaidPart:
+        settings = self.job.settings
+        asked = settings.angle_deg
+        angle, seconds = self.best_angle(part) if asked is None else (asked % 180.0, 0.0)
+        if asked is None and follow_shape and not settings.crosshatch:
+            layouts = stream_layouts(part, self.blocked, self.stream_rules())
+            timed = [(self.flown_s(lanes, 10), number) for number, lanes in enumerate(layouts)]
+            soonest, number = min(timed, default=(math.inf, 0))
+            if soonest < _WORTH_BENDING * seconds:
+                streams = layouts[number]
+                longest = max(streams, key=lambda lane: lane.length_m)
+                east, north = longest.end_m - longest.start_m
+                return LaidPart(tuple(streams), math.degrees(math.atan2(east, north)) % 180.0, priority)
+        turns = (0.0, 90.0) if settings.crosshatch else (0.0,)
+        lanes = [lane for turn in turns for lane in self.sweep(part, angle + turn, even=True)]
+        return LaidPart(tuple(lanes), angle, priority)
+
+    def sweep(self, part: Polygon, angle_deg: float, even: bool) -> list[Lane]:
+        """Straight lanes, closer or further apart as the relief asks."""
+        places = None
+        if self.job.has_relief:
+            kit = self.costs.kit
+            reach = kit.camera.footprint_m(kit.height_m)[0] / 2
+            axes = SweepAxes.of(part, angle_deg)
+            places = lane_places(
+                part, axes, self.job.spacing_m, reach, self.job.terrain, self.limits, even=even
+            )
+        return sweep_lanes(part, self.blocked, self.job.spacing_m, angle_deg, places)
+
+    def best_angle(self, part: Polygon) -> tuple[float, float]:
+        """The sweep angle with the least flight time, and that time: lanes, transits around obstacles, turns,
+        wind, climbs."""
+        wind = self.job.settings.wind
+        extra = [wind.from_deg % 180.0, (wind.from_deg + 90.0) % 180.0] if wind.speed_mps > 0 else []
+        extra += _contour_angles(part, self.job)
+        small = part.area < 4 * math.prod(self.costs.kit.camera.footprint_m(self.costs.kit.height_m))
+        best, least = 0.0, math.inf
+        for angle in candidate_angles(part, extra, keep=3 if small else 8):
+            lanes = self.sweep(part, angle, even=False)
+            seconds = self.flown_s(lanes) if lanes else math.inf
+            if seconds < least - 1e-6:
+                best, least = angle, seconds
+        return best, least
+
+    def flown_s(self, lanes: Sequence[Lane], kicks: int = 0) -> float:
+        costs = self.costs
+        return costs.tour_s(order_lanes(lanes, costs.launches_m, costs.straight_s, kicks))
+
+    def stream_rules(self) -> StreamRules:
+        kit, spacing = self.costs.kit, self.job.spacing_m
+        acceleration = kit.drone.airframe.acceleration_mps2
+        width, _ = kit.camera.footprint_m(kit.height_m)
+        # Enough photos of one lane alone show the edge; else it must lie in those of the second lane too.
+        overlap = self.job.settings.overlap
+        alone = math.floor(1 / (1 - overlap) + 1e-9) >= self.job.settings.views_asked
+        reach = 0.45 * width if alone else 0.5 * width - spacing
+        turn_s = float(costs_of_hop(spacing, self.costs)) + kit.speed_mps / acceleration
+        return StreamRules(
+            spacing_m=spacing,
+            reach_m=float(np.clip(reach, 0.5 * spacing, _MOST_EDGE_REACH * spacing)),
+            turn_m=turn_s * kit.speed_mps,
+            radius_m=kit.speed_mps**2 / acceleration,
+        )
+
+
+def costs_of_hop(length_m: float, costs: FlightCosts) -> float:
+    """Seconds from standing to standing over a length."""
+    return float(costs.straight_s(np.array([[0.0, 0.0], [length_m, 0.0]]))[0, 1])
+
+
+def _contour_angles(part: Polygon, job: SurveyJob) -> list[float]:
+    """The direction (degrees) along the contours of the ground, where there is relief: across the main axis
+    of its gradients' structure tensor."""
+    if not job.has_relief:
+        return []
+    west, south, east, north = part.bounds
+    step = max(job.terrain.step_m, (east - west + north - south) / 200)
+    e, n = np.meshgrid(np.arange(west, east + step, step), np.arange(south, north + step, step))
+    heights = job.terrain.at(e, n)
+    if min(heights.shape) < 2:
+        return []
+    by_n, by_e = np.gradient(heights, step)
+    known: FloatArray = np.stack([by_e, by_n])[:, np.isfinite(by_e) & np.isfinite(by_n)]
+    if known.size == 0:
+        return []
+    _, axes = np.linalg.eigh(known @ known.T)
+    along = axes[:, 0]  # of the smaller eigenvalue: where the ground changes least
+    return [math.degrees(math.atan2(along[0], along[1])) % 180.0]
