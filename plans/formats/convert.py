@@ -85,7 +85,7 @@ def _write_flights(plan: SurveyPlan, path: Path, sorties: tuple[Sortie, ...], ed
     if path.suffix.lower() != ".plan":
         return write_waypoints(mission, path)
     surveys = complex_items(plan, sorties, mission) if editable else ()
-    return write_qgc_plan(mission, path, plan.camera, walls_of(plan), surveys)
+    return write_qgc_plan(mission, path, sorties[0].camera, walls_of(plan), surveys)
 
 
 def whole_mission(plan: SurveyPlan) -> Mission:

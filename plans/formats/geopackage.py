@@ -116,8 +116,9 @@ def _layers(plan: SurveyPlan) -> list[_Layer]:
     zone = _Layer("zone", "MultiPolygon", {"name": str, "area_m2": float})
     no_fly = _Layer("no_fly", "MultiPolygon", {"area_m2": float})
     launches = _Layer("launches", "Point", {"launch": int, "ground_amsl_m": float, "sorties": str})
-    figures = {"lanes": int, "photos": int, "items": int, "length_m": float, "duration_s": float}
-    sorties = _Layer("sorties", f"LineString{z}", {**flight, **figures, "min_clearance_m": float})
+    figures = {"lanes": int, "photos": int, "items": int, "length_m": float, "start_s": float}
+    figures |= {"duration_s": float, "battery_share": float, "min_clearance_m": float}
+    sorties = _Layer("sorties", f"LineString{z}", {**flight, "name": str, "camera": str, **figures})
     heights = {"height_min_m": float, "height_max_m": float, "length_m": float, "speed_mps": float}
     lanes = _Layer("lanes", f"LineString{z}", {**flight, "lane": int, **heights, "trigger_m": float})
     transits = _Layer("transits", f"LineString{z}", {**flight, "leg": int, **heights})
@@ -142,8 +143,11 @@ def _add_sortie(
     flight = sortie.index + 1, sortie.drone + 1
     whole = np.concatenate([sortie.legs[0].points_m, *(leg.points_m[1:] for leg in sortie.legs[1:])])
     counts = len(sortie.lanes), len(sortie.shots), len(sortie.mission.items)
-    figures = round(sortie.length_m, 1), round(sortie.duration_s, 1), round(sortie.min_clearance_m, 2)
-    sorties.add(_line(plan, whole), *flight, *counts, *figures)
+    battery = round(sortie.battery_s / sortie.usable_s, 4)
+    times = round(sortie.length_m, 1), round(sortie.start_s, 1), round(sortie.duration_s, 1)
+    kit = plan.kits[sortie.drone].drone.name, sortie.camera.name
+    clear = round(sortie.min_clearance_m, 2)
+    sorties.add(_line(plan, whole), *flight, *kit, *counts, *times, battery, clear)
     for number, leg in enumerate(sortie.legs, 1):
         if leg.lane is None:
             transits.add(_line(plan, leg.points_m), *flight, number, *_leg_values(leg, sortie))

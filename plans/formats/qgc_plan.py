@@ -300,7 +300,7 @@ def _survey_camera(entry: dict[str, Any]) -> Camera | None:
         calc.get(key) for key in ("FocalLength", "SensorWidth", "SensorHeight", "ImageWidth", "ImageHeight")
     ):
         return None
-    return Camera(
+    camera = Camera(
         name=str(calc.get("CameraName") or "Camera of the plan"),
         sensor_width_mm=float(calc["SensorWidth"]),
         sensor_height_mm=float(calc["SensorHeight"]),
@@ -309,3 +309,4 @@ def _survey_camera(entry: dict[str, Any]) -> Camera | None:
         image_height_px=int(calc["ImageHeight"]),
         min_trigger_interval_s=float(calc.get("MinTriggerInterval") or 0.0),
     )
+    return camera.turned() if calc.get("Landscape") is False else camera

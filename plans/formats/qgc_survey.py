@@ -46,10 +46,12 @@ class ComplexItem:
 
 @dataclass(frozen=True)
 class _Optics:
-    """What a sortie photographs with, in QGroundControl's terms: landscape means width across the lane."""
+    """What a sortie photographs with, in QGroundControl's terms: the camera as it lies, and whether it is
+    mounted so (landscape, width across the lane) or upright."""
 
     camera: Camera
     landscape: bool
+    height_m: float
     spacing_m: float
     trigger_m: float
     overlap: float
@@ -132,9 +134,9 @@ def _transects_json(
         "VisualTransectPoints": [[i.lat_deg, i.lon_deg] for i in items if i.has_place],
     }
     if amsl:  # heights AMSL are those of QGroundControl's own terrain following
-        airframe = plan.settings.airframe
+        airframe = plan.kits[sortie.drone].drone.airframe
         out |= {
-            "TerrainAdjustTolerance": max(1.0, round(0.05 * plan.height_agl_m, 1)),
+            "TerrainAdjustTolerance": max(1.0, round(0.05 * _optics(plan, sortie).height_m, 1)),
             "TerrainAdjustMaxClimbRate": airframe.climb_mps,
             "TerrainAdjustMaxDescentRate": airframe.descent_mps,
             "TerrainFlightSpeed": SURVEY_SPEED_MPS,
@@ -148,7 +150,7 @@ def _camera_calc_json(plan: SurveyPlan, sortie: Sortie, amsl: bool) -> dict[str,
     optics = _optics(plan, sortie)
     camera = optics.camera
     highest = max(float(leg.points_m[:, 2].max()) for leg in sortie.legs)
-    height = plan.height_agl_m if amsl else highest - sortie.launch_ground_m
+    height = optics.height_m if amsl else highest - sortie.launch_ground_m
     return {
         "version": 2,
         "CameraName": _CUSTOM_CAMERA,
@@ -173,9 +175,9 @@ def _camera_calc_json(plan: SurveyPlan, sortie: Sortie, amsl: bool) -> dict[str,
 
 def _optics(plan: SurveyPlan, sortie: Sortie) -> _Optics:
     """The one place that knows which camera a sortie carries and how it is mounted."""
-    del sortie  # one camera for the whole plan, its width across the lanes
-    s = plan.settings
-    return _Optics(plan.camera, True, plan.spacing_m, plan.trigger_m, s.overlap, s.sidelap)
+    kit, s = plan.kits[sortie.drone], plan.settings
+    camera = sortie.camera.turned() if s.portrait else sortie.camera
+    return _Optics(camera, not s.portrait, kit.height_m, plan.spacing_m, kit.trigger_m, s.overlap, s.sidelap)
 
 
 def _outline(lanes: Sequence[FloatArray], spacing_m: float, region: Geometry) -> Polygon:

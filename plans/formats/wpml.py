@@ -77,9 +77,11 @@ class _PhotoRun:
 
 @dataclass(frozen=True)
 class _Route:
-    """One wayline; `gimbal_group` is the id of the action group that turns the camera down."""
+    """One wayline; `gimbal_group` is the id of the action group that turns the camera down, `speed_mps` that
+    of the route but for its steep pieces."""
 
     sortie: Sortie
+    speed_mps: float
     gimbal_group: int
     points: tuple[_Waypoint, ...]
     runs: tuple[_PhotoRun, ...]
@@ -96,8 +98,8 @@ def write_wpml(plan: SurveyPlan, path: Path | str, sorties: tuple[Sortie, ...] |
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, root in (
-            ("template.kml", _template(plan, routes)),
-            ("waylines.wpml", _waylines(plan, routes)),
+            ("template.kml", _template(routes)),
+            ("waylines.wpml", _waylines(routes)),
         ):
             entry = zipfile.ZipInfo(f"wpmz/{name}", _EPOCH)
             entry.compress_type = zipfile.ZIP_DEFLATED
@@ -129,7 +131,7 @@ def _route(sortie: Sortie, plan: SurveyPlan, groups: Iterator[int]) -> _Route:
     points: list[_Waypoint] = []
     runs: list[_PhotoRun] = []
     for leg in sortie.legs:
-        speed = round(leg.speed_mps or plan.speed_mps, 2)
+        speed = round(leg.speed_mps, 2)
         skip = 0
         if points:  # a leg begins where the last one ended
             skip = 1
@@ -144,7 +146,9 @@ def _route(sortie: Sortie, plan: SurveyPlan, groups: Iterator[int]) -> _Route:
         ]
         if leg.lane is not None:
             runs.append(_PhotoRun(next(groups), first, len(points) - 1, leg.trigger_m))
-    return _Route(sortie, gimbal_group, tuple(points), tuple(runs))
+    return _Route(
+        sortie, round(plan.kits[sortie.drone].speed_mps, 2), gimbal_group, tuple(points), tuple(runs)
+    )
 
 
 def _dampings_m(leg: Leg) -> FloatArray:
@@ -184,13 +188,14 @@ def _put_all(parent: ElementTree.Element, **values: object) -> None:
         _put(parent, name, value)
 
 
-def _aircraft(plan: SurveyPlan) -> _Aircraft:
-    """The aircraft that carries the plan's camera."""
-    return _AIRCRAFT.get(plan.camera.name, _OTHER)
+def _aircraft(route: _Route) -> _Aircraft:
+    """The aircraft that carries the camera of a flight."""
+    return _AIRCRAFT.get(route.sortie.camera.name, _OTHER)
 
 
-def _config(document: ElementTree.Element, plan: SurveyPlan, routes: list[_Route]) -> None:
-    aircraft = _aircraft(plan)
+def _config(document: ElementTree.Element, routes: list[_Route]) -> None:
+    """A file knows one aircraft: that of its first route."""
+    aircraft = _aircraft(routes[0])
     highest = max(point.height_m for route in routes for point in route.points)
     first = max(route.points[0].height_m for route in routes)
     config = _put(document, "missionConfig")
@@ -201,7 +206,7 @@ def _config(document: ElementTree.Element, plan: SurveyPlan, routes: list[_Route
         exitOnRCLost="executeLostAction",
         executeRCLostAction="goBack",
         takeOffSecurityHeight=round(max(first, _LEAST_HEIGHT_M), 1),
-        globalTransitionalSpeed=round(plan.speed_mps, 2),
+        globalTransitionalSpeed=routes[0].speed_mps,
         globalRTHHeight=round(max(highest, _LEAST_HEIGHT_M), 1),
     )
     _put_all(_put(config, "droneInfo"), droneEnumValue=aircraft.drone, droneSubEnumValue=aircraft.sub)
@@ -210,16 +215,16 @@ def _config(document: ElementTree.Element, plan: SurveyPlan, routes: list[_Route
         _put_all(info, payloadEnumValue=aircraft.payload, payloadSubEnumValue=0, payloadPositionIndex=0)
 
 
-def _template(plan: SurveyPlan, routes: list[_Route]) -> ElementTree.Element:
+def _template(routes: list[_Route]) -> ElementTree.Element:
     root, document = _document()
     _put_all(document, author="missionctl")
-    _config(document, plan, routes)
+    _config(document, routes)
     for number, route in enumerate(routes):
         folder = ElementTree.SubElement(document, "Folder")
         _put_all(folder, templateType="waypoint", templateId=number)
         system = _put(folder, "waylineCoordinateSysParam")
         _put_all(system, coordinateMode="WGS84", heightMode="relativeToStartPoint")
-        _put_all(folder, autoFlightSpeed=round(plan.speed_mps, 2), gimbalPitchMode="manual")
+        _put_all(folder, autoFlightSpeed=route.speed_mps, gimbalPitchMode="manual")
         _put_all(folder, globalWaypointTurnMode=_STOP, globalUseStraightLine=1)
         _put_all(folder, globalHeight=max(point.height_m for point in route.points))
         _put_heading(folder, "globalWaypointHeadingParam")
@@ -229,13 +234,13 @@ def _template(plan: SurveyPlan, routes: list[_Route]) -> ElementTree.Element:
             _put_all(mark, useGlobalSpeed=0, waypointSpeed=point.speed_mps, useGlobalHeadingParam=1)
             _put_all(mark, useGlobalTurnParam=0)
             _put_turn(mark, point)
-            _put_actions(mark, plan, route, index)
+            _put_actions(mark, route, index)
     return root
 
 
-def _waylines(plan: SurveyPlan, routes: list[_Route]) -> ElementTree.Element:
+def _waylines(routes: list[_Route]) -> ElementTree.Element:
     root, document = _document()
-    _config(document, plan, routes)
+    _config(document, routes)
     for number, route in enumerate(routes):
         folder = ElementTree.SubElement(document, "Folder")
         _put_all(
@@ -245,14 +250,14 @@ def _waylines(plan: SurveyPlan, routes: list[_Route]) -> ElementTree.Element:
             waylineId=number,
             distance=round(route.sortie.length_m, 1),
             duration=round(route.sortie.duration_s, 1),
-            autoFlightSpeed=round(plan.speed_mps, 2),
+            autoFlightSpeed=route.speed_mps,
         )
         for index, point in enumerate(route.points):
             mark = _placemark(folder, point, index)
             _put_all(mark, executeHeight=point.height_m, waypointSpeed=point.speed_mps)
             _put_heading(mark, "waypointHeadingParam")
             _put_turn(mark, point)
-            _put_actions(mark, plan, route, index)
+            _put_actions(mark, route, index)
     return root
 
 
@@ -268,9 +273,9 @@ def _put_turn(mark: ElementTree.Element, point: _Waypoint) -> None:
     _put(mark, "useStraightLine", 1)
 
 
-def _put_actions(mark: ElementTree.Element, plan: SurveyPlan, route: _Route, index: int) -> None:
+def _put_actions(mark: ElementTree.Element, route: _Route, index: int) -> None:
     if index == 0:
-        _look_down(mark, route.gimbal_group, "aircraft" if _aircraft(plan) is _OTHER else "north")
+        _look_down(mark, route.gimbal_group, "aircraft" if _aircraft(route) is _OTHER else "north")
     for run in route.runs:
         if run.first == index:
             _photo_group(mark, run)

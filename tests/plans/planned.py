@@ -8,6 +8,7 @@ from functools import cache
 from shapely import LineString, Polygon
 
 from plans.cameras import find_camera
+from plans.drones import Drone
 from plans.frames import GeoPoint
 from plans.mission import MissionItem
 from plans.survey import SurveyPlan, SurveySettings, plan_survey
@@ -50,6 +51,20 @@ def corridor(endurance_min: float = 90) -> SurveyPlan:
         SurveySettings(gsd_m=0.04, corridor_width_m=300.0, endurance_s=endurance_min * 60.0),
         terrain=hills(20.0),
         launches=(geo(0, -200),),
+    )
+
+
+@cache
+def fleet() -> SurveyPlan:
+    """Two unlike drones, cameras mounted portrait."""
+    drones = (Drone("big"), Drone("small", camera=find_camera("DJI Mini 3")))
+    return plan_survey(
+        [zone_of(Polygon(SHELL))],
+        CAMERA,
+        SurveySettings(gsd_m=0.04, portrait=True, endurance_s=1800.0),
+        terrain=hills(20.0),
+        launches=(geo(-50, -50),),
+        drones=drones,
     )
 
 

@@ -80,6 +80,8 @@ def test_photos_sorties_and_launch_points_are_all_there(package):
     assert flights["photos"].sum() == len(plan.shots)
     assert flights["items"].tolist() == [len(s.mission.items) for s in plan.sorties]
     assert flights["duration_s"].tolist() == pytest.approx([s.duration_s for s in plan.sorties], abs=0.1)
+    assert set(flights["camera"]) == {CAMERA.name}
+    assert (flights["battery_share"] <= 1.0).all()
     assert len(lines) == len(plan.sorties)
     places, launches = read(package, "launches")
     assert len(places) == 2

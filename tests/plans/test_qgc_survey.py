@@ -17,7 +17,7 @@ from plans.mission import AltitudeFrame, Command
 from plans.zones import read_zones
 
 from .conftest import FRAME, HOLES, SHELL
-from .planned import CAMERA, RIVER, assert_same_items, corridor, survey
+from .planned import RIVER, assert_same_items, corridor, fleet, survey
 
 # What QGroundControl's loaders refuse an item without, with the JSON type they check, read in
 # HTRamsey/qgroundcontrol c15cc32 (2026-02-19), src/MissionManager. A fork of version 4.4 asks for the same.
@@ -103,6 +103,7 @@ PLANS = {
     "crosshatch": lambda: survey(crosshatch=True),
     "corridor": corridor,
     "corridor in pieces": lambda: corridor(endurance_min=8),
+    "two kinds of drone": fleet,
 }
 
 
@@ -164,7 +165,7 @@ def test_the_plan_gives_the_same_mission_as_one_of_simple_items(plan, tmp_path):
     assert not complex_items(json.loads(other.read_text(encoding="utf-8")))
     assert_same_items(read_mission(one).items, whole_mission(plan).items)
     assert repr(read_mission(one)) == repr(read_mission(other))
-    assert read_camera(one) == read_camera(other) == CAMERA
+    assert read_camera(one) == read_camera(other) == plan.sorties[0].camera
 
 
 def test_only_take_off_and_return_stand_beside_the_survey_items(plan, tmp_path):
@@ -236,6 +237,27 @@ def test_angle_corner_and_camera_are_those_of_the_lanes(tmp_path):
     assert calc["AdjustedFootprintSide"] == pytest.approx(made.spacing_m, abs=1e-3)
     assert calc["AdjustedFootprintFrontal"] == pytest.approx(made.trigger_m, abs=1e-3)
     assert (calc["FrontalOverlap"], calc["SideOverlap"]) == (70, 60)
+
+
+def test_a_camera_mounted_portrait_is_described_as_it_lies_and_read_as_it_is_mounted(tmp_path):
+    made = fleet()
+    assert {sortie.drone for sortie in made.sorties} == {0, 1}
+    whole, *single = write_plan(made, tmp_path / "s.plan")
+    root = json.loads(whole.read_text(encoding="utf-8"))
+    for sortie, item, file in zip(made.sorties, complex_items(root), single, strict=True):
+        calc = item["TransectStyleComplexItem"]["CameraCalc"]
+        assert not calc["Landscape"]
+        assert (calc["ImageWidth"], calc["ImageHeight"]) == (
+            sortie.camera.image_height_px,
+            sortie.camera.image_width_px,
+        )
+        assert calc["AdjustedFootprintFrontal"] == pytest.approx(made.kits[sortie.drone].trigger_m, abs=1e-3)
+        assert read_camera(file) == sortie.camera
+        plain = json.loads(file.read_text(encoding="utf-8"))
+        del plain["missionctl"]  # as QGroundControl saves it again
+        file.write_text(json.dumps(plain))
+        again = read_camera(file)
+        assert again.footprint_m(100.0) == pytest.approx(sortie.camera.footprint_m(100.0), rel=0.01)
 
 
 def test_a_crosshatch_is_flown_again_at_right_angles(tmp_path):

@@ -16,7 +16,7 @@ from plans.errors import PlanFileError
 from plans.flights import Leg
 from plans.formats import write_plan
 
-from .planned import CAMERA, survey
+from .planned import fleet, survey
 
 WPML = {"k": "http://www.opengis.net/kml/2.2", "w": "http://www.dji.com/wpmz/1.0.6"}
 
@@ -240,8 +240,15 @@ def test_what_dji_does_not_fly_is_refused(tmp_path):
 
 
 def test_cameras_that_dji_fly_carries_name_no_payload(tmp_path):
-    plan = replace(survey(), camera=replace(CAMERA, name="DJI Mini 3"))
-    (path,) = write_plan(plan, tmp_path / "s.kmz")
-    config = wpml(path, "waylines.wpml").find(".//w:missionConfig", WPML)
-    assert text_of(config, "droneInfo/droneEnumValue") == "68"
-    assert config.find("w:payloadInfo", WPML) is None
+    plan = fleet()
+    drones = []
+    for sortie, file in zip(plan.sorties, write_plan(plan, tmp_path / "s.kmz")[1:], strict=True):
+        root = wpml(file, "waylines.wpml")
+        config = root.find(".//w:missionConfig", WPML)
+        mini = sortie.camera.name == "DJI Mini 3"
+        drones.append(text_of(config, "droneInfo/droneEnumValue"))
+        assert (config.find("w:payloadInfo", WPML) is None) == mini
+        assert drones[-1] == ("68" if mini else "77")
+        speed = float(text_of(root.find(".//k:Folder", WPML), "autoFlightSpeed"))
+        assert speed == pytest.approx(plan.kits[sortie.drone].speed_mps, abs=0.01)
+    assert set(drones) == {"68", "77"}
