@@ -309,6 +309,10 @@ def find_camera(name: str, own: Mapping[str, Camera] | None = None) -> Camera:
     found = by_folded.get(name.strip().casefold())
     if found:
         return found
-    near = difflib.get_close_matches(name.casefold(), by_folded, n=3, cutoff=0.3)
-    hint = ", ".join(by_folded[n].name for n in near) or ", ".join(sorted(known)[:5])
-    raise CameraError(f"camera {name!r} is not known; did you mean: {hint}? (list: missionctl cameras)")
+    asked = name.strip().casefold()
+    near = [key for key in sorted(by_folded) if asked and asked in key][:5]
+    near = near or difflib.get_close_matches(asked, by_folded, n=3, cutoff=0.55)
+    hint = f"; did you mean: {', '.join(by_folded[key].name for key in near)}?" if near else ""
+    raise CameraError(
+        f"camera {name!r} is not known{hint} (list: missionctl cameras; or give a FILE.json of your own)"
+    )

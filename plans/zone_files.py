@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 import pyogrio
@@ -133,19 +134,20 @@ def _in_utf8(path: Path, read: Callable[[], bytes]) -> bytes | None:
 
 def _from_ogr(source: str | bytes, here: str) -> Iterator[Feature]:
     try:
-        names = [str(name).casefold() for name in pyogrio.list_layers(source)[:, 0]]
+        names = [str(name).casefold() for name in _quietly(pyogrio.list_layers, source)[:, 0]]
         chosen = [i for i, name in enumerate(names) if name in ("zone", "zones")] or range(len(names))
         for layer in chosen:
             yield from _layer_features(source, layer, here)
     except (DataSourceError, DataLayerError) as error:
-        reason = str(error).splitlines()[0]
-        raise ZoneError(f"{here}: not a vector file that can be read ({reason})") from error
+        reason = (str(error).splitlines() or ["GDAL"])[0].partition("; It might help")[0]
+        raise ZoneError(
+            f"{here}: not a vector file that can be read ({reason.rstrip('.')}); "
+            "export the zone as GeoJSON, KML, Shapefile or GeoPackage"
+        ) from error
 
 
 def _layer_features(source: str | bytes, layer: int, here: str) -> Iterator[Feature]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of rings to be closed and measures that are dropped: both harmless
-        meta, _, geometries, columns = pyogrio.raw.read(source, layer=layer, force_2d=True)
+    meta, _, geometries, columns = _quietly(pyogrio.raw.read, source, layer=layer, force_2d=True)
     if geometries is None:
         return
     untold = isinstance(source, str) and source.lower().endswith((".shp", ".shz"))
@@ -162,6 +164,13 @@ def _layer_features(source: str | bytes, layer: int, here: str) -> Iterator[Feat
         if not geometry.is_empty:
             moved = _in_wgs84(geometry, to_wgs84, here)
             yield Feature(moved, _name(fields, index, untold), _priority(fields, index))
+
+
+def _quietly(read: Callable[..., Any], *what: Any, **how: Any) -> Any:
+    """Without GDAL's warnings of rings that are not closed and of measures dropped: both are harmless."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return read(*what, **how)
 
 
 def _transformer(crs: str | None, here: str) -> pyproj.Transformer | None:

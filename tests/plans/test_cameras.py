@@ -221,6 +221,10 @@ def test_names_are_found_in_any_case_and_a_wrong_one_gets_near_ones():
     assert find_camera("  dji mavic 3e ").name == "DJI Mavic 3E"
     with pytest.raises(CameraError, match=r"'DJI Mavik 3E' is not known; did you mean: DJI Mavic 3E"):
         find_camera("DJI Mavik 3E")
+    with pytest.raises(CameraError, match=r"did you mean: DJI Zenmuse P1 24mm, DJI Zenmuse P1 35mm"):
+        find_camera("zenmuse p1")
+    with pytest.raises(CameraError, match=r"'Brownie' is not known \(list: missionctl cameras"):
+        find_camera("Brownie")
 
 
 @pytest.mark.parametrize(

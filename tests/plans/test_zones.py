@@ -495,6 +495,17 @@ def test_a_folder_and_what_is_no_file_are_refused(tmp_path: Path) -> None:
         read_zones("/dev/null")
 
 
+def test_a_file_that_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = geojson(tmp_path / "z.geojson", WITH_HOLE)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(ZoneError, match=r"z\.geojson: cannot be read \(Permission denied\)"):
+        read_zones(path)
+
+
 def test_a_real_file_geodatabase_is_read(shared_data: Path) -> None:
     zones = read_zones(shared_data / "flood" / "fwdet_lyons" / "Lyons.gdb")
     assert len(zones) == 15
