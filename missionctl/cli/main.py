@@ -34,6 +34,7 @@ _COMMANDS = (
     "plan",
     "coverage",
     "resume",
+    "radio",
     "sim",
     "vehicles",
     "fly",
