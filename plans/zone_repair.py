@@ -20,7 +20,8 @@ from plans.errors import ZoneError
 from plans.frames import FloatArray
 
 _MIN_AREA_DEG2 = 1e-12  # about 0.01 m2
-_MIN_WIDTH_DEG = 1e-7  # about 1 cm
+MIN_WIDTH_DEG = 1e-7
+"""About 1 cm: what is narrower or shorter is none."""
 _SPANS = "spans the antimeridian (180 degrees); cut it there and plan the two halves from two files"
 
 
@@ -124,7 +125,7 @@ def _with_area(geometry: Geometry) -> list[Polygon]:
 
 def _has_area(polygon: Polygon) -> bool:
     area = polygon.area
-    return bool(area > _MIN_AREA_DEG2 and 2 * area / polygon.length > _MIN_WIDTH_DEG)
+    return bool(area > _MIN_AREA_DEG2 and 2 * area / polygon.length > MIN_WIDTH_DEG)
 
 
 def polygons_of(geometry: Geometry) -> list[Polygon]:

@@ -11,7 +11,7 @@ from shapely import Geometry, LineString, MultiLineString, MultiPolygon, Polygon
 from plans.errors import ZoneError
 from plans.gcj02 import geometry_from_gcj02
 from plans.zone_files import read_features
-from plans.zone_repair import in_degrees, polygons_of, sound_polygon
+from plans.zone_repair import MIN_WIDTH_DEG, in_degrees, polygons_of, sound_polygon
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,8 @@ def read_lines(path: Path | str, *, gcj02: bool = False) -> tuple[Corridor, ...]
     lines: list[Corridor] = []
     for feature in read_features(path):
         for line in _lines(feature.geometry):
-            line = line if line.is_empty else in_degrees(line, str(path))
-            if len(set(line.coords)) > 1:
+            line = line if line.is_empty else in_degrees(shapely.remove_repeated_points(line), str(path))
+            if line.length > MIN_WIDTH_DEG:
                 line = geometry_from_gcj02(line) if gcj02 else line
                 name = feature.name or f"{path.stem} {len(lines) + 1}"
                 lines.append(Corridor(name, line, feature.priority))

@@ -541,3 +541,6 @@ def test_lines_for_corridors(tmp_path: Path) -> None:
     assert corridor.line.length == pytest.approx(0.01 * 2**0.5)
     with pytest.raises(ZoneError, match="no line"):
         read_lines(geojson(tmp_path / "z.geojson", WITH_HOLE))
+    point = LineString([(104, 30), (104, 30 + 1e-12), (104, 30)])
+    with pytest.raises(ZoneError, match="no line"):
+        read_lines(geojson(tmp_path / "point.geojson", point))
