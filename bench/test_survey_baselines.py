@@ -19,7 +19,7 @@ from plans.cameras import find_camera
 from plans.coverage import cell_size_m, count_photos
 from plans.drones import Drone
 from plans.fleet import flight_rules
-from plans.flights import Sortie, build_sortie
+from plans.flights import Sortie, fly_through, numbered
 from plans.frames import GeoPoint
 from plans.lanes import Lane
 from plans.obstacles import Obstacles
@@ -75,7 +75,7 @@ def _compare(seed: int) -> Compared:
     rules = replace(flight_rules(job, job.kits[0]), obstacles=Obstacles())
 
     def fly(lanes: Sequence[Lane]) -> Sortie:
-        return build_sortie(0, 0, launch, list(enumerate(lanes)), 0, rules)
+        return numbered(fly_through(launch, lanes, rules), 0, 0, 0, 0, rules)
 
     start = job.launches_m[0]
     qgc = fly(qgc_lanes(job.region, job.spacing_m, start))

@@ -20,7 +20,8 @@ from plans.survey_job import SurveyJob
 _RELIEF_BASE_M = 60.0
 """Slopes of lanes are taken over this length: steps of the ground below it are flown over within
 tolerance."""
-_LANE_ITEMS, _FIXED_ITEMS = 3, 6
+_DETOURS = 60  # ways around obstacles that are worked out where angles are only compared
+_LANE_ITEMS, FIXED_ITEMS = 3, 6
 """Items of a lane beside its points (camera on and off, a change of speed), and of a sortie beside its
 lanes."""
 
@@ -60,12 +61,15 @@ class FlightCosts:
         use[:, 1] += self._climb_s(climbed)
         return use
 
-    def ways_use(self, a_m: FloatArray, b_m: FloatArray) -> FloatArray:
+    def ways_use(self, a_m: FloatArray, b_m: FloatArray, exact: np.ndarray | None = None) -> FloatArray:
         """(seconds, battery seconds), shape (n, 2), of the transits from a_m to b_m, both (n, 2), around what
-        stands between."""
+        stands between. Where `exact` (n,) is False a blocked one is put at half as much again."""
         use = straight_uses(a_m, b_m, self.kit.speed_mps, self.kit.drone.airframe, self.job.settings.wind)
         for index in np.flatnonzero(self.job.obstacles.crosses(a_m, b_m)):
-            use[index] = self._path_use(self.job.obstacles.path(a_m[index], b_m[index]))
+            if exact is None or exact[index]:
+                use[index] = self._path_use(self.job.obstacles.path(a_m[index], b_m[index]))
+            else:
+                use[index] *= 1.5
         if self.job.has_relief:
             rise = self._ground(b_m) - self._ground(a_m)
             use[:, 0] = np.maximum(use[:, 0], self._vertical_s(rise))
@@ -79,15 +83,17 @@ class FlightCosts:
         ends = np.array([lane.end_m for lane in lanes])
         bases = self.launches_m
         first, last = (bases[np.argmin(np.hypot(*(bases - place).T))] for place in (starts[0], ends[-1]))
-        transits = self.ways_use(np.vstack([first, ends]), np.vstack([starts, last]))
+        exact = np.arange(len(lanes) + 1) < _DETOURS
+        transits = self.ways_use(np.vstack([first, ends]), np.vstack([starts, last]), exact)
         return float(self.lanes_use(lanes)[:, 0].sum() + transits[:, 0].sum())
 
-    def lane_costs(self, lanes: Sequence[Lane], tightened: FloatArray | float = 1.0) -> LaneCosts:
-        """All costs of a lane order; the limits are multiplied by `tightened`, (3,) or one number."""
+    def lane_costs(self, lanes: Sequence[Lane]) -> LaneCosts:
+        """All costs of a lane order and the drone's limits."""
         frame, drone = self.kit.drone.airframe, self.kit.drone
         starts = np.array([lane.start_m for lane in lanes])
         ends = np.array([lane.end_m for lane in lanes])
         bases = [np.broadcast_to(p, starts.shape) for p in self.launches_m]
+        near_start, near_end = (_nearest_two(places, self.launches_m) for places in (starts, ends))
         up, down = self.kit.height_m / frame.climb_mps, self.kit.height_m / frame.descent_mps + 5.0
         hover = float(drain(0.0, 0.0, self.kit.speed_mps, frame))
         climb = float(drain(0.0, frame.climb_mps, self.kit.speed_mps, frame))
@@ -95,13 +101,23 @@ class FlightCosts:
         points = np.array([len(lane.line.coords) for lane in lanes], float)
         limits = np.array([np.inf, drone.battery.usable_s, np.inf])
         if drone.item_limit is not None:
-            limits[2] = drone.item_limit - _FIXED_ITEMS
+            limits[2] = drone.item_limit - FIXED_ITEMS
         return LaneCosts(
             np.column_stack([self.lanes_use(lanes), points + _LANE_ITEMS]),
             _with_items(self.ways_use(ends[:-1], starts[1:])),
-            np.array([_with_items(self.ways_use(base, starts) + take_off) for base in bases]),
-            np.array([_with_items(self.ways_use(ends, base) + landing) for base in bases]),
-            limits * tightened,
+            np.array(
+                [
+                    _with_items(self.ways_use(base, starts, near) + take_off)
+                    for base, near in zip(bases, near_start, strict=True)
+                ]
+            ),
+            np.array(
+                [
+                    _with_items(self.ways_use(ends, base, near) + landing)
+                    for base, near in zip(bases, near_end, strict=True)
+                ]
+            ),
+            limits,
             drone.battery.swap_s,
         )
 
@@ -148,6 +164,12 @@ class FlightCosts:
         np.minimum.at(slowed, owner[1:][own], allowed[own])
         climbed = np.bincount(owner[1:][own], np.maximum(rise[own], 0.0), minlength=len(lanes))
         return np.maximum(slowed, 0.5 * self.kit.speed_mps), np.asarray(climbed, float)
+
+
+def _nearest_two(places_m: FloatArray, launches_m: FloatArray) -> np.ndarray:
+    """For every launch point and place, shape (k, n), whether it is one of the place's two nearest."""
+    away = np.hypot(*(launches_m[:, None] - places_m[None]).transpose(2, 0, 1))
+    return np.asarray(np.argsort(np.argsort(away, axis=0, kind="stable"), axis=0) < 2)
 
 
 def _with_items(use: FloatArray) -> FloatArray:

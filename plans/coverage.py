@@ -90,8 +90,8 @@ class GroundCells:
         counts = np.full(self.inside.shape, NODATA, np.uint16)
         for window in self.windows:
             own = np.zeros(window.inside.size, np.int64)
-            for _, cells in _seen(window, views, camera, self.cell_m):
-                own += np.bincount(cells, minlength=own.size)
+            for _, cells, seen in _seen(window, views, camera, self.cell_m):
+                own += np.bincount(cells[seen], minlength=own.size)
             part = counts[window.rows, window.cols]
             part[window.inside] = own.reshape(window.inside.shape)[window.inside]
         return Coverage(self.frame, self.west_m, self.north_m, self.cell_m, counts)
@@ -103,8 +103,9 @@ class GroundCells:
         first = np.full(self.inside.shape, np.nan)
         for window in self.windows:
             own = np.full(window.inside.size, np.inf)
-            for photos, cells in _seen(window, views, camera, self.cell_m):
-                np.minimum.at(own, cells, times_s[photos])
+            for photos, cells, seen in _seen(window, views, camera, self.cell_m):
+                often = np.count_nonzero(seen, axis=(1, 2))
+                np.minimum.at(own, cells[seen], np.repeat(times_s[photos], often))
             part = first[window.rows, window.cols]
             part[window.inside] = own.reshape(window.inside.shape)[window.inside]
         return first
@@ -179,13 +180,14 @@ def count_photos(
 
 def _seen(
     window: _Window, views: _Views, camera: Camera, cell_m: float
-) -> Iterator[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]:
-    """Pairs (photos, cells) of equal shape (m,): photo number and flat cell of the window that it sees.
+) -> Iterator[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.bool_]]]:
+    """Photo numbers (p,), flat cells of the window about each (p, r, c), and which of them it sees (p, r, c).
 
     Photos are taken together by the size of their windows, a few million cells at once.
     """
     if len(views.centres) == 0:
         return
+    views, numbers = _near(window, views, camera)
     low, high = _boxes(window, views, camera, cell_m)
     sizes = np.maximum(high - low, 0)
     todo = np.flatnonzero((sizes > 0).all(axis=1))
@@ -203,18 +205,25 @@ def _seen(
         flat = rows[:, :, None] * width + cols[:, None, :]
         centres = views.centres[some]
         seen = fits & _in_image(
-            (window.east_m[cols] - centres[:, 0, None])[:, None, :],
-            (window.north_m[rows] - centres[:, 1, None])[:, :, None],
-            window.heights_m.ravel()[flat] - centres[:, 2, None, None],
-            views.rotations[some],
+            _single(window.east_m[cols] - centres[:, 0, None])[:, None, :],
+            _single(window.north_m[rows] - centres[:, 1, None])[:, :, None],
+            _single(window.heights_m.ravel()[flat] - centres[:, 2, None, None]),
+            _single(views.rotations[some]),
             camera,
         )
-        photo, _, _ = np.nonzero(seen)
-        yield some[photo], flat[seen]
+        yield numbers[some], flat, seen
+
+
+_Single = npt.NDArray[np.float32]
+
+
+def _single(values: FloatArray) -> _Single:
+    """Single precision: differences from the camera, some hundred metres, keep a tenth of a millimetre."""
+    return values.astype(np.float32)
 
 
 def _in_image(
-    east: FloatArray, north: FloatArray, up: FloatArray, rotations: FloatArray, camera: Camera
+    east: _Single, north: _Single, up: _Single, rotations: _Single, camera: Camera
 ) -> npt.NDArray[np.bool_]:
     """Which places, from their cameras east (p, 1, c), north (p, r, 1) and up (p, r, c), are in the image.
 
@@ -234,6 +243,21 @@ def _in_image(
     seen = (x + (cx + 0.5) * z >= 0) & (x + (cx + 0.5 - width) * z <= 0) & (z > 0)
     seen &= (y + (cy + 0.5) * z >= 0) & (y + (cy + 0.5 - height) * z <= 0)
     return np.asarray(seen)
+
+
+def _near(window: _Window, views: _Views, camera: Camera) -> tuple[_Views, npt.NDArray[np.intp]]:
+    """The photos that can reach the window, and their numbers: those that look down (within 30 degrees) from
+    further than their footprint's reach are left out."""
+    low = np.nanmin(window.heights_m)
+    width, length = camera.footprint_m(1.0)
+    reach = np.maximum(views.centres[:, 2] - low, 0.0) * (math.hypot(width, length) + 1.0)
+    oblique = views.rotations[:, 2, 2] > -math.cos(math.radians(30.0))
+    beside = np.maximum(
+        np.maximum(window.east_m[0] - views.centres[:, 0], views.centres[:, 0] - window.east_m[-1]),
+        np.maximum(window.north_m[-1] - views.centres[:, 1], views.centres[:, 1] - window.north_m[0]),
+    )
+    chosen = np.flatnonzero(oblique | (beside < 2 * reach))
+    return _Views(views.centres[chosen], views.rotations[chosen]), chosen
 
 
 def _boxes(
@@ -262,6 +286,8 @@ def _boxes(
 def _lowest_around(window: _Window, views: _Views, camera: Camera, cell_m: float) -> FloatArray:
     """For each photo the lowest ground (n,) that it may see: bounds its footprint."""
     known = np.where(np.isfinite(window.heights_m), window.heights_m, np.inf)
+    if len(views.centres) == 0:
+        return np.zeros(0)
     level = np.ptp(known[np.isfinite(known)]) < 0.01 * views.centres[:, 2].max()
     if level:
         return np.full(len(views.centres), np.min(known))

@@ -3,6 +3,8 @@ sorties."""
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -10,21 +12,22 @@ import numpy as np
 import shapely
 from shapely import ops as shapely_ops
 
-from plans.costs import FlightCosts
+from plans.costs import FIXED_ITEMS, FlightCosts
 from plans.drones import Kit
 from plans.errors import SurveyError
-from plans.flights import FlightRules, Sortie, build_sortie
+from plans.flights import FlightRules, Sortie, fly_through, numbered
 from plans.follow import FollowLimits
 from plans.frames import FloatArray, GeoPoint
 from plans.lanes import Lane
 from plans.layout import LaidPart
 from plans.route import order_lanes, order_tours
-from plans.sorties import BATTERY, ITEMS, LaneCosts, SortieCut, makespan_s, share_out, too_small
+from plans.sorties import LaneCosts, SortieCut, makespan_s, share_out, too_small
 from plans.survey_job import SurveyJob
 from plans.terrain import Terrain
 from plans.urgency import most_urgent_first
 
 _KICKS = 30
+_ROUNDS = 24  # of sharing out, flying through and correcting what was reckoned too low
 _TOGETHER = 250  # lanes of several parts that are ordered as one tour
 
 
@@ -36,59 +39,94 @@ class _Group:
     last: int
 
 
-def fly_lanes(
-    job: SurveyJob, parts: Sequence[LaidPart], exposure: Terrain | None = None
-) -> tuple[list[Sortie], list[Lane]]:
+@dataclass(frozen=True)
+class Flown:
+    """Sorties, the lanes as they number them, and lanes too far from every launch point."""
+
+    sorties: list[Sortie]
+    lanes: list[Lane]
+    lost: list[Lane]
+
+    @property
+    def seconds(self) -> float:
+        """Flight time of all sorties together."""
+        return sum(sortie.duration_s for sortie in self.sorties)
+
+
+def fly_lanes(job: SurveyJob, parts: Sequence[LaidPart], exposure: Terrain | None = None) -> Flown:
     """The sorties of a survey and its lanes in the order in which they number them.
 
     More urgent ground comes first: it is shared among all drones before any other. Every sortie keeps within
     its drone's battery, as flown over the terrain and with the way home from every point, and within what its
-    autopilot stores. Raises SurveyError where that cannot be.
+    autopilot stores. Lanes that no drone can reach are left out; raises SurveyError when that are all.
     """
     costs = [FlightCosts(job, kit) for kit in job.kits]
     ordered: list[Lane] = []
     groups: list[_Group] = []
     for priority in sorted({part.priority for part in parts}, reverse=True):
-        tour = _tour(job, costs[0], [part for part in parts if part.priority == priority])
+        tour = _tour(job, costs[0], [p for p in parts if p.lanes and p.priority == priority])
+        if not tour:
+            continue
         groups.append(_Group(len(ordered), len(ordered) + len(tour)))
         ordered += tour
-    tightened = np.ones((len(costs), 3))
-    for _ in range(14):
-        priced = _price(costs, ordered, tightened)
-        cuts = _share(priced, groups)
+    base, factors = _price(costs, ordered), np.ones((len(ordered), 3))
+    pilot = _Pilot(job)
+    lost: list[Lane] = []
+    for _ in range(_ROUNDS):
+        prices = _corrected(base, factors)
+        cuts = _share(prices, groups)
         if cuts is None:
-            ordered, groups = _halve_long_lanes(ordered, groups, priced, job)
+            cut = _cut_long_lanes(ordered, groups, prices, job)
+            ordered, groups, lost = cut.lanes, cut.groups, [*lost, *cut.lost]
+            base, factors = _price(costs, ordered), factors[cut.origin]
             continue
-        if exposure is not None:
-            cuts, ordered = _by_exposure(cuts, ordered, exposure, groups)
-        sorties, flown = _build(job, ordered, cuts)
-        excess = _excess(sorties, job.kits)
-        if (excess <= 1.0).all():
-            return sorties, flown
-        tightened *= 0.99 / np.maximum(excess, 0.99)
-    raise too_small(_price(costs, ordered, np.ones((len(costs), 3)))[0])
+        flown = (cuts, ordered) if exposure is None else _by_exposure(cuts, ordered, exposure, groups)
+        sorties = pilot.fly(*flown)
+        short, over = _underestimates(sorties, flown[0], prices)
+        if not over:
+            told, counted = pilot.numbered(sorties, *flown)
+            return Flown(told, counted, lost)
+        factors = factors * short
+    raise too_small(_corrected(base, factors)[0])
 
 
 def _tour(job: SurveyJob, costs: FlightCosts, parts: Sequence[LaidPart]) -> list[Lane]:
     lanes = [lane for part in parts for lane in part.lanes]
+    if not lanes:
+        return []
     if len(lanes) <= _TOGETHER or len(parts) == 1:
         return order_lanes(lanes, costs.launches_m, costs.around_s, _KICKS)
     tours = [order_lanes(part.lanes, job.launches_m, costs.around_s, _KICKS // 3) for part in parts]
     return order_tours(tours, job.launches_m)
 
 
-def _price(costs: Sequence[FlightCosts], lanes: Sequence[Lane], tightened: FloatArray) -> list[LaneCosts]:
+def _price(costs: Sequence[FlightCosts], lanes: Sequence[Lane]) -> list[LaneCosts]:
     """The costs of the order for each drone; drones alike share them."""
     known: dict[tuple[object, ...], LaneCosts] = {}
-    priced = []
-    for cost, factors in zip(costs, tightened, strict=True):
-        kit, drone = cost.kit, cost.kit.drone
-        key = (drone.airframe, drone.battery, drone.item_limit, kit.speed_mps, kit.height_m, kit.launches)
-        key = (*key, *factors.tolist())
-        if key not in known:
-            known[key] = cost.lane_costs(lanes, factors)
-        priced.append(known[key])
-    return priced
+    for cost in costs:
+        if _kind(cost) not in known:
+            known[_kind(cost)] = cost.lane_costs(lanes)
+    return [known[_kind(cost)] for cost in costs]
+
+
+def _kind(cost: FlightCosts) -> tuple[object, ...]:
+    kit, drone = cost.kit, cost.kit.drone
+    return (drone.airframe, drone.battery, drone.item_limit, kit.speed_mps, kit.height_m, kit.launches)
+
+
+def _corrected(prices: Sequence[LaneCosts], factors: FloatArray) -> list[LaneCosts]:
+    """The costs multiplied by factors (lanes, 3); drones alike go on sharing them."""
+    known: dict[int, LaneCosts] = {}
+    for price in prices:
+        if id(price) not in known:
+            known[id(price)] = replace(
+                price,
+                lanes=price.lanes * factors,
+                between=price.between * factors[:-1],
+                out=price.out * factors,
+                home=price.home * factors,
+            )
+    return [known[id(price)] for price in prices]
 
 
 def _share(priced: Sequence[LaneCosts], groups: Sequence[_Group]) -> list[tuple[int, SortieCut]] | None:
@@ -106,34 +144,58 @@ def _share(priced: Sequence[LaneCosts], groups: Sequence[_Group]) -> list[tuple[
     return cuts
 
 
-def _halve_long_lanes(
+@dataclass(frozen=True)
+class _Cut:
+    """An order of lanes with the long ones in pieces: its groups, for each piece the lane that it is of, and
+    the lanes that no drone can reach."""
+
+    lanes: list[Lane]
+    groups: list[_Group]
+    origin: list[int]
+    lost: list[Lane]
+
+
+def _cut_long_lanes(
     lanes: Sequence[Lane], groups: Sequence[_Group], priced: Sequence[LaneCosts], job: SurveyJob
-) -> tuple[list[Lane], list[_Group]]:
-    """Lanes that fit no drone's sortie alone, cut in two. Raises SurveyError where that cannot help."""
+) -> _Cut:
+    """Lanes that fit no drone's sortie alone, cut into as many pieces as batteries and autopilots ask; those
+    that cannot be reached and come back from are left out. Raises SurveyError when that leaves none."""
     fits = np.zeros(len(lanes), bool)
-    hopeless = np.ones(len(lanes), bool)
+    within_reach = np.zeros(len(lanes), bool)
+    pieces = np.full(len(lanes), np.inf)
     for costs in priced:
-        away = (costs.out + costs.home).min(axis=0)
-        fits |= ((costs.lanes + away) <= costs.limits).all(axis=1)
-        hopeless &= (away >= costs.limits).any(axis=1)
-    if fits.all():
-        raise too_small(priced[0])
-    cut: list[Lane] = []
-    again: list[_Group] = []
+        away = costs.out + costs.home
+        rest = costs.limits - away
+        fits |= (costs.lanes <= rest).all(axis=2).any(axis=0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            needed = np.nanmax(np.where(rest > 0, costs.lanes / rest, np.inf), axis=2).min(axis=0)
+        pieces = np.minimum(pieces, needed)
+        there_and_back = np.minimum(2 * costs.out, 2 * costs.home)
+        within_reach |= (there_and_back <= costs.limits).all(axis=2).any(axis=0)
+    cut = _Cut([], [], [], [])
     for group in groups:
-        first = len(cut)
+        first = len(cut.lanes)
         for index in range(group.first, group.last):
             lane = lanes[index]
+            long = lane.length_m >= 4 * job.trigger_m
             if fits[index]:
-                cut.append(lane)
-                continue
-            if hopeless[index] or lane.length_m < 4 * job.trigger_m:
-                raise too_small(priced[0])
-            middle = lane.length_m / 2
-            cut.append(replace(lane, line=shapely_ops.substring(lane.line, 0.0, middle)))
-            cut.append(replace(lane, line=shapely_ops.substring(lane.line, middle, lane.length_m)))
-        again.append(_Group(first, len(cut)))
-    return cut, again
+                cut.lanes.append(lane)
+                cut.origin.append(index)
+            elif within_reach[index] and long:
+                count = int(
+                    np.clip(math.ceil(pieces[index] * 1.02) if np.isfinite(pieces[index]) else 2, 2, 50)
+                )
+                ends = np.linspace(0.0, lane.length_m, count + 1)
+                for low, high in itertools.pairwise(ends.tolist()):
+                    cut.lanes.append(replace(lane, line=shapely_ops.substring(lane.line, low, high)))
+                    cut.origin.append(index)
+            else:
+                cut.lost.append(lane)
+        if len(cut.lanes) > first:
+            cut.groups.append(_Group(first, len(cut.lanes)))
+    if not cut.lanes or fits.all():
+        raise too_small(priced[0])
+    return cut
 
 
 def _by_exposure(
@@ -164,33 +226,57 @@ def _weight(lane: Lane, exposure: Terrain) -> float:
     return float(np.mean(np.where(np.isfinite(values), np.maximum(values, 0.0), 0.0)) * lane.length_m)
 
 
-def _build(
-    job: SurveyJob, lanes: Sequence[Lane], cuts: Sequence[tuple[int, SortieCut]]
-) -> tuple[list[Sortie], list[Lane]]:
-    rules = [flight_rules(job, kit) for kit in job.kits]
-    sorties: list[Sortie] = []
-    flown: list[Lane] = []
-    shots = 0
-    for index, (drone, cut) in enumerate(cuts):
-        own = lanes[cut.first : cut.last + 1]
-        numbered = [(len(flown) + i, lane) for i, lane in enumerate(own)]
-        launch = job.launches[job.kits[drone].launches[cut.launch]]
-        sorties.append(build_sortie(index, drone, launch, numbered, shots, rules[drone]))
-        shots += len(sorties[-1].shots)
-        flown += own
-    return sorties, flown
+class _Pilot:
+    """Flies sorties through over the terrain and remembers them: most stay the same from one round to the
+    next."""
+
+    def __init__(self, job: SurveyJob) -> None:
+        self._job = job
+        self._rules = [flight_rules(job, kit) for kit in job.kits]
+        self._flown: dict[tuple[object, ...], Sortie] = {}
+
+    def fly(self, cuts: Sequence[tuple[int, SortieCut]], lanes: Sequence[Lane]) -> list[Sortie]:
+        """The sorties of the cuts, not numbered yet."""
+        sorties = []
+        for drone, cut in cuts:
+            kit = self._job.kits[drone]
+            launch = self._job.launches[kit.launches[cut.launch]]
+            own = tuple(lanes[cut.first : cut.last + 1])
+            key = (kit.drone, kit.speed_mps, launch, own)
+            if key not in self._flown:
+                self._flown[key] = fly_through(launch, own, self._rules[drone])
+            sorties.append(self._flown[key])
+        return sorties
+
+    def numbered(
+        self, sorties: Sequence[Sortie], cuts: Sequence[tuple[int, SortieCut]], lanes: Sequence[Lane]
+    ) -> tuple[list[Sortie], list[Lane]]:
+        """The sorties in the order of the cuts with the plan's numbers, and the lanes that these count."""
+        told: list[Sortie] = []
+        counted: list[Lane] = []
+        shots = 0
+        for sortie, (drone, cut) in zip(sorties, cuts, strict=True):
+            told.append(numbered(sortie, len(told), drone, len(counted), shots, self._rules[drone]))
+            shots += len(told[-1].shots)
+            counted += lanes[cut.first : cut.last + 1]
+        return told, counted
 
 
-def _excess(sorties: Sequence[Sortie], kits: Sequence[Kit]) -> FloatArray:
-    """How many times over its limits each drone's worst sortie is, (drones, 3)."""
-    excess = np.zeros((len(kits), 3))
-    for sortie in sorties:
-        worst = max(sortie.battery_s, sortie.worst_home_s) / sortie.usable_s
-        excess[sortie.drone, BATTERY] = max(excess[sortie.drone, BATTERY], worst)
-        limit = kits[sortie.drone].drone.item_limit
-        if limit is not None:
-            excess[sortie.drone, ITEMS] = max(excess[sortie.drone, ITEMS], len(sortie.mission.items) / limit)
-    return excess
+def _underestimates(
+    sorties: Sequence[Sortie], cuts: Sequence[tuple[int, SortieCut]], prices: Sequence[LaneCosts]
+) -> tuple[FloatArray, bool]:
+    """By what factor (lanes, 3) the costs fall short of sorties as flown through, and whether any of these
+    exceeds its drone's limits."""
+    factors = np.ones_like(prices[0].lanes)
+    over = False
+    for sortie, (drone, cut) in zip(sorties, cuts, strict=True):
+        spent = np.array(
+            [0.0, max(sortie.battery_s, sortie.worst_home_s), len(sortie.mission.items) - FIXED_ITEMS]
+        )
+        over = over or bool((spent > prices[drone].limits).any())
+        short = spent / prices[drone].sortie(cut.first, cut.last, cut.launch)
+        factors[cut.first : cut.last + 1] = np.where(short > 1.0, short * 1.005, 1.0)
+    return factors, over
 
 
 def follow_limits(job: SurveyJob, kit: Kit) -> FollowLimits:

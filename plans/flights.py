@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import shapely
@@ -135,36 +135,31 @@ def _even_distance_m(length_m: float, gaps: int, run_out_m: float) -> float:
     return max(wanted, length_m / (gaps + _MOST_RUN_OUT))
 
 
-def build_sortie(
-    index: int,
-    drone: int,
-    launch: GeoPoint,
-    lanes: Sequence[tuple[int, Lane]],
-    first_shot: int,
-    rules: FlightRules,
-) -> Sortie:
-    """The flight that photographs numbered lanes in this order from a launch point and returns to it."""
+def fly_through(launch: GeoPoint, lanes: Sequence[Lane], rules: FlightRules) -> Sortie:
+    """The flight that photographs lanes in this order from a launch point and returns to it. Its lanes count
+    from 0 and it has no shots yet: see `numbered`."""
     base = np.array([float(v) for v in rules.frame.to_local(launch.lat_deg, launch.lon_deg)])
     ground = float(ground_under(base[None], rules.terrain)[0])
-    flat, owner = _flat_legs(base, [lane for _, lane in lanes], rules.obstacles)
+    flat, owner = _flat_legs(base, lanes, rules.obstacles)
     heights = follow_ground(flat, [at is None for at in owner], rules.terrain, rules.limits)
     path = np.concatenate([heights[0], *(leg[1:] for leg in heights[1:])])
-    clear = clearance_m(path, rules.terrain)
+    clear = rules.limits.height_m if rules.terrain.is_level else clearance_m(path, rules.terrain)
     if clear < rules.limits.clearance_m:  # ground between two samples stood higher than both
         lift = np.array([0.0, 0.0, rules.limits.clearance_m - clear])
         heights = [leg + lift for leg in heights]
         path = path + lift
         clear = rules.limits.clearance_m
-    legs, uses = _timed(heights, [None if at is None else lanes[at] for at in owner], ground, rules)
+    gaps = [None if at is None else (at, lanes[at].photo_gap) for at in owner]
+    legs, uses = _timed(heights, gaps, ground, rules)
     used = uses.sum(axis=0)
     return Sortie(
-        index=index,
-        drone=drone,
+        index=0,
+        drone=0,
         launch=launch,
         launch_ground_m=ground,
         camera=rules.kit.camera,
         legs=legs,
-        shots=_shots(legs, index, first_shot, rules),
+        shots=(),
         length_m=float(np.hypot(*np.diff(path[:, :2], axis=0).T).sum()),
         duration_s=float(used[0]),
         battery_s=float(used[1]),
@@ -175,13 +170,23 @@ def build_sortie(
     )
 
 
+def numbered(
+    sortie: Sortie, index: int, drone: int, first_lane: int, first_shot: int, rules: FlightRules
+) -> Sortie:
+    """The sortie as the plan's `index`-th: with its drone, the plan's lane numbers, and its shots."""
+    legs = tuple(leg if leg.lane is None else replace(leg, lane=leg.lane + first_lane) for leg in sortie.legs)
+    shots = _shots(legs, index, first_shot, rules)
+    return replace(sortie, index=index, drone=drone, legs=legs, shots=shots)
+
+
 def _timed(
     heights: Sequence[FloatArray],
-    lanes: Sequence[tuple[int, Lane] | None],
+    lanes: Sequence[tuple[int, float] | None],
     ground_m: float,
     rules: FlightRules,
 ) -> tuple[tuple[Leg, ...], FloatArray]:
-    """The legs with speeds and times, and what the climb, each leg and the landing use: (legs + 2, 2)."""
+    """The legs with speeds and times, and what the climb, each leg and the landing use: (legs + 2, 2). Of a
+    leg that is a lane, `lanes` has its number and its `photo_gap`."""
     cruise = rules.kit.speed_mps
     up = take_off_and_land_use(heights[0][0, 2] - ground_m, 0.0, cruise, rules.airframe)
     down = take_off_and_land_use(0.0, heights[-1][-1, 2] - ground_m, cruise, rules.airframe)
@@ -190,7 +195,7 @@ def _timed(
         speed = _leg_speed_mps(points, rules)
         trigger = 0.0
         if lane is not None:
-            trigger, speed = _lane_trigger_m(points, lane[1].photo_gap, speed, rules)
+            trigger, speed = _lane_trigger_m(points, lane[1], speed, rules)
         use = path_use(points, speed, rules.airframe, rules.wind, cruise_mps=cruise)
         number = None if lane is None else lane[0]
         legs.append(Leg(LineString(points), number, trigger, speed, now, float(use[0])))
@@ -322,7 +327,7 @@ def _mission(legs: Sequence[Leg], launch: GeoPoint, ground_m: float, rules: Flig
         items.append(MissionItem(Command.DO_MOUNT_CONTROL, AltitudeFrame.MISSION, mount, alt_m=2.0))
     for leg, after in zip(legs, [*legs[1:], None], strict=True):
         points = leg.points_m
-        places = [_waypoint(p, ground_m, rules.frame) for p in points]
+        places = _waypoints(points, ground_m, rules.frame)
         slower = []
         if leg.speed_mps != speed:
             slower = [_order(Command.DO_CHANGE_SPEED, 1.0, round(leg.speed_mps, 2), -1.0)]
@@ -343,16 +348,13 @@ def _order(command: int, *params: float) -> MissionItem:
     return MissionItem(command, AltitudeFrame.MISSION, (filled[0], filled[1], filled[2], filled[3]))
 
 
-def _waypoint(point: FloatArray, ground_m: float, frame: LocalFrame) -> MissionItem:
-    lat, lon = frame.to_geo(point[0], point[1])
+def _waypoints(points: FloatArray, ground_m: float, frame: LocalFrame) -> list[MissionItem]:
+    lats, lons = frame.to_geo(points[:, 0], points[:, 1])
     # param4 NaN: the nose follows the path (0 would turn PX4 to the north)
     params = (0.0, 0.0, 0.0, math.nan)
-    height = round(float(point[2]) - ground_m, 2)
-    return MissionItem(
-        Command.NAV_WAYPOINT,
-        AltitudeFrame.RELATIVE,
-        params,
-        round(float(lat), 7),
-        round(float(lon), 7),
-        height,
-    )
+    return [
+        MissionItem(
+            Command.NAV_WAYPOINT, AltitudeFrame.RELATIVE, params, round(lat, 7), round(lon, 7), round(up, 2)
+        )
+        for lat, lon, up in zip(lats.tolist(), lons.tolist(), (points[:, 2] - ground_m).tolist(), strict=True)
+    ]

@@ -38,6 +38,9 @@ def follow_ground(
     Points are added within legs where the straight line between two would leave the tolerance. Raises
     TerrainError where the path leaves the terrain.
     """
+    if terrain.is_level:
+        level = float(terrain.heights_m.flat[0]) + limits.height_m
+        return [np.column_stack([leg, np.full(len(leg), level)]) for leg in legs_m]
     dense, leg_of, corner = _densify(legs_m, _sample_step_m(terrain))
     ground = ground_under(dense, terrain)
     run = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(dense, axis=0).T))])

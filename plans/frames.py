@@ -79,6 +79,13 @@ class LocalFrame:
         lon, lat = self._to_geo.transform(np.asarray(east_m, float), np.asarray(north_m, float))
         return np.asarray(lat), np.asarray(lon)
 
+    def distance_m(self, place: GeoPoint) -> float:
+        """Great-circle distance from the origin, for places that may lie anywhere on earth."""
+        a, b = np.radians([self.origin_lat_deg, place.lat_deg])
+        across = np.radians(place.lon_deg - self.origin_lon_deg)
+        half = np.sin((b - a) / 2) ** 2 + np.cos(a) * np.cos(b) * np.sin(across / 2) ** 2
+        return float(2 * 6_371_000.0 * np.arcsin(np.sqrt(np.clip(half, 0.0, 1.0))))
+
     def geometry_to_local(self, geometry: Geometry) -> Geometry:
         """A shapely geometry in lon/lat degrees, in local metres."""
         return shapely.transform(geometry, lambda xy: np.column_stack(self._to_local.transform(*xy.T)))

@@ -5,20 +5,31 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
 import numpy as np
 import shapely
 from rasterio import Affine
 from rasterio.features import shapes
-from shapely import LineString, Polygon
+from shapely import LineString, MultiLineString, Polygon
 
 from plans.coverage import NODATA, Coverage
 from plans.frames import GeoPoint
 from plans.lanes import Lane, outside
 from plans.obstacles import Obstacles
+from plans.survey_job import SurveyJob
 
 _MOST_GAPS = 400
 _CLOSER = 0.8
+
+
+class Why(StrEnum):
+    """Why ground is seen by too few photos."""
+
+    BATTERY = "too far from every launch point for the batteries"
+    OBSTACLE = "beside a hole or a no-fly area"
+    RELIEF = "the relief takes it out of the photos"
+    SHAPE = "a narrow or bent part of the zone"
 
 
 @dataclass(frozen=True)
@@ -28,14 +39,16 @@ class Gap:
     outline: Polygon
     place: GeoPoint
     area_m2: float
-    why: str
+    why: Why
 
 
-def find_gaps(coverage: Coverage, views: int, obstacles: Obstacles, reach_m: float) -> list[Gap]:
+def find_gaps(
+    coverage: Coverage, views: int, job: SurveyJob, reach_m: float, lost: Sequence[Lane] = ()
+) -> list[Gap]:
     """The patches of cells that fewer than `views` photos see, largest first (400 at most).
 
-    `reach_m` is how far beside its way a photo sees: gaps so near to a hole or a no-fly area are put down to
-    it.
+    `reach_m` is how far beside its way a photo sees: gaps so near to a lane that could not be flown (`lost`),
+    to a hole or to a no-fly area are put down to it.
     """
     lacking = (coverage.counts < views) & (coverage.counts != NODATA)
     if not lacking.any():
@@ -48,11 +61,16 @@ def find_gaps(coverage: Coverage, views: int, obstacles: Obstacles, reach_m: flo
     ]
     outlines = sorted(outlines, key=lambda p: (-p.area, p.bounds))[:_MOST_GAPS]
     gaps = []
+    unflown = MultiLineString([lane.line for lane in lost])
     for outline in outlines:
         point = outline.representative_point()
         lat, lon = coverage.frame.to_geo(point.x, point.y)
-        near = bool(obstacles.walls) and obstacles.area.distance(outline) < reach_m
-        why = "beside a hole or a no-fly area" if near else "the relief takes it out of the photos"
+        if lost and unflown.distance(outline) < reach_m:
+            why: Why = Why.BATTERY
+        elif job.obstacles.walls and job.obstacles.area.distance(outline) < reach_m:
+            why = Why.OBSTACLE
+        else:
+            why = Why.RELIEF if job.has_relief else Why.SHAPE
         gaps.append(Gap(outline, GeoPoint(float(lat), float(lon)), float(outline.area), why))
     return gaps
 
@@ -107,7 +125,7 @@ def tell(gaps: list[Gap], coverage: Coverage, views: int, aim: float) -> list[st
     if share >= aim or not gaps:
         return []
     worst = gaps[0]
-    whys = sorted({gap.why for gap in gaps[:20]})
+    whys = sorted({gap.why.value for gap in gaps[:20]})
     return [
         f"{1 - share:.2%} of the zone is seen by fewer than {views} photos ({'; '.join(whys)}): "
         f"the largest of {len(gaps)} places, {worst.area_m2:.0f} m2, is at lat {worst.place.lat_deg:.6f}, "

@@ -19,6 +19,8 @@ from plans.streamlines import StreamRules, stream_layouts
 from plans.survey_job import SurveyJob
 
 _WORTH_BENDING = 0.97  # straight lanes are simpler to check by eye; others must save a little
+_MOST_WITHOUT_TURNS = 0.9
+"""Bent lanes are not tried where straight ones spend less than a tenth of their time on turns and edges."""
 _MOST_EDGE_REACH = 1.0
 """How far outside the outermost bent lane the zone may reach, in spacings."""
 
@@ -33,7 +35,7 @@ class LaidPart:
     priority: float
 
 
-def lay_lanes(job: SurveyJob, costs: FlightCosts, limits: FollowLimits, follow_shape: bool) -> list[LaidPart]:
+def lay_lanes(job: SurveyJob, costs: FlightCosts, limits: FollowLimits) -> list[LaidPart]:
     """The lanes of every polygon, by falling priority and size; parts that are blocked as a whole have
     none."""
     blocked = job.obstacles.area if job.obstacles.walls else None
@@ -48,7 +50,7 @@ def lay_lanes(job: SurveyJob, costs: FlightCosts, limits: FollowLimits, follow_s
         return [LaidPart(tuple(lanes), math.degrees(math.atan2(e1 - e0, n1 - n0)) % 180.0, 1.0)]
     layer = _Layer(job, costs, limits, blocked)
     return [
-        layer.part(part, area.priority, follow_shape)
+        layer.part(part, area.priority)
         for area in job.areas
         for part in sorted(get_parts(area.region).tolist(), key=lambda part: -part.area)
     ]
@@ -61,11 +63,13 @@ class _Layer:
     limits: FollowLimits
     blocked: MultiPolygon | None
 
-    def part(self, part: Polygon, priority: float, follow_shape: bool) -> LaidPart:
+    def part(self, part: Polygon, priority: float) -> LaidPart:
         settings = self.job.settings
         asked = settings.angle_deg
         angle, seconds = self.best_angle(part) if asked is None else (asked % 180.0, 0.0)
-        if asked is None and follow_shape and not settings.crosshatch:
+        straight_m = part.area / self.job.spacing_m  # no lanes are shorter; bent ones save turns
+        worth = straight_m / self.costs.kit.speed_mps < _MOST_WITHOUT_TURNS * seconds
+        if asked is None and settings.follow_shape and worth and not settings.crosshatch:
             layouts = stream_layouts(part, self.blocked, self.stream_rules())
             timed = [(self.flown_s(lanes, 10), number) for number, lanes in enumerate(layouts)]
             soonest, number = min(timed, default=(math.inf, 0))
@@ -75,19 +79,17 @@ class _Layer:
                 east, north = longest.end_m - longest.start_m
                 return LaidPart(tuple(streams), math.degrees(math.atan2(east, north)) % 180.0, priority)
         turns = (0.0, 90.0) if settings.crosshatch else (0.0,)
-        lanes = [lane for turn in turns for lane in self.sweep(part, angle + turn, even=True)]
+        lanes = [lane for turn in turns for lane in self.sweep(part, angle + turn)]
         return LaidPart(tuple(lanes), angle, priority)
 
-    def sweep(self, part: Polygon, angle_deg: float, even: bool) -> list[Lane]:
+    def sweep(self, part: Polygon, angle_deg: float) -> list[Lane]:
         """Straight lanes, closer or further apart as the relief asks."""
         places = None
         if self.job.has_relief:
             kit = self.costs.kit
             reach = kit.camera.footprint_m(kit.height_m)[0] / 2
             axes = SweepAxes.of(part, angle_deg)
-            places = lane_places(
-                part, axes, self.job.spacing_m, reach, self.job.terrain, self.limits, even=even
-            )
+            places = lane_places(part, axes, self.job.spacing_m, reach, self.job.terrain, self.limits)
         return sweep_lanes(part, self.blocked, self.job.spacing_m, angle_deg, places)
 
     def best_angle(self, part: Polygon) -> tuple[float, float]:
@@ -99,7 +101,7 @@ class _Layer:
         small = part.area < 4 * math.prod(self.costs.kit.camera.footprint_m(self.costs.kit.height_m))
         best, least = 0.0, math.inf
         for angle in candidate_angles(part, extra, keep=3 if small else 8):
-            lanes = self.sweep(part, angle, even=False)
+            lanes = sweep_lanes(part, self.blocked, self.job.spacing_m, angle)
             seconds = self.flown_s(lanes) if lanes else math.inf
             if seconds < least - 1e-6:
                 best, least = angle, seconds

@@ -33,8 +33,6 @@ def lane_places(
     reach_m: float,
     terrain: Terrain,
     limits: FollowLimits,
-    *,
-    even: bool = True,
 ) -> FloatArray:
     """Places across (n,) of lanes over a region so that the sidelap of level ground holds on the terrain.
 
@@ -42,8 +40,8 @@ def lane_places(
     level ground lanes stand as `axes.even_places` says. With `even` the lanes are then drawn as far apart
     from each other as their number allows; without, the last ones may lie closer than they need.
     """
-    step = max(spacing_m / 20, (axes.right - axes.left) / 4000)
-    along_step = max(terrain.step_m, spacing_m / 4, (axes.high - axes.low) / 1000)
+    step = max(spacing_m / 20, (axes.right - axes.left) / 2000)
+    along_step = max(terrain.step_m, spacing_m / 3, (axes.high - axes.low) / 400)
     t = np.linspace(axes.left, axes.right, max(math.ceil((axes.right - axes.left) / step), 1) + 1)
     step = float(t[1] - t[0])
     s = np.arange(axes.low, axes.high + along_step, along_step)
@@ -65,10 +63,8 @@ def lane_places(
     left = _reach(flown, ground, beside, step, slope, -1)
     share = spacing_m / (2 * reach_m)  # 1 - sidelap
     most = _FURTHEST * spacing_m
-    placed = _greedy(t, inside, left * share, right * share, most)
-    if not even:
-        return placed
-    count, low, high = len(placed), 0.5, 1.0
+    count = len(_greedy(t, inside, left * share, right * share, most))
+    low, high = 0.5, 1.0
     for _ in range(7):  # draw the lanes evenly apart: the least share with which as many do
         middle = (low + high) / 2
         if len(_greedy(t, inside, left * share * middle, right * share * middle, most * middle)) > count:

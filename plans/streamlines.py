@@ -24,6 +24,8 @@ from plans.frames import FloatArray
 from plans.lanes import Lane, candidate_angles, outside, sweep_lanes
 
 _DEEPEST = 3  # stem, tributaries, their bays
+_WIDE = 5  # lanes on each side of the middle one: how they are shifted hardly matters any more
+_MANY = 30  # lanes of a way, from which on only the more promising ways are worked out
 _GENTLE_DEG = 13.0  # of a corner; the flight-time model lets a vehicle pass 15 degrees without a stop
 _LONG = 4.0
 """A zone is worth following when the square of its middle line is so many times its area."""
@@ -99,9 +101,10 @@ def _longest_way(edges: np.ndarray) -> FloatArray | None:
 
 def _smooth(points: FloatArray, step_m: float, sigma_m: float) -> LineString:
     """The line in even steps, smoothed by a Gaussian that holds its ends."""
-    line = LineString(points)
-    count = max(int(line.length / step_m), 3)
-    even = shapely.get_coordinates(line.interpolate(np.linspace(0, line.length, count + 1)))
+    run = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(points, axis=0).T))])
+    count = max(int(run[-1] / step_m), 3)
+    at = np.linspace(0.0, run[-1], count + 1)
+    even = np.column_stack([np.interp(at, run, points[:, axis]) for axis in (0, 1)])
     sigma = sigma_m / step_m
     pad = math.ceil(4 * sigma)
     # Mirrored through its end points, so that they stay and the line runs on straight.
@@ -120,14 +123,26 @@ def _ways_along(
     phases: Sequence[float],
 ) -> list[list[Lane]]:
     """For each phase, lanes along the stem shifted by this share of the spacing, and those of the rest."""
-    ways = [_along(stem, part, blocked, rules, phase) for phase in phases]
-    return [_with_rest(way, part, blocked, rules, depth) for way in ways if way]
+    bed = _bed_of(stem, part, rules)
+    phases = phases if bed.beside <= _WIDE else phases[::2]
+    ways = [way for way in (_along(bed, blocked, rules, phase) for phase in phases) if way]
+    if sum(len(way) for way in ways) > _MANY * len(ways):
+        ways = sorted(ways, key=lambda way: _effort_with_rest_m(way, part, rules))[:2]
+    return [_with_rest(way, part, blocked, rules, depth) for way in ways]
 
 
-def _along(
-    stem: LineString, part: Polygon, blocked: Geometry | None, rules: StreamRules, phase: float
-) -> list[Lane]:
-    """The offset curves of a middle line where they lie in the stem's own width of the zone."""
+@dataclass(frozen=True)
+class _Bed:
+    """A middle line run on to the zone's edge, the ground that is its own, and how many lanes lie beside
+    it."""
+
+    line: LineString
+    own: Geometry
+    beside: int
+
+
+def _bed_of(stem: LineString, part: Polygon, rules: StreamRules) -> _Bed:
+    """The stem's own width of the zone."""
     spacing = rules.spacing_m
     shell = Polygon(part.exterior)
     places = shapely.points(shapely.get_coordinates(stem))
@@ -137,15 +152,28 @@ def _along(
     caps = [LineString([end, on]).buffer(depths.max()) for end, on in ends]
     own = shapely.union_all([*discs, *caps]).intersection(shell)
     line = LineString([ends[0][1], *shapely.get_coordinates(stem), ends[1][1]])
-    beside = math.ceil((float(depths.max()) + spacing) / spacing)
+    shapely.prepare(own)
+    return _Bed(line, own, math.ceil((float(depths.max()) + spacing) / spacing))
+
+
+def _effort_with_rest_m(lanes: Sequence[Lane], part: Polygon, rules: StreamRules) -> float:
+    """lanes_effort_m, and what the rest of the zone would take at the least."""
+    seen = sum(lane.length_m for lane in lanes) * rules.spacing_m
+    return lanes_effort_m(lanes, rules) + max(part.area - seen, 0.0) / rules.spacing_m
+
+
+def _along(bed: _Bed, blocked: Geometry | None, rules: StreamRules, phase: float) -> list[Lane]:
+    """The offset curves of a middle line where they lie in its own ground."""
+    spacing = rules.spacing_m
     lanes: list[Lane] = []
-    for rank in range(-beside, beside + 1):
+    for rank in range(-bed.beside, bed.beside + 1):
         offset = (rank + phase) * spacing
+        line = bed.line
         shifted = line if offset == 0 else line.offset_curve(offset, quad_segs=6, join_style="round")
         for curve in shapely.get_parts(shifted):
             if curve.length > 2 * spacing:
                 even = _smooth(shapely.get_coordinates(curve), spacing / 4, rules.radius_m / 2)
-                lanes += _clipped(even, own, blocked, rank + beside, rules)
+                lanes += _clipped(even, bed.own, blocked, rank + bed.beside, rules)
     return lanes
 
 

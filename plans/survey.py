@@ -14,10 +14,10 @@ from plans.cameras import Camera
 from plans.costs import FlightCosts
 from plans.coverage import Coverage, GroundCells, cell_size_m, ground_cells
 from plans.drones import Drone, Kit
-from plans.fleet import fly_lanes, follow_limits, no_lanes
+from plans.fleet import Flown, fly_lanes, follow_limits, no_lanes
 from plans.flights import Shot, Sortie
 from plans.frames import GeoPoint, LocalFrame
-from plans.gaps import Gap, closer_photos, find_gaps, mending_lanes, tell
+from plans.gaps import Gap, Why, closer_photos, find_gaps, mending_lanes, tell
 from plans.lanes import Lane
 from plans.layout import LaidPart, lay_lanes
 from plans.mission import Mission
@@ -100,7 +100,7 @@ class SurveyPlan:
                         "lat": round(gap.place.lat_deg, 7),
                         "lon": round(gap.place.lon_deg, 7),
                         "area_m2": round(gap.area_m2, 1),
-                        "why": gap.why,
+                        "why": gap.why.value,
                     }
                     for gap in self.gaps[:50]
                 ],
@@ -153,21 +153,16 @@ def plan_survey(
     fleet = _fleet(drones, settings)
     check_settings(settings, len(fleet))
     job = prepare_survey(zones, camera, settings, terrain, no_fly, launches, fleet, notes)
-    parts = _lay(job, settings.follow_shape)
+    kit = job.kits[0]
+    parts = lay_lanes(job, FlightCosts(job, kit), follow_limits(job, kit))
     if not any(part.lanes for part in parts):
         raise no_lanes()
-    sorties, lanes = fly_lanes(job, parts, exposure)
-    if terrain is not None and not job.lines and any(len(lane.points_m) > 2 for lane in lanes):
-        # Over relief a lane is flown at the speed of its steepest place, which tells against long ones.
-        straight = _lay(job, follow_shape=False)
-        flown, their_lanes = fly_lanes(job, straight, exposure)
-        if _total_s(flown) < _total_s(sorties):
-            parts, sorties, lanes = straight, flown, their_lanes
-    seen = shapely.difference(job.region, MultiPolygon(job.no_fly)) if job.no_fly else job.region
+    flown = fly_lanes(job, parts, exposure)
+    seen = shapely.difference(job.region, shapely.union_all(job.no_fly)) if job.no_fly else job.region
     height = min(kit.height_m for kit in job.kits)
     cells = ground_cells(seen, job.terrain, cell_size_m(job.camera, height, seen))
-    sorties, lanes, coverage, gaps = _prove(job, parts, sorties, lanes, cells, exposure)
-    sorties, traffic = schedule(sorties, [kit.drone.battery.swap_s for kit in job.kits])
+    flown, coverage, gaps = _prove(job, parts, flown, cells, exposure)
+    sorties, traffic = schedule(flown.sorties, [kit.drone.battery.swap_s for kit in job.kits])
     notes += [*tell(gaps, coverage, settings.views_asked, settings.min_share), *traffic]
     return SurveyPlan(
         frame=job.frame,
@@ -183,11 +178,11 @@ def plan_survey(
         spacing_m=job.spacing_m,
         angle_deg=next(part.angle_deg for part in parts if part.lanes),
         has_datum=terrain is not None or job.launches[0].alt_amsl_m is not None,
-        lanes=tuple(lanes),
+        lanes=tuple(flown.lanes),
         sorties=tuple(sorties),
         coverage=coverage,
         gaps=tuple(gaps),
-        to_image=time_to_image(cells, cell_weights(cells, job.areas, exposure), sorties),
+        to_image=_told_by_when(job, seen, cells.cell_m, sorties, exposure),
         notes=tuple(notes),
     )
 
@@ -199,13 +194,16 @@ def _fleet(drones: int | Sequence[Drone], settings: SurveySettings) -> list[Dron
     return [one] * drones
 
 
-def _lay(job: SurveyJob, follow_shape: bool) -> list[LaidPart]:
-    kit = job.kits[0]
-    return lay_lanes(job, FlightCosts(job, kit), follow_limits(job, kit), follow_shape)
-
-
-def _total_s(sorties: Sequence[Sortie]) -> float:
-    return sum(sortie.duration_s for sortie in sorties)
+def _told_by_when(
+    job: SurveyJob,
+    seen: Polygon | MultiPolygon,
+    cell_m: float,
+    sorties: Sequence[Sortie],
+    exposure: Terrain | None,
+) -> TimeToImage:
+    """When the ground is first photographed, on cells three times as wide as those of the proof."""
+    cells = ground_cells(seen, job.terrain, 3 * cell_m)
+    return time_to_image(cells, cell_weights(cells, job.areas, exposure), sorties)
 
 
 def _count(cells: GroundCells, sorties: Sequence[Sortie]) -> Coverage:
@@ -221,36 +219,33 @@ def _count(cells: GroundCells, sorties: Sequence[Sortie]) -> Coverage:
 
 
 def _prove(
-    job: SurveyJob,
-    parts: list[LaidPart],
-    sorties: list[Sortie],
-    lanes: list[Lane],
-    cells: GroundCells,
-    exposure: Terrain | None,
-) -> tuple[list[Sortie], list[Lane], Coverage, list[Gap]]:
+    job: SurveyJob, parts: list[LaidPart], flown: Flown, cells: GroundCells, exposure: Terrain | None
+) -> tuple[Flown, Coverage, list[Gap]]:
     """Count the photos of every cell and lay more lanes over what too few see, until the zone is covered as
     asked or more lanes do not help."""
     views, aim = job.settings.views_asked, job.settings.min_share
     reach = job.camera.footprint_m(job.height_m)[0] / 2
-    coverage = _count(cells, sorties)
-    gaps = find_gaps(coverage, views, job.obstacles, reach)
+    coverage = _count(cells, flown.sorties)
+    gaps = find_gaps(coverage, views, job, reach, flown.lost)
     for _ in range(_ROUNDS):
+        mendable = [gap for gap in gaps if gap.why is not Why.BATTERY]
         lacking = 1 - coverage.share(views)
-        if lacking <= 1 - aim:
+        if lacking <= 1 - aim or not mendable:
             break
         for mend in (_with_closer_photos, _with_more_lanes):
-            mended = mend(job, parts, gaps, reach)
+            mended = mend(job, parts, mendable, reach)
             if mended is None:
                 continue
-            flown, their_lanes = fly_lanes(job, mended, exposure)
-            better = _count(cells, flown)
-            if 1 - better.share(views) < 0.9 * lacking:
-                parts, sorties, lanes, coverage = mended, flown, their_lanes, better
-                gaps = find_gaps(coverage, views, job.obstacles, reach)
+            again = fly_lanes(job, mended, exposure)
+            better = _count(cells, again.sorties)
+            mends = (lacking - (1 - better.share(views))) * coverage.zone_area_m2
+            if mends > 0.1 * sum(gap.area_m2 for gap in mendable):
+                parts, flown, coverage = mended, again, better
+                gaps = find_gaps(coverage, views, job, reach, flown.lost)
                 break
         else:
             break
-    return sorties, lanes, coverage, gaps
+    return flown, coverage, gaps
 
 
 def _with_closer_photos(

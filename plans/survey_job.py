@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import shapely
@@ -19,6 +20,9 @@ from plans.frames import FloatArray, GeoPoint, LocalFrame
 from plans.obstacles import Obstacles, make_obstacles
 from plans.terrain import Terrain, flat_terrain, require_cover
 from plans.zones import Corridor, Zone
+
+
+_MOST_HOURS = 400.0  # of flight in one plan: more is a slip of the pen, and would take minutes to plan
 
 
 @dataclass(frozen=True)
@@ -123,12 +127,11 @@ class SurveyJob:
         """Distance between photos of the first drone on level ground."""
         return self.kits[0].trigger_m
 
-    @property
+    @cached_property
     def has_relief(self) -> bool:
-        """Whether the ground under the survey is not level."""
-        return bool(
-            np.ptp(self.terrain.heights_m[np.isfinite(self.terrain.heights_m)]) > 0.02 * self.height_m
-        )
+        """Whether the ground about the survey is not level."""
+        known = self.terrain.heights_m[np.isfinite(self.terrain.heights_m)]
+        return bool(np.ptp(known) > 0.02 * self.height_m)
 
     @property
     def launches_m(self) -> FloatArray:
@@ -167,6 +170,13 @@ def check_settings(s: SurveySettings, drones: int) -> None:
             "temperature must lie in -40 to 60 degrees C, pack health at 100 % or less, "
             "the battery swap at 0 or more"
         )
+    if not 0.0 < s.min_share <= 1.0 or (s.min_views is not None and not 1 <= s.min_views <= 50):
+        raise SurveyError("ask for 1 to 50 photos of every place, over a share of 0 to 1 of the zone")
+    for name, margin in (("no-fly", s.no_fly_margin_m), ("hole", s.hole_margin_m)):
+        if not 0.0 <= margin <= 10_000.0:
+            raise SurveyError(f"a {name} margin of {margin:g} m cannot be kept; give 0 to 10000")
+    if not s.blur_px > 0:
+        raise SurveyError(f"a motion blur of {s.blur_px:g} pixels cannot be kept; give a number above 0")
     if s.item_limit is not None and s.item_limit < 10:
         raise SurveyError(f"{s.item_limit} mission items hold no survey; give 10 or more")
     if s.angle_deg is not None and not math.isfinite(s.angle_deg):
@@ -206,6 +216,13 @@ def prepare_survey(
     else:
         require_cover(terrain, region, "the zone")
     widths = [kit.camera.footprint_m(kit.height_m)[0] for kit in kits]
+    spacing = min(widths) * (1 - settings.sidelap)
+    hours = region.area / spacing / max(kit.speed_mps for kit in kits) / 3600
+    if hours > _MOST_HOURS:
+        raise SurveyError(
+            f"{region.area / 1e6:.0f} km2 at this GSD and overlap are {hours:.0f} hours of flight or more; "
+            "plan smaller zones, or fly higher"
+        )
     return SurveyJob(
         frame=frame,
         camera=kits[0].camera,
@@ -218,7 +235,7 @@ def prepare_survey(
         obstacles=obstacles,
         terrain=terrain,
         launches=launches,
-        spacing_m=min(widths) * (1 - settings.sidelap),
+        spacing_m=spacing,
     )
 
 
@@ -271,6 +288,8 @@ def _areas(
                 "a corridor survey follows lines; this zone is a polygon, plan it without a corridor width"
             )
         lines = tuple(frame.geometry_to_local(z.line) for z in zones if isinstance(z, Corridor))
+        if not all(line.length > 0 for line in lines):
+            raise ZoneError("a corridor's line has no length; draw it again")
         strip = shapely.union_all([line.buffer(width / 2, cap_style="flat") for line in lines])
         return (SurveyArea(strip, 1.0),), lines
     if not all(isinstance(z, Zone) for z in zones):
@@ -324,8 +343,12 @@ def _default_launch(
     """The place on the zone's outer edge nearest its middle that is free of obstacles."""
     edge = shapely.union_all([part.exterior for part in shapely.get_parts(region)])
     if obstacles.walls:
-        free = shapely.difference(edge, obstacles.area)
-        edge = edge if free.is_empty else free
+        edge = shapely.difference(edge, obstacles.area)
+        if edge.is_empty:
+            raise SurveyError(
+                "the whole edge of the zone lies in no-fly areas or their margin: nowhere to launch from; "
+                "give a launch point outside of them"
+            )
     place = shapely_ops.nearest_points(edge, region.centroid)[0]
     lat, lon = frame.to_geo(place.x, place.y)
     notes.append(
@@ -337,7 +360,7 @@ def _default_launch(
 def _check_launches(launches: Sequence[GeoPoint], obstacles: Obstacles, frame: LocalFrame) -> None:
     for launch in launches:
         e, n = frame.to_local(launch.lat_deg, launch.lon_deg)
-        if not (np.isfinite(e) and np.isfinite(n)) or np.hypot(e, n) > 200_000:
+        if not (np.isfinite(e) and np.isfinite(n)) or frame.distance_m(launch) > 200_000:
             raise SurveyError(
                 f"launch point {launch.lat_deg:g},{launch.lon_deg:g} is not near the zone; "
                 "give LAT,LON in degrees"

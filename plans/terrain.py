@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +57,11 @@ class Terrain:
         top = _mix(h[r0, c0], h[r0, c1], fc)
         bottom = _mix(h[r1, c0], h[r1, c1], fc)
         return np.where(inside, _mix(top, bottom, fr), np.nan)
+
+    @cached_property
+    def is_level(self) -> bool:
+        """Whether the ground is known everywhere and nowhere higher than elsewhere."""
+        return bool(self.heights_m.min() == self.heights_m.max())
 
     @property
     def bounds_m(self) -> tuple[float, float, float, float]:

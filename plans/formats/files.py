@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -35,6 +36,7 @@ def write_bytes(path: Path | str, data: bytes) -> Path:
         beside.write_bytes(data)
         os.replace(beside, path)
     except OSError as error:
-        beside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
         raise PlanFileError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
     return path
