@@ -10,6 +10,8 @@ import numpy as np
 from shapely import MultiPolygon, Polygon, get_parts
 
 from plans.costs import FlightCosts
+from plans.drones import Kit
+from plans.energy import stop_to_stop_s
 from plans.follow import FollowLimits
 from plans.frames import FloatArray
 from plans.lanes import Lane, SweepAxes, candidate_angles, corridor_lanes, sweep_lanes
@@ -70,7 +72,7 @@ class _Layer:
         straight_m = part.area / self.job.spacing_m  # no lanes are shorter; bent ones save turns
         worth = straight_m / self.costs.kit.speed_mps < _MOST_WITHOUT_TURNS * seconds
         if asked is None and settings.follow_shape and worth and not settings.crosshatch:
-            layouts = stream_layouts(part, self.blocked, self.stream_rules())
+            layouts = stream_layouts(part, self.blocked, stream_rules(self.job, self.costs.kit))
             timed = [(self.flown_s(lanes, 10), number) for number, lanes in enumerate(layouts)]
             soonest, number = min(timed, default=(math.inf, 0))
             if soonest < _WORTH_BENDING * seconds:
@@ -111,26 +113,21 @@ class _Layer:
         costs = self.costs
         return costs.tour_s(order_lanes(lanes, costs.launches_m, costs.straight_s, kicks))
 
-    def stream_rules(self) -> StreamRules:
-        kit, spacing = self.costs.kit, self.job.spacing_m
-        acceleration = kit.drone.airframe.acceleration_mps2
-        width, _ = kit.camera.footprint_m(kit.height_m)
-        # Enough photos of one lane alone show the edge; else it must lie in those of the second lane too.
-        overlap = self.job.settings.overlap
-        alone = math.floor(1 / (1 - overlap) + 1e-9) >= self.job.settings.views_asked
-        reach = 0.45 * width if alone else 0.5 * width - spacing
-        turn_s = float(costs_of_hop(spacing, self.costs)) + kit.speed_mps / acceleration
-        return StreamRules(
-            spacing_m=spacing,
-            reach_m=float(np.clip(reach, 0.5 * spacing, _MOST_EDGE_REACH * spacing)),
-            turn_m=turn_s * kit.speed_mps,
-            radius_m=kit.speed_mps**2 / acceleration,
-        )
 
-
-def costs_of_hop(length_m: float, costs: FlightCosts) -> float:
-    """Seconds from standing to standing over a length."""
-    return float(costs.straight_s(np.array([[0.0, 0.0], [length_m, 0.0]]))[0, 1])
+def stream_rules(job: SurveyJob, kit: Kit) -> StreamRules:
+    """How lanes that follow the zone are laid for a drone."""
+    spacing, acceleration = job.spacing_m, kit.drone.airframe.acceleration_mps2
+    width, _ = kit.camera.footprint_m(kit.height_m)
+    # Enough photos of one lane alone show the edge; else it must lie in those of the second lane too.
+    alone = math.floor(1 / (1 - job.settings.overlap) + 1e-9) >= job.settings.views_asked
+    reach = 0.45 * width if alone else 0.5 * width - spacing
+    turn_s = float(stop_to_stop_s(spacing, kit.speed_mps, acceleration)) + kit.speed_mps / acceleration
+    return StreamRules(
+        spacing_m=spacing,
+        reach_m=float(np.clip(reach, 0.5 * spacing, _MOST_EDGE_REACH * spacing)),
+        turn_m=turn_s * kit.speed_mps,
+        radius_m=kit.speed_mps**2 / acceleration,
+    )
 
 
 def _contour_angles(part: Polygon, job: SurveyJob) -> list[float]:

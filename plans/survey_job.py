@@ -21,7 +21,6 @@ from plans.obstacles import Obstacles, make_obstacles
 from plans.terrain import Terrain, flat_terrain, require_cover
 from plans.zones import Corridor, Zone
 
-
 _MOST_HOURS = 400.0  # of flight in one plan: more is a slip of the pen, and would take minutes to plan
 
 
