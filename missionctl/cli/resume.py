@@ -26,7 +26,7 @@ def resume(
     as_json: JsonFlag = False,
 ) -> None:
     """Plan only what is still missing, from the photos or the camera messages that really came."""
-    from missionctl.services.planning import plan_rest
+    from missionctl.services.resuming import plan_rest
 
     if (photos is None) == (flight is None):
         raise ValueTypedError("give either --photos DIR or --flight ID")

@@ -12,7 +12,7 @@ import numpy as np
 import shapely
 
 from imagery.photo_tags import read_tags
-from imagery.photos import camera_of, list_photo_files
+from imagery.photos import camera_of
 from missionctl.jsontext import to_json
 from missionctl.workspace import Workspace, find_workspace
 from plans.cameras import (
@@ -26,12 +26,10 @@ from plans.cameras import (
 from plans.coverage import cell_size_m, count_photos, write_coverage
 from plans.energy import Wind
 from plans.errors import CameraError, SurveyError
-from plans.formats import read_mission, write_mission, write_plan
-from plans.formats.qgc_plan import read_camera, read_walls
+from plans.formats import read_mission, write_plan
+from plans.formats.qgc_plan import read_camera
 from plans.frames import GeoPoint, LocalFrame
-from plans.mission import CameraEvent
 from plans.mission_shots import frame_of, mission_poses
-from plans.resume import remaining_mission
 from plans.survey import SurveyPlan, SurveySettings, plan_survey
 from plans.terrain import Terrain, flat_terrain, read_terrain
 from plans.zones import Corridor, Zone, read_lines, read_zones
@@ -212,7 +210,7 @@ def cover_plan(
     """Photos per ground cell of a planned mission, as a raster and as shares of the zone."""
     workspace = find_workspace(out.parent)
     mission = read_mission(plan_file)
-    known = choose_camera(camera, None, workspace) if camera else _camera_of_plan(plan_file)
+    known = choose_camera(camera, None, workspace) if camera else camera_of_plan(plan_file)
     if known is None:
         raise CameraError(
             f"{plan_file}: does not say its camera; give --camera NAME (list: missionctl cameras)"
@@ -243,46 +241,6 @@ def cover_plan(
     }
 
 
-def plan_rest(plan_file: Path, out: Path, photos: Path | None, flight: str | None) -> dict[str, Any]:
-    """The plan of what `photos` (files) or a flight (camera messages) do not show yet; `file` is None when
-    nothing is left."""
-    mission = read_mission(plan_file)
-    taken = _photo_places(photos) if photos else _flight_events(flight or "", out)
-    walls = read_walls(plan_file) if plan_file.suffix.lower() == ".plan" else ()
-    rest = remaining_mission(mission, taken, walls=walls)
-    result: dict[str, Any] = {
-        "file": None,
-        "photos_planned": rest.shots_planned,
-        "photos_taken": rest.shots_taken,
-        "items": 0,
-    }
-    if rest.mission is not None:
-        write_mission(rest.mission, out, _camera_of_plan(plan_file), walls)
-        result |= {"file": str(out), "items": len(rest.mission.items)}
-        workspace = find_workspace(out.parent)
-        if workspace:
-            workspace.log("rest planned", plan=out.name, of=plan_file.name, **result)
-    return result
-
-
-def _camera_of_plan(plan_file: Path) -> Camera | None:
+def camera_of_plan(plan_file: Path) -> Camera | None:
+    """The camera that a plan file says it was made for."""
     return read_camera(plan_file) if plan_file.suffix.lower() == ".plan" else None
-
-
-def _photo_places(folder: Path) -> list[GeoPoint]:
-    places = []
-    for file in list_photo_files(folder):
-        tags = read_tags(file)
-        if tags.lat_deg is not None and tags.lon_deg is not None:
-            places.append(GeoPoint(tags.lat_deg, tags.lon_deg, tags.alt_amsl_m))
-    if not places:
-        raise SurveyError(f"{folder}: no photo there says where it was taken; run missionctl geotag first")
-    return places
-
-
-def _flight_events(flight: str, out: Path) -> Sequence[CameraEvent]:
-    from missionctl.services.flying import camera_events_of
-
-    workspace = find_workspace(out.parent)
-    inside = workspace.path / "flights" / flight if workspace else None
-    return camera_events_of(inside if inside and inside.exists() else Path(flight))
