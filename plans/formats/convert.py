@@ -15,6 +15,7 @@ from plans.formats.geopackage import write_geopackage
 from plans.formats.kml import write_kml
 from plans.formats.qgc_plan import read_qgc_plan, write_qgc_plan
 from plans.formats.qgc_survey import complex_items
+from plans.formats.survey_goal import SurveyGoal, goal_of
 from plans.formats.waypoints import read_waypoints, write_waypoints
 from plans.formats.wpml import write_wpml
 from plans.frames import GeoPoint
@@ -43,24 +44,28 @@ def write_mission(
     path: Path | str,
     camera: Camera | None = None,
     walls: tuple[tuple[GeoPoint, ...], ...] = (),
+    goal: SurveyGoal | None = None,
 ) -> Path:
     """Write one mission as `.plan` (of simple items) or `.waypoints`. Raises PlanFileError."""
     suffix = Path(path).suffix.lower()
     if suffix == ".plan":
-        return write_qgc_plan(mission, path, camera, walls)
+        return write_qgc_plan(mission, path, camera, walls, goal=goal)
     if suffix in _WAYPOINT_SUFFIXES:
         return write_waypoints(mission, path)
     raise PlanFileError(f"{path}: a mission is written as .plan or .waypoints, not as {suffix or 'this'}")
 
 
-def write_plan(plan: SurveyPlan, path: Path | str, *, survey_items: bool = True) -> tuple[Path, ...]:
+def write_plan(
+    plan: SurveyPlan, path: Path | str, *, survey_items: bool = True, goal: SurveyGoal | None = None
+) -> tuple[Path, ...]:
     """Write a survey in the format of the suffix: .plan, .waypoints, .kmz (DJI WPML), .kml, .geojson, .gpkg.
 
     Returns the files written. One sortie, or a format to look at, gives `path`. Several sorties give `path`
     with all of them one after another (each from its NAV_TAKEOFF to its return; heights AMSL when they start
     from different places) and, to be flown one by one, NAME-1.plan, NAME-2.plan... In a `.plan`, what lies
     between take-off and return is a survey item that QGroundControl can edit; simple items without
-    `survey_items`. Raises PlanFileError.
+    `survey_items`. A `.plan` carries what the survey is to show (`goal`; the plan's own if not given), for
+    `resume`. Raises PlanFileError.
     """
     path = Path(path)
     suffix = path.suffix.lower()
@@ -69,15 +74,18 @@ def write_plan(plan: SurveyPlan, path: Path | str, *, survey_items: bool = True)
     if suffix not in (".kmz", ".plan", *_WAYPOINT_SUFFIXES):
         known = ", ".join(PLAN_SUFFIXES)
         raise PlanFileError(f"{path}: no plan format has the suffix {suffix or '(none)'}; use one of {known}")
-    files = [_write_flights(plan, path, plan.sorties, survey_items)]
+    goal = goal or goal_of(plan)
+    files = [_write_flights(plan, path, plan.sorties, survey_items, goal)]
     if len(plan.sorties) > 1:
         for sortie in plan.sorties:
             one = path.with_name(f"{path.stem}-{sortie.index + 1}{path.suffix}")
-            files.append(_write_flights(plan, one, (sortie,), survey_items))
+            files.append(_write_flights(plan, one, (sortie,), survey_items, goal))
     return tuple(files)
 
 
-def _write_flights(plan: SurveyPlan, path: Path, sorties: tuple[Sortie, ...], editable: bool) -> Path:
+def _write_flights(
+    plan: SurveyPlan, path: Path, sorties: tuple[Sortie, ...], editable: bool, goal: SurveyGoal
+) -> Path:
     """One sortie, or all of them in one file."""
     if path.suffix.lower() == ".kmz":
         return write_wpml(plan, path, sorties)
@@ -85,7 +93,7 @@ def _write_flights(plan: SurveyPlan, path: Path, sorties: tuple[Sortie, ...], ed
     if path.suffix.lower() != ".plan":
         return write_waypoints(mission, path)
     surveys = complex_items(plan, sorties, mission) if editable else ()
-    return write_qgc_plan(mission, path, sorties[0].camera, walls_of(plan), surveys)
+    return write_qgc_plan(mission, path, sorties[0].camera, walls_of(plan), surveys, goal)
 
 
 def whole_mission(plan: SurveyPlan) -> Mission:

@@ -1,8 +1,8 @@
 """QGroundControl `.plan` files (JSON, fileType "Plan", version 1): read and write.
 
 Source: QGroundControl's file format page (docs.qgroundcontrol.com, "Plan File Format"). Beside QGC's keys a
-`missionctl` object carries what a mission cannot say (camera, walls, the speed where the plan must name
-another for its survey items); QGC and MAVSDK pass over it.
+`missionctl` object carries what a mission cannot say (camera, walls, the zones and what the survey is to show
+of them, the speed where the plan must name another for its survey items); QGC and MAVSDK pass over it.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from shapely.errors import GEOSException
 
 from plans.cameras import Camera
 from plans.errors import CameraError, PlanFileError
 from plans.formats.files import read_text, write_text
 from plans.formats.qgc_survey import SURVEY_SPEED_MPS, ComplexItem
+from plans.formats.survey_goal import SurveyGoal, goal_from, goal_json
 from plans.frames import GeoPoint
 from plans.mission import AltitudeFrame, Mission, MissionItem
 
@@ -35,6 +37,7 @@ def write_qgc_plan(
     camera: Camera | None = None,
     walls: tuple[tuple[GeoPoint, ...], ...] = (),
     surveys: Sequence[ComplexItem] = (),
+    goal: SurveyGoal | None = None,
 ) -> Path:
     """Write a mission as a plan that QGroundControl opens; `surveys` take the place of the items they hold.
 
@@ -63,8 +66,8 @@ def write_qgc_plan(
         },
     }
     speed = mission.cruise_speed_mps if surveys else None
-    if camera is not None or walls or speed is not None:
-        plan["missionctl"] = _extension(camera, walls, speed)
+    if camera is not None or walls or speed is not None or goal is not None:
+        plan["missionctl"] = _extension(camera, walls, speed, goal)
     return write_text(path, json.dumps(plan, indent=2, allow_nan=False) + "\n")
 
 
@@ -122,6 +125,15 @@ def read_walls(path: Path | str) -> tuple[tuple[GeoPoint, ...], ...]:
         return tuple(tuple(_point(p) for p in wall) for wall in walls)
     except _BROKEN as error:
         raise PlanFileError(f"{path}: its walls cannot be read ({_say(error)})") from error
+
+
+def read_goal(path: Path | str) -> SurveyGoal | None:
+    """What the survey was asked to show, as our own plans carry it; None in others."""
+    root = _load(Path(path))
+    try:
+        return goal_from(root.get("missionctl") or {})
+    except (*_BROKEN, GEOSException) as error:
+        raise PlanFileError(f"{path}: the zone that it carries cannot be read ({_say(error)})") from error
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -194,7 +206,10 @@ def _fence_json(mission: Mission) -> list[dict[str, Any]]:
 
 
 def _extension(
-    camera: Camera | None, walls: tuple[tuple[GeoPoint, ...], ...], speed_mps: float | None
+    camera: Camera | None,
+    walls: tuple[tuple[GeoPoint, ...], ...],
+    speed_mps: float | None,
+    goal: SurveyGoal | None,
 ) -> dict[str, Any]:
     out: dict[str, Any] = {"version": 1}
     if camera is not None:
@@ -202,7 +217,7 @@ def _extension(
     if speed_mps is not None:
         out["cruise_speed_mps"] = speed_mps
     out["walls"] = [[[p.lat_deg, p.lon_deg] for p in wall] for wall in walls]
-    return out
+    return out | (goal_json(goal) if goal is not None else {})
 
 
 def _read_entry(entry: dict[str, Any]) -> list[MissionItem]:
