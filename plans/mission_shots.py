@@ -12,13 +12,14 @@ from plans.frames import FloatArray, GeoPoint, LocalFrame, Pose
 from plans.mission import AltitudeFrame, Command, Mission, MissionItem
 from plans.terrain import Terrain
 
-_MOVES = (
+MOVES = (
     Command.NAV_WAYPOINT,
     Command.NAV_LOITER_UNLIM,
     Command.NAV_LOITER_TIME,
     Command.NAV_SPLINE_WAYPOINT,
     Command.NAV_LAND,
 )
+"""Items that a vehicle flies to when they have a place."""
 _AMSL_FRAMES, _TERRAIN_FRAMES = (0, 5), (10, 11)
 
 
@@ -64,7 +65,7 @@ def flights_of(mission: Mission, local: LocalFrame) -> tuple[PlannedFlight, ...]
     """
     groups: list[list[MissionItem]] = [[]]
     for item in mission.items:
-        if item.command == Command.NAV_TAKEOFF and any(i.command in _MOVES for i in groups[-1]):
+        if item.command == Command.NAV_TAKEOFF and any(i.command in MOVES for i in groups[-1]):
             groups.append([])
         groups[-1].append(item)
     speed = mission.cruise_speed_mps or 5.0
@@ -98,7 +99,7 @@ class _Reader:
                 self.launch = GeoPoint(
                     item.lat_deg, item.lon_deg, self.home.alt_amsl_m if self.home else None
                 )
-        elif item.command in _MOVES and item.has_place:
+        elif item.command in MOVES and item.has_place:
             self._move(item)
         elif item.command == Command.DO_SET_CAM_TRIGG_DIST:
             self._trigger(item.params[0])
@@ -144,6 +145,14 @@ class _Reader:
         )
 
 
+def launch_m(flight: PlannedFlight, local: LocalFrame) -> FloatArray | None:
+    """East, north (2,) of a flight's launch point, None where that is unknown."""
+    if flight.launch is None:
+        return None
+    e, n = local.to_local(flight.launch.lat_deg, flight.launch.lon_deg)
+    return np.array([float(e), float(n)])
+
+
 def stretch_shots(flight: PlannedFlight, stretch: Stretch) -> tuple[FloatArray, FloatArray]:
     """Places (n, 3; altitude as in the flight's path) and headings (n,) of the photos of a stretch."""
     points = flight.path[stretch.first : stretch.last + 1]
@@ -152,28 +161,51 @@ def stretch_shots(flight: PlannedFlight, stretch: Stretch) -> tuple[FloatArray, 
     return shot_places(points, stretch.trigger_m)
 
 
-def mission_poses(mission: Mission, terrain: Terrain) -> tuple[Pose, ...]:
-    """The poses of all photos of a mission, looking straight down, in the terrain's frame, heights AMSL.
+@dataclass(frozen=True, eq=False)
+class PlannedShots:
+    """The photos of a mission as arrays: places (n, 3) of east, north, up (AMSL), headings (n,), the ground
+    height that the altitudes of their flight count from (n,), and the distance between photos there (n,)."""
+
+    places_m: FloatArray
+    yaws_deg: FloatArray
+    bases_m: FloatArray
+    triggers_m: FloatArray
+
+
+def planned_shots(mission: Mission, terrain: Terrain) -> PlannedShots:
+    """The photos of a mission in the terrain's frame.
 
     Relative altitudes are taken from the terrain under each flight's launch point; when that is unknown,
-    from under its first waypoint.
+    from under its first waypoint. Raises PlanFileError when there is no ground either.
     """
-    poses: list[Pose] = []
+    places, yaws, bases, triggers = [np.zeros((0, 3))], [np.zeros(0)], [np.zeros(0)], [np.zeros(0)]
     for flight in flights_of(mission, terrain.frame):
         if not len(flight.path):
             continue
         base = _base_m(flight, terrain)
         for stretch in flight.stretches:
-            places, yaws = stretch_shots(flight, stretch)
+            at, yaw = stretch_shots(flight, stretch)
             if flight.frame in _AMSL_FRAMES:
-                up = places[:, 2]
+                up = at[:, 2]
             elif flight.frame in _TERRAIN_FRAMES:
-                up = places[:, 2] + terrain.at(places[:, 0], places[:, 1])
+                up = at[:, 2] + terrain.at(at[:, 0], at[:, 1])
             else:
-                up = places[:, 2] + base
-            for place, height, yaw in zip(places, up, yaws, strict=True):
-                poses.append(Pose(float(place[0]), float(place[1]), float(height), float(yaw), -90.0, 0.0))
-    return tuple(poses)
+                up = at[:, 2] + base
+            places.append(np.column_stack([at[:, :2], up]))
+            yaws.append(yaw)
+            bases.append(np.full(len(at), base))
+            triggers.append(np.full(len(at), stretch.trigger_m))
+    return PlannedShots(*(np.concatenate(part) for part in (places, yaws, bases, triggers)))
+
+
+def mission_poses(mission: Mission, terrain: Terrain) -> tuple[Pose, ...]:
+    """The poses of all photos of a mission, looking straight down, in the terrain's frame, heights AMSL: see
+    planned_shots."""
+    shots = planned_shots(mission, terrain)
+    return tuple(
+        Pose(east, north, up, yaw, -90.0, 0.0)
+        for (east, north, up), yaw in zip(shots.places_m.tolist(), shots.yaws_deg.tolist(), strict=True)
+    )
 
 
 def _base_m(flight: PlannedFlight, terrain: Terrain) -> float:

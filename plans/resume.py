@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.spatial import cKDTree
 from shapely import Polygon
 
+from plans.errors import SurveyError
 from plans.frames import FloatArray, GeoPoint, LocalFrame
 from plans.mission import AltitudeFrame, CameraEvent, Command, Mission, MissionItem
-from plans.mission_shots import PlannedFlight, Stretch, flights_of, frame_of, stretch_shots
+from plans.mission_shots import PlannedFlight, Stretch, flights_of, frame_of, launch_m, stretch_shots
+from plans.mission_use import FlightLimits, FlightMeter
 from plans.obstacles import Obstacles, make_obstacles
 
 _LEAST_TOLERANCE_M = 3.0
+_WORTH_A_PIECE = 5
+"""So many photos of a lane are worth beginning it with what a battery has left."""
 
 
 @dataclass(frozen=True)
 class Remaining:
-    """What is still to fly. `mission` is None when every planned photo has come."""
+    """What is still to fly: all of it in one mission, and the mission of every flight by itself. `mission` is
+    None, and there are no flights, when every planned photo has come."""
 
     shots_planned: int
     shots_taken: int
     mission: Mission | None
+    flights: tuple[Mission, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,7 @@ def remaining_mission(
     *,
     walls: Sequence[Sequence[GeoPoint]] = (),
     tolerance_m: float | None = None,
+    limits: FlightLimits | None = None,
 ) -> Remaining:
     """The mission that takes the photos of `mission` which `taken` lacks.
 
@@ -49,22 +56,99 @@ def remaining_mission(
     trigger distance when not given) and, where the event knows its heading, along the same line. Every
     photo answers for one shot. A stretch taken up again starts one shot early. On the way between stretches
     the vehicle keeps to the greatest altitude that the mission flew between them and goes around `walls`
-    (as read_walls gives them; the fence's exclusions when empty). Raises PlanFileError for a mission without
-    places.
+    (as read_walls gives them; the fence's exclusions when empty). Flights that exceed `limits` are cut into
+    several from the same launch point, where a photo is taken if need be. Raises PlanFileError for a mission
+    without places, SurveyError when the limits leave no room for a single photo.
     """
     local = frame_of(mission)
     flights = flights_of(mission, local)
     missing, planned, found = _missing(flights, taken, local, tolerance_m)
     obstacles = _walls(walls or mission.fence_exclusion, local)
-    items: list[MissionItem] = []
+    found_flights: list[Mission] = []
     for flight, runs in zip(flights, missing, strict=True):
-        if runs and _whole(flight, runs):
-            items += flight.items
-        elif runs:
-            items += _flight_items(flight, runs, local, obstacles)
-    if not items:
+        for items in _flights_within(flight, runs, mission, local, obstacles, limits or FlightLimits()):
+            found_flights.append(replace(mission, items=tuple(items), home=_home(flight, mission)))
+    if not found_flights:
         return Remaining(planned, found, None)
-    return Remaining(planned, found, replace(mission, items=tuple(items)))
+    whole = replace(mission, items=tuple(item for one in found_flights for item in one.items))
+    return Remaining(planned, found, whole, tuple(found_flights))
+
+
+def _home(flight: PlannedFlight, mission: Mission) -> GeoPoint | None:
+    """Where a flight starts, with the height of home only where that is home."""
+    launch, home = flight.launch, mission.home
+    if launch is None or (home is not None and _near_m(launch, home) < 1.0):
+        return home
+    return GeoPoint(launch.lat_deg, launch.lon_deg)
+
+
+def _near_m(a: GeoPoint, b: GeoPoint) -> float:
+    return LocalFrame(a.lat_deg, a.lon_deg).distance_m(b)
+
+
+def _flights_within(
+    flight: PlannedFlight,
+    runs: Sequence[_Run],
+    mission: Mission,
+    local: LocalFrame,
+    obstacles: Obstacles,
+    limits: FlightLimits,
+) -> list[Sequence[MissionItem]]:
+    """The items of as many flights as limits ask for, that photograph the runs in their order."""
+    if not runs:
+        return []
+    whole = flight.items if _whole(flight, runs) else _flight_items(flight, runs, local, obstacles)
+    meter = FlightMeter(mission, local, limits)
+    if meter.fits(whole):
+        return [whole]
+    out: list[Sequence[MissionItem]] = []
+    left = list(runs)
+    while left:
+        taken, rest = _as_many_as_fit(flight, left, local, obstacles, meter)
+        out.append(taken)
+        left = rest
+    return out
+
+
+def _as_many_as_fit(
+    flight: PlannedFlight, runs: list[_Run], local: LocalFrame, obstacles: Obstacles, meter: FlightMeter
+) -> tuple[list[MissionItem], list[_Run]]:
+    """The items of a flight over the first of the runs, the last one in part if need be, and the rest."""
+
+    def flown(count: int, shots: int) -> list[MissionItem]:
+        some = runs[:count]
+        if shots:
+            some = [*some, replace(runs[count], last=runs[count].first + shots - 1)]
+        return _flight_items(flight, some, local, obstacles)
+
+    count = _most(len(runs), lambda n: n == 0 or meter.fits(flown(n, 0)))
+    if count == len(runs):
+        return flown(count, 0), []
+    run = runs[count]
+    length = run.last - run.first + 1
+    shots = 0
+    if count == 0 or length > 2 * _WORTH_A_PIECE:
+        shots = _most(length - 1, lambda n: n == 0 or meter.fits(flown(count, n)))
+        shots = shots if count == 0 or shots >= _WORTH_A_PIECE else 0
+    if count == 0 and shots == 0:
+        raise SurveyError(
+            "the battery or the autopilot's memory is too small to take even one of the missing photos from "
+            "the plan's launch point; launch nearer or fly with more"
+        )
+    rest = [replace(run, first=run.first + shots), *runs[count + 1 :]]
+    return flown(count, shots), rest
+
+
+def _most(top: int, fits: Callable[[int], bool]) -> int:
+    """The greatest number up to `top` that fits, 0 at least; what fits is taken to fit with less too."""
+    low, high = 0, top + 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        if fits(middle):
+            low = middle
+        else:
+            high = middle
+    return low
 
 
 def _missing(
@@ -165,7 +249,7 @@ def _flight_items(
     flight: PlannedFlight, runs: Sequence[_Run], local: LocalFrame, obstacles: Obstacles
 ) -> list[MissionItem]:
     """Take-off, the runs in their old order with ways between them, and home."""
-    launch = _launch_m(flight, local)
+    base = launch_m(flight, local)
     up = _highest(flight, 0, runs[0].stretch.first)
     items: list[MissionItem] = []
     if flight.take_off is not None:
@@ -173,7 +257,7 @@ def _flight_items(
         rise = up if flight.frame == flight.take_off.frame else flight.take_off.alt_m
         items.append(replace(flight.take_off, alt_m=max(flight.take_off.alt_m, rise)))
     items += flight.setup
-    here: FloatArray | None = launch
+    here: FloatArray | None = base
     for number, run in enumerate(runs):
         piece = _piece(flight, run)
         before = runs[number - 1] if number else None
@@ -186,8 +270,8 @@ def _flight_items(
         here = piece[-1, :2]
         after = runs[number + 1].stretch.last if number + 1 < len(runs) else len(flight.path) - 1
         up = _highest(flight, run.stretch.first, after)
-    if launch is not None and here is not None:
-        items += _way(here, launch, up, flight.frame, local, obstacles)
+    if base is not None and here is not None:
+        items += _way(here, base, up, flight.frame, local, obstacles)
     items.append(MissionItem(Command.NAV_RETURN_TO_LAUNCH, AltitudeFrame.MISSION))
     return items
 
@@ -206,13 +290,6 @@ def _photographed(piece: FloatArray, run: _Run, frame: int, local: LocalFrame) -
         return [_waypoint(piece[0], frame, local), shoot]
     inner = [_waypoint(point, frame, local) for point in piece[1:]]
     return [_waypoint(piece[0], frame, local), _trigger(run.stretch.trigger_m), *inner, _trigger(0.0)]
-
-
-def _launch_m(flight: PlannedFlight, local: LocalFrame) -> FloatArray | None:
-    if flight.launch is None:
-        return None
-    e, n = local.to_local(flight.launch.lat_deg, flight.launch.lon_deg)
-    return np.array([float(e), float(n)])
 
 
 def _highest(flight: PlannedFlight, first: int, last: int) -> float:
