@@ -20,7 +20,7 @@ from shapely import Geometry
 
 from plans.cameras import Camera
 from plans.errors import PlanFileError, TerrainError
-from plans.frames import FloatArray, LocalFrame, Pose
+from plans.frames import FloatArray, LocalFrame, Pose, camera_from_enu
 from plans.terrain import Terrain
 
 NODATA = 65535
@@ -136,10 +136,7 @@ class _Views:
         if not rows:
             return cls(np.zeros((0, 3)), np.zeros((0, 3, 3)))
         table = np.array(rows)
-        # Photos of a lane share their attitude: few rotations are worked out.
-        angles, which = np.unique(table[:, 3:], axis=0, return_inverse=True)
-        turned = np.array([Pose(0.0, 0.0, 0.0, *row).camera_from_enu for row in angles.tolist()])
-        return cls(table[:, :3], turned[which.reshape(-1)])
+        return cls(table[:, :3], camera_from_enu(*table[:, 3:].T))
 
 
 def ground_cells(zone: Geometry, terrain: Terrain, cell_m: float) -> GroundCells:

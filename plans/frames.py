@@ -95,18 +95,29 @@ class LocalFrame:
         return shapely.transform(geometry, lambda xy: np.column_stack(self._to_geo.transform(*xy.T)))
 
 
-def rotation_ned_from_body(yaw_deg: float, pitch_deg: float, roll_deg: float) -> FloatArray:
-    """3x3 rotation that takes forward-right-down vectors to north-east-down: Rz(yaw) Ry(pitch) Rx(roll).
+def rotation_ned_from_body(
+    yaw_deg: npt.ArrayLike, pitch_deg: npt.ArrayLike, roll_deg: npt.ArrayLike
+) -> FloatArray:
+    """Rotation (..., 3, 3), forward-right-down to north-east-down vectors: Rz(yaw) Ry(pitch) Rx(roll),
+    for angles of one shape (...).
 
     MAVLink's and aviation's convention: yaw clockwise from north, pitch nose up, roll right wing down.
     """
-    cy, sy = np.cos(np.radians(yaw_deg)), np.sin(np.radians(yaw_deg))
-    cp, sp = np.cos(np.radians(pitch_deg)), np.sin(np.radians(pitch_deg))
-    cr, sr = np.cos(np.radians(roll_deg)), np.sin(np.radians(roll_deg))
-    rz = np.array([[cy, -sy, 0.0], [sy, cy, 0.0], [0.0, 0.0, 1.0]])
-    ry = np.array([[cp, 0.0, sp], [0.0, 1.0, 0.0], [-sp, 0.0, cp]])
-    rx = np.array([[1.0, 0.0, 0.0], [0.0, cr, -sr], [0.0, sr, cr]])
-    return rz @ ry @ rx
+    (cy, sy), (cp, sp), (cr, sr) = (
+        (np.cos(np.radians(angle)), np.sin(np.radians(angle))) for angle in (yaw_deg, pitch_deg, roll_deg)
+    )
+    rows = (
+        (cy * cp, cy * sp * sr - sy * cr, cy * sp * cr + sy * sr),
+        (sy * cp, sy * sp * sr + cy * cr, sy * sp * cr - cy * sr),
+        (-sp, cp * sr, cp * cr),
+    )
+    return np.stack([np.stack(np.broadcast_arrays(*row), axis=-1) for row in rows], axis=-2)
+
+
+def camera_from_enu(yaw_deg: npt.ArrayLike, pitch_deg: npt.ArrayLike, roll_deg: npt.ArrayLike) -> FloatArray:
+    """Rotations (..., 3, 3) of gimbal angles of one shape (...), as `Pose.camera_from_enu` has them."""
+    ned_from_gimbal = rotation_ned_from_body(yaw_deg, pitch_deg, roll_deg)
+    return CAMERA_FROM_GIMBAL @ np.swapaxes(ned_from_gimbal, -1, -2) @ ENU_FROM_NED
 
 
 ENU_FROM_NED: FloatArray = np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, -1.0]])
@@ -136,8 +147,7 @@ class Pose:
     @property
     def camera_from_enu(self) -> FloatArray:
         """3x3 R with p_camera = R @ (p_enu - centre)."""
-        ned_from_gimbal = rotation_ned_from_body(self.yaw_deg, self.pitch_deg, self.roll_deg)
-        return CAMERA_FROM_GIMBAL @ ned_from_gimbal.T @ ENU_FROM_NED
+        return camera_from_enu(self.yaw_deg, self.pitch_deg, self.roll_deg)
 
 
 def gimbal_angles(camera_from_enu: FloatArray) -> tuple[float, float, float]:

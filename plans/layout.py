@@ -100,9 +100,10 @@ class _Layer:
         wind = self.job.settings.wind
         extra = [wind.from_deg % 180.0, (wind.from_deg + 90.0) % 180.0] if wind.speed_mps > 0 else []
         extra += _contour_angles(part, self.job)
-        small = part.area < 4 * math.prod(self.costs.kit.camera.footprint_m(self.costs.kit.height_m))
+        squares = part.area / self.job.spacing_m**2
+        keep = 3 if squares < 40 else 8 if squares < 2000 else 5  # angles worth the time at this size
         best, least = 0.0, math.inf
-        for angle in candidate_angles(part, extra, keep=3 if small else 8):
+        for angle in candidate_angles(part, extra, keep=keep):
             lanes = sweep_lanes(part, self.blocked, self.job.spacing_m, angle)
             seconds = self.flown_s(lanes) if lanes else math.inf
             if seconds < least - 1e-6:

@@ -24,7 +24,7 @@ from plans.frames import FloatArray
 from plans.lanes import Lane, candidate_angles, outside, sweep_lanes
 
 _DEEPEST = 3  # stem, tributaries, their bays
-_WIDE = 5  # lanes on each side of the middle one: how they are shifted hardly matters any more
+_WIDE = 5  # lanes on each side of the middle one: how they are shifted matters less and less
 _MANY = 30  # lanes of a way, from which on only the more promising ways are worked out
 _GENTLE_DEG = 13.0  # of a corner; the flight-time model lets a vehicle pass 15 degrees without a stop
 _LONG = 4.0
@@ -53,7 +53,7 @@ def stream_layouts(part: Polygon, blocked: Geometry | None, rules: StreamRules) 
     stem = middle_line(Polygon(part.exterior), rules.spacing_m)
     if stem is None or stem.length**2 < _LONG * part.area:
         return []
-    return _ways_along(stem, part, blocked, rules, 1, (0.0, 0.25, 0.5, 0.75))
+    return _ways_along(stem, part, blocked, rules, 1, (0.0, 0.5, 0.25, 0.75))
 
 
 def lanes_effort_m(lanes: Sequence[Lane], rules: StreamRules) -> float:
@@ -124,7 +124,7 @@ def _ways_along(
 ) -> list[list[Lane]]:
     """For each phase, lanes along the stem shifted by this share of the spacing, and those of the rest."""
     bed = _bed_of(stem, part, rules)
-    phases = phases if bed.beside <= _WIDE else phases[::2]
+    phases = phases[: 1 if bed.beside > 2 * _WIDE - 2 else 2 if bed.beside > _WIDE else None]
     ways = [way for way in (_along(bed, blocked, rules, phase) for phase in phases) if way]
     if sum(len(way) for way in ways) > _MANY * len(ways):
         ways = sorted(ways, key=lambda way: _effort_with_rest_m(way, part, rules))[:2]
