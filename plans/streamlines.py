@@ -63,8 +63,9 @@ def lanes_effort_m(lanes: Sequence[Lane], rules: StreamRules) -> float:
 
 def middle_line(shell: Polygon, spacing_m: float) -> LineString | None:
     """The longest way along the medial axis of a polygon without holes, smoothed, or None."""
-    step = max(spacing_m / 2, shell.exterior.length / 1500)
-    outline = shapely.segmentize(shell.exterior.simplify(spacing_m / 8), step)
+    narrow = 2 * shell.area / max(shell.exterior.length, 1e-9)  # about its width
+    step = max(min(spacing_m / 2, narrow / 3), shell.exterior.length / 1500)
+    outline = shapely.segmentize(shell.exterior.simplify(min(spacing_m, narrow) / 8), step)
     corners = shapely.get_coordinates(outline)[:-1]
     edges = shapely.get_parts(shapely.voronoi_polygons(shapely.MultiPoint(corners), only_edges=True))
     shapely.prepare(shell)
@@ -150,7 +151,9 @@ def _bed_of(stem: LineString, part: Polygon, rules: StreamRules) -> _Bed:
     discs = shapely.buffer(places, depths + 0.3 * spacing, quad_segs=6)
     ends = _lengthened(stem, shell)
     caps = [LineString([end, on]).buffer(depths.max()) for end, on in ends]
-    own = shapely.union_all([*discs, *caps]).intersection(shell)
+    # Over a brook narrower than a lane's strip the smooth line may leave the water a little.
+    around = shell.buffer(spacing / 3) if float(depths.max()) < spacing / 2 else shell
+    own = shapely.union_all([*discs, *caps]).intersection(around)
     line = LineString([ends[0][1], *shapely.get_coordinates(stem), ends[1][1]])
     shapely.prepare(own)
     return _Bed(line, own, math.ceil((float(depths.max()) + spacing) / spacing))

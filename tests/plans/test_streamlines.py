@@ -151,3 +151,12 @@ def test_a_tight_curve_is_flown_no_faster_than_the_vehicle_can_turn():
     wide, tight = (path_time_s(circle(r), 10.0, airframe, Wind()) for r in (100.0, 10.0))
     assert wide == pytest.approx(np.pi * 100 / 10 + 4.0, rel=0.01)  # 10 m/s all along, and the two ends
     assert tight > np.pi * 10 / np.sqrt(2.5 * 10)  # v^2 = a r: 5 m/s
+
+
+@pytest.mark.parametrize("width_m", [15, 40, 60])
+def test_a_winding_brook_is_one_lane(width_m):
+    bends = np.linspace(0, 4 * np.pi, 80)
+    brook = LineString(np.column_stack([180 * bends, 140 * np.sin(bends)])).buffer(width_m / 2)
+    plan = plan_survey([zone_of(brook)], CAMERA, SurveySettings(gsd_m=0.03, endurance_s=1e5))
+    assert len(plan.lanes) == 1
+    assert plan.coverage.share(plan.settings.views_asked) >= 0.999
