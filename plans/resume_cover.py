@@ -19,6 +19,7 @@ from plans.drones import Drone
 from plans.errors import SurveyError, ZoneError
 from plans.frames import FloatArray, GeoPoint, LocalFrame, Pose
 from plans.survey import SurveyPlan, SurveySettings, plan_survey
+from plans.survey_job import check_settings
 from plans.terrain import Terrain
 from plans.zones import Zone
 
@@ -120,6 +121,7 @@ def plan_uncovered(
     away from `no_fly` and `barred` areas and from the zones' holes, as in the survey of the whole zones.
     Raises SurveyError, ZoneError or TerrainError when nothing can be flown.
     """
+    check_settings(settings, team.drones if isinstance(team.drones, int) else len(team.drones))
     task = _task(zones, taken, team, settings, ground, no_fly, barred, speck_share, margin_m)
     before = _counted(task.cells, taken)
     share = before.share(task.views)
@@ -150,8 +152,19 @@ def plan_uncovered(
         lacking_m2=float(lacking.sum()) * before.cell_m**2,
         planned_m2=float(region.area),
         plan=plan,
-        notes=(*task.notes, *(note for note in plan.notes if "of the zone is seen by fewer" not in note)),
+        notes=(*task.notes, *_told(plan, after, task)),
     )
+
+
+def _told(plan: SurveyPlan, after: Coverage, task: _Task) -> list[str]:
+    """The plan's notes, but what stays unseen is told of the whole zone instead of what was planned."""
+    notes = [note for note in plan.notes if "of the zone is seen by fewer" not in note]
+    share = after.share(task.views)
+    if share < task.settings.min_share:
+        whys = sorted({gap.why.value for gap in plan.gaps[:20]})
+        why = f" ({'; '.join(whys)})" if whys else ""
+        notes.append(f"{1 - share:.2%} of the zone will still be seen by fewer than {task.views} photos{why}")
+    return notes
 
 
 def count_taken(

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
-from plans.cameras import Camera
+from plans.cameras import Camera, camera_database
 from plans.frames import FloatArray, Pose
 from plans.mission_shots import PlannedShots
 from plans.terrain import Terrain
@@ -280,9 +280,14 @@ class _Heights:
             return math.nan
         if planned.camera is None or _alike(camera, planned.camera):
             return planned.height_agl_m
-        return camera.height_for_gsd_m(planned.camera.gsd_m(planned.height_agl_m))
+        whole = camera_database().get(camera.name, camera)  # photos may have been made smaller since
+        return whole.height_for_gsd_m(planned.camera.gsd_m(planned.height_agl_m))
 
 
 def _alike(a: Camera, b: Camera) -> bool:
-    """Whether two cameras are one, at any image size and however it is mounted."""
-    return a.name == b.name
+    """Whether two cameras are one, at any image size and however it is mounted: by name, or where a plan has
+    a name of its own for it, by how wide it sees."""
+    if a.name == b.name or b.name in camera_database():
+        return a.name == b.name
+    wide, other = sorted(a.footprint_m(1.0)), sorted(b.footprint_m(1.0))
+    return all(abs(x / y - 1) < 0.02 for x, y in zip(wide, other, strict=True))

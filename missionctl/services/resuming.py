@@ -3,6 +3,7 @@ same mission, or a survey of the ground that they do not show yet, for whatever 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -173,6 +174,8 @@ class _Resume:
         return result
 
     def _limits(self, endurance_s: float | None) -> FlightLimits:
+        if endurance_s is not None and not (math.isfinite(endurance_s) and endurance_s > 0):
+            raise SurveyError(f"endurance of {endurance_s / 60:g} min cannot be flown; give a number above 0")
         battery = None if endurance_s is None else Battery(endurance_s)
         return FlightLimits(battery, self._item_limit(), wind=self.request.wind or Wind())
 
@@ -219,7 +222,7 @@ class _Resume:
         rest = plan_uncovered(
             zones,
             placed.poses,
-            Team(camera, self._launches(), request.drones or 1),
+            Team(camera, self._launches(), 1 if request.drones is None else request.drones),
             self._settings(ground),
             ground,
             no_fly=no_fly,
@@ -289,8 +292,12 @@ class _Resume:
     def _settings(self, ground: Ground) -> SurveySettings:
         request, goal = self.request, self.goal
         changed = request.overlap is not None or request.sidelap is not None
-        views = request.min_views or (goal.views if goal and not changed else None)
-        gsd = None if request.height_agl_m is not None else request.gsd_m or self._gsd_m(ground)
+        views = request.min_views
+        if views is None and goal is not None and not changed:
+            views = goal.views
+        gsd = request.gsd_m
+        if gsd is None and request.height_agl_m is None:
+            gsd = self._gsd_m(ground)
         return SurveySettings(
             gsd_m=gsd,
             height_agl_m=request.height_agl_m,

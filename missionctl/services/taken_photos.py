@@ -27,7 +27,7 @@ _SURELY_APART_M = 30.0
 _SESSION = dt.timedelta(hours=6)
 _NEVER = dt.datetime(1, 1, 1, tzinfo=dt.UTC)
 _JPEG_END = b"\xff\xd9"
-_TAIL = 65_536
+_TAIL, _EMPTY = 65_536, 512
 
 
 @dataclass(frozen=True)
@@ -146,8 +146,11 @@ def is_whole(path: Path) -> bool:
             size = file.seek(0, 2)
             file.seek(max(size - _TAIL, 0))
             tail = file.read()
-        if tail.rstrip(b"\x00").endswith(_JPEG_END):
+        written = tail.rstrip(b"\x00")
+        if written.endswith(_JPEG_END):
             return True
+        if len(tail) - len(written) >= _EMPTY and _JPEG_END not in written:
+            return False  # room was made for the file, but it was not filled: decoders do not mind
     try:
         with Image.open(path) as image:
             image.draft("RGB", (image.width // 8, image.height // 8))

@@ -15,11 +15,13 @@ from scipy.spatial import cKDTree
 from shapely import LineString, Polygon
 
 from plans.cameras import find_camera
-from plans.errors import PlanFileError
+from plans.energy import Battery
+from plans.errors import PlanFileError, SurveyError
 from plans.formats.convert import walls_of, whole_mission
 from plans.frames import GeoPoint
 from plans.mission import AltitudeFrame, CameraEvent, Command, Mission, MissionItem
 from plans.mission_shots import flights_of, frame_of, mission_poses
+from plans.mission_use import FlightLimits, FlightMeter
 from plans.resume import remaining_mission
 from plans.survey import SurveySettings, plan_survey
 from plans.terrain import Terrain, flat_terrain
@@ -356,3 +358,62 @@ def test_flights_are_told_apart_by_their_take_offs():
     flights = flights_of(mission, frame_of(mission))
     assert len(flights) == len(survey().sorties)
     assert [len(f.stretches) for f in flights] == [len(s.lanes) for s in survey().sorties]
+
+
+# -- cut by battery and memory ---------------------------------------------------------------------------
+
+
+def shots_of_flights(flights):
+    return [places_of(flight) for flight in flights]
+
+
+@repeatable(10)
+@given(st.integers(0, 10_000), st.floats(0.05, 1.0), st.floats(5.0, 30.0), st.integers(30, 400))
+def test_the_rest_is_cut_to_the_battery_and_the_memory_and_loses_no_photo(seed, share, minutes, items):
+    mission, places, points = planned()
+    rng = np.random.default_rng(seed)
+    missing = np.zeros(len(places), bool)
+    while missing.mean() < share:
+        first = int(rng.integers(len(places)))
+        missing[first : first + int(rng.integers(1, 60))] = True
+    taken = [p for p, gone in zip(points, missing, strict=True) if not gone]
+    limits = FlightLimits(Battery(minutes * 60), items)
+    try:
+        rest = remaining_mission(mission, taken, walls=walls_of(survey()), limits=limits)
+    except SurveyError:
+        tight = minutes < 8
+        assert tight
+        return
+    meter = FlightMeter(mission, frame_of(mission), limits)
+    for flight in rest.flights:
+        assert len(flight.items) <= items
+        assert meter.used_s(flight.items) <= minutes * 60
+        assert flight.items[0].command == Command.NAV_TAKEOFF
+        assert flight.items[-1].command == Command.NAV_RETURN_TO_LAUNCH
+    found = np.concatenate(shots_of_flights(rest.flights))
+    away, _ = cKDTree(found).query(places[missing])
+    assert away.max() < 1.0
+    assert len(places_of(rest.mission)) == len(found)
+
+
+def test_without_limits_the_flights_stay_as_they_are():
+    mission, _, points = planned()
+    rest = remaining_mission(mission, points[:100])
+    assert len(rest.flights) == len(survey().sorties)
+    assert [i for f in rest.flights for i in f.items] == list(rest.mission.items)
+    assert rest.flights[0].home == mission.home
+
+
+def test_the_meter_agrees_with_the_planner():
+    """The planner knows the terrain under the way home; the items do not."""
+    mission, _, _ = planned()
+    meter = FlightMeter(mission, frame_of(mission), FlightLimits())
+    for sortie in survey().sorties:
+        used = max(sortie.battery_s, sortie.worst_home_s)
+        assert meter.used_s(sortie.mission.items) == pytest.approx(used, rel=0.06)
+
+
+def test_a_battery_that_reaches_no_photo_is_refused():
+    mission, _, _ = planned()
+    with pytest.raises(SurveyError, match="too small to take even one"):
+        remaining_mission(mission, [], limits=FlightLimits(Battery(60.0)))
