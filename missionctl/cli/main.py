@@ -51,6 +51,8 @@ _COMMANDS = (
 
 
 def _register() -> None:
+    if app.registered_commands:
+        return  # main() was called before in this process
     for name in _COMMANDS:
         import_module(f"missionctl.cli.{name}").register(app)
 
