@@ -93,7 +93,9 @@ def _write_flights(
     if path.suffix.lower() != ".plan":
         return write_waypoints(mission, path)
     surveys = complex_items(plan, sorties, mission) if editable else ()
-    return write_qgc_plan(mission, path, sorties[0].camera, walls_of(plan), surveys, goal)
+    cameras = [sortie.camera for sortie in sorties]
+    unlike = cameras if len(set(cameras)) > 1 else []
+    return write_qgc_plan(mission, path, cameras[0], walls_of(plan), surveys, goal, unlike)
 
 
 def whole_mission(plan: SurveyPlan) -> Mission:

@@ -38,8 +38,10 @@ def write_qgc_plan(
     walls: tuple[tuple[GeoPoint, ...], ...] = (),
     surveys: Sequence[ComplexItem] = (),
     goal: SurveyGoal | None = None,
+    flight_cameras: Sequence[Camera] = (),
 ) -> Path:
-    """Write a mission as a plan that QGroundControl opens; `surveys` take the place of the items they hold.
+    """Write a mission as a plan that QGroundControl opens; `surveys` take the place of the items they hold,
+    `flight_cameras` has the camera of each flight where they are unlike.
 
     Raises PlanFileError when it cannot be written.
     """
@@ -66,8 +68,8 @@ def write_qgc_plan(
         },
     }
     speed = mission.cruise_speed_mps if surveys else None
-    if camera is not None or walls or speed is not None or goal is not None:
-        plan["missionctl"] = _extension(camera, walls, speed, goal)
+    if camera is not None or walls or speed is not None or goal is not None or flight_cameras:
+        plan["missionctl"] = _extension(camera, walls, speed, goal, flight_cameras)
     return write_text(path, json.dumps(plan, indent=2, allow_nan=False) + "\n")
 
 
@@ -105,7 +107,7 @@ def read_camera(path: Path | str) -> Camera | None:
     try:
         own = (root.get("missionctl") or {}).get("camera")
         if own:
-            return Camera(**{**own, "distortion": tuple(own.get("distortion", (0.0,) * 5))})
+            return _camera(own)
         for entry in root["mission"]["items"]:
             found = _survey_camera(entry)
             if found:
@@ -113,6 +115,15 @@ def read_camera(path: Path | str) -> Camera | None:
     except (*_BROKEN, CameraError) as error:
         raise PlanFileError(f"{path}: its camera cannot be read ({_say(error)})") from error
     return None
+
+
+def read_flight_cameras(path: Path | str) -> tuple[Camera, ...]:
+    """The camera of each flight of a plan of ours whose flights carry unlike ones; else none."""
+    root = _load(Path(path))
+    try:
+        return tuple(_camera(own) for own in (root.get("missionctl") or {}).get("flight_cameras", []))
+    except (*_BROKEN, CameraError) as error:
+        raise PlanFileError(f"{path}: its cameras cannot be read ({_say(error)})") from error
 
 
 def read_walls(path: Path | str) -> tuple[tuple[GeoPoint, ...], ...]:
@@ -210,8 +221,11 @@ def _extension(
     walls: tuple[tuple[GeoPoint, ...], ...],
     speed_mps: float | None,
     goal: SurveyGoal | None,
+    flight_cameras: Sequence[Camera],
 ) -> dict[str, Any]:
     out: dict[str, Any] = {"version": 1}
+    if flight_cameras:
+        out["flight_cameras"] = [asdict(one) for one in flight_cameras]
     if camera is not None:
         out["camera"] = asdict(camera)
     if speed_mps is not None:
@@ -307,6 +321,10 @@ def circle_ring(centre: GeoPoint, radius_m: float, inclusion: bool) -> tuple[Geo
         reach * np.sin(turn) / 6_371_000.0 / math.cos(math.radians(centre.lat_deg))
     )
     return tuple(GeoPoint(float(a), float(o)) for a, o in zip(lat, lon, strict=True))
+
+
+def _camera(own: dict[str, Any]) -> Camera:
+    return Camera(**{**own, "distortion": tuple(own.get("distortion", (0.0,) * 5))})
 
 
 def _survey_camera(entry: dict[str, Any]) -> Camera | None:
