@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from missionctl.cli.output import JsonFlag, give, progress
-from missionctl.cli.values import ValueTypedError, lat_lon
+from missionctl.cli.values import ValueTypedError, lat_lon, metres_up, place_text, spare_text
 from missionctl.jsontext import to_json
 
 _MAST_M, _HOVER_M = 5.0, 100.0
@@ -69,12 +68,12 @@ def radio(
         raise ValueTypedError("--relay and --propose-relay exclude each other: give one of them")
     if relay_height is not None and not (relay or propose_relay):
         raise ValueTypedError("--relay-height: give --relay LAT,LON or --propose-relay too")
-    height = _metres(relay_height, "--relay-height")
+    height = metres_up(relay_height, "--relay-height")
     if height is None:
         height = _HOVER_M if propose_relay is RelayKind.AIR else _MAST_M
     request = RadioRequest(
         plan=plan,
-        station=Antenna(lat_lon(station, "--station"), _metres(mast, "--mast") or 0.0),
+        station=Antenna(lat_lon(station, "--station"), metres_up(mast, "--mast") or 0.0),
         link=link,
         dem=dem,
         relay=Antenna(lat_lon(relay, "--relay"), height) if relay else None,
@@ -88,35 +87,24 @@ def radio(
     give(result, as_json, "\n".join(_lines(result, propose_relay is not None)))
 
 
-def _metres(value: float | None, option: str) -> float | None:
-    if value is not None and not (math.isfinite(value) and 0 <= value <= 10_000):
-        raise ValueTypedError(f"{option} {value:g}: give metres above ground, 0 or more")
-    return value
-
-
 def _lines(result: Mapping[str, Any], asked_for_relay: bool) -> list[str]:
     worst = result["worst_margin_db"]
     lines = [
         f"{result['connected_share']:.1%} of {result['length_m'] / 1000:.1f} km in {_flights(result)} "
-        f"has a link ({result['link']['name']}); the weakest place {_spare(worst)}"
+        f"has a link ({result['link']['name']}); the weakest place {spare_text(worst)}"
     ]
-    for stretch in result["lost"]:
-        seconds = stretch["duration_s"]
-        lines.append(
-            f"flight {stretch['flight']}: no link for {stretch['length_m']:.0f} m"
-            + (f", {seconds:.0f} s," if seconds is not None else "")
-            + f" from {_place(*stretch['from'])} to {_place(*stretch['to'])}; "
-            f"the weakest place {_spare(stretch['worst_margin_db'])}"
-        )
+    lines += [f"flight {stretch['flight']}: {stretch_text(stretch)}" for stretch in result["lost"]]
     if result["relay"] and result["relay"]["station_margin_db"] < 0:
-        lines.append(f"the relay's own link to the station {_spare(result['relay']['station_margin_db'])}")
+        lines.append(
+            f"the relay's own link to the station {spare_text(result['relay']['station_margin_db'])}"
+        )
     found = result["proposal"]
     if found:
-        place = _place(found["lat_deg"], found["lon_deg"])
+        place = place_text(found["lat_deg"], found["lon_deg"])
         lines.append(
             f"a relay {found['height_agl_m']:g} m above ground at {place} "
             f"brings that to {found['share_after']:.1%}; its own link to the station "
-            f"{_spare(found['station_margin_db'])}"
+            f"{spare_text(found['station_margin_db'])}"
         )
     elif asked_for_relay and result["lost"]:
         lines.append("no place for a relay within the station's reach brings any of it back")
@@ -127,13 +115,16 @@ def _lines(result: Mapping[str, Any], asked_for_relay: bool) -> list[str]:
     return lines
 
 
+def stretch_text(stretch: Mapping[str, Any]) -> str:
+    """A stretch of a report that has no link, in words."""
+    seconds = stretch["duration_s"]
+    return (
+        f"no link for {stretch['length_m']:.0f} m"
+        + (f", {seconds:.0f} s," if seconds is not None else "")
+        + f" from {place_text(*stretch['from'])} to {place_text(*stretch['to'])}; "
+        f"the weakest place {spare_text(stretch['worst_margin_db'])}"
+    )
+
+
 def _flights(result: Mapping[str, Any]) -> str:
     return "1 flight" if result["flights"] == 1 else f"{result['flights']} flights"
-
-
-def _place(lat_deg: float, lon_deg: float) -> str:
-    return f"{lat_deg:.5f},{lon_deg:.5f}"
-
-
-def _spare(margin_db: float) -> str:
-    return f"has {margin_db:.0f} dB to spare" if margin_db >= 0 else f"lacks {-margin_db:.0f} dB"

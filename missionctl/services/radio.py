@@ -99,8 +99,6 @@ def check_radio(request: RadioRequest, on_progress: OnProgress) -> dict[str, Any
 
 
 def _terrain(request: RadioRequest, mission: Mission) -> Terrain:
-    """The DEM over the plan and all the ground that a relay may be sought on; the same piece when none is, so
-    that margins do not hang on how the DEM is cut."""
     workspace = find_workspace(request.plan.parent)
     dem = request.dem or (workspace.input("dem") if workspace else None)
     if dem is None:
@@ -110,20 +108,27 @@ def _terrain(request: RadioRequest, mission: Mission) -> Terrain:
     frame = frame_of(mission)
     places = [GeoPoint(item.lat_deg, item.lon_deg) for item in mission.items if item.has_place]
     places += [mission.home] if mission.home else []
+    return radio_ground(dem, frame, places, request.station, request.relay)
+
+
+def radio_ground(
+    dem: Path, frame: LocalFrame, places: Sequence[GeoPoint], station: Antenna, relay: Antenna | None
+) -> Terrain:
+    """The DEM over the places of a plan and all the ground that a relay may be sought on; the same piece when
+    none is, so that margins do not hang on how the DEM is cut. Raises SurveyError for antennas far away."""
     flown = _local(frame, places)
-    antennas = {"the station": request.station, "the relay": request.relay}
-    for what, antenna in antennas.items():
+    for what, antenna in {"the station": station, "the relay": relay}.items():
         if antenna is None:
             continue
         place = _local(frame, [antenna.place])
         away = float(np.hypot(*(flown - place).T).min())
-        if away > _FARTHEST_M:
+        if not away <= _FARTHEST_M:
             raise SurveyError(f"{what} lies {away / 1000:.0f} km from the plan; check its coordinates")
         flown = np.vstack([flown, place])
     low, high = flown.min(axis=0), flown.max(axis=0)
-    station = _local(frame, [request.station.place])[0]
-    reach = float(np.hypot(*(flown - station).T).max())
-    low, high = np.minimum(low, station - reach), np.maximum(high, station + reach)
+    middle = _local(frame, [station.place])[0]
+    reach = float(np.hypot(*(flown - middle).T).max())
+    low, high = np.minimum(low, middle - reach), np.maximum(high, middle + reach)
     west, south = (float(v) - _MARGIN_M for v in low)
     east, north = (float(v) + _MARGIN_M for v in high)
     return read_terrain(dem, frame, (west, south, east, north))
@@ -137,30 +142,38 @@ def _report(scene: _Scene) -> dict[str, Any]:
     request, link = scene.request, scene.link
     return {
         "plan": str(request.plan),
-        "link": {"name": link.name, "frequency_mhz": link.frequency_hz / 1e6, "budget_db": link.budget_db},
-        "station": _antenna(request.station),
-        "relay": _relay(scene, request.relay) if request.relay else None,
+        "link": link_json(link),
+        "station": antenna_json(request.station),
+        "relay": (relay_json(scene.terrain, request.station, request.relay, link) if request.relay else None),
         "flights": len(scene.paths),
         "length_m": round(sum(float(path.steps_m.sum()) for path in scene.paths), 1),
         "connected_share": round(connected_share(scene.paths, scene.margins), 5),
         "worst_margin_db": round(min(float(m.min()) for m in scene.margins), 2),
-        "lost": [_lost(stretch) for stretch in scene.stretches],
-        "proposal": _proposal(scene.proposal) if scene.proposal else None,
+        "lost": [stretch_json(stretch) for stretch in scene.stretches],
+        "proposal": proposal_json(scene.proposal) if scene.proposal else None,
     }
 
 
-def _antenna(antenna: Antenna) -> dict[str, Any]:
+def link_json(link: RadioLink) -> dict[str, Any]:
+    """A link as reports have it."""
+    return {"name": link.name, "frequency_mhz": link.frequency_hz / 1e6, "budget_db": link.budget_db}
+
+
+def antenna_json(antenna: Antenna) -> dict[str, Any]:
+    """An antenna as reports have it."""
     place = antenna.place
     return {"lat_deg": place.lat_deg, "lon_deg": place.lon_deg, "height_agl_m": antenna.height_agl_m}
 
 
-def _relay(scene: _Scene, relay: Antenna) -> dict[str, Any]:
-    place = relay.at_m(scene.terrain, "the relay")[None]
-    own = float(margins_db(scene.terrain, scene.request.station, place, scene.link)[0])
-    return {**_antenna(relay), "station_margin_db": round(own, 2)}
+def relay_json(terrain: Terrain, station: Antenna, relay: Antenna, link: RadioLink) -> dict[str, Any]:
+    """A relay as reports have it, with the margin of its own link to the station."""
+    place = relay.at_m(terrain, "the relay")[None]
+    own = float(margins_db(terrain, station, place, link)[0])
+    return {**antenna_json(relay), "station_margin_db": round(own, 2)}
 
 
-def _lost(stretch: LostStretch) -> dict[str, Any]:
+def stretch_json(stretch: LostStretch) -> dict[str, Any]:
+    """A stretch without a link as reports have it; flights count from 1."""
     return {
         "flight": stretch.flight + 1,
         "from": [round(stretch.start.lat_deg, 7), round(stretch.start.lon_deg, 7)],
@@ -171,7 +184,8 @@ def _lost(stretch: LostStretch) -> dict[str, Any]:
     }
 
 
-def _proposal(proposal: RelayProposal) -> dict[str, Any]:
+def proposal_json(proposal: RelayProposal) -> dict[str, Any]:
+    """A proposed relay as reports have it."""
     place = proposal.antenna.place
     return {
         "lat_deg": round(place.lat_deg, 7),
