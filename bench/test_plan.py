@@ -37,8 +37,8 @@ def test_zone_over_a_ridge(tmp_path, benchmark, tell):
         zone=zone, out=tmp_path / "p.plan", camera="DJI Mavic 3E", gsd_m=0.04, dem=dem,
         launches=(GeoPoint(30.0445, 103.1450),),
     )  # fmt: skip
-    plan, _ = benchmark.pedantic(make_plan, args=(request, None), rounds=5, warmup_rounds=1)
-    report = plan.report()
+    made = benchmark.pedantic(make_plan, args=(request, None), rounds=5, warmup_rounds=1)
+    report = made.report
     tell(
         f"plan: {report['lanes']} lanes, {report['photos']} photos, {len(report['sorties'])} sorties, "
         f"{report['coverage']['share']:.1%} seen by {report['coverage']['k']}, "

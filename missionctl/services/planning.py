@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import shapely
+from shapely import Geometry
 
 from imagery.photo_tags import read_tags
 from imagery.photos import camera_of
+from missionctl.geopackage import update
 from missionctl.jsontext import to_json
+from missionctl.services.crew import Crew, autopilot_for, plan_within_capacity
+from missionctl.services.fleet_file import read_fleet
+from missionctl.services.plan_radio import RadioSetup, radio_report, shadow_of, without_fence
+from missionctl.services.plan_report import drone_json, left_out_share, zones_json
+from missionctl.services.radio import radio_ground
 from missionctl.workspace import Workspace, find_workspace
 from plans.cameras import (
     Camera,
@@ -23,93 +31,169 @@ from plans.cameras import (
     read_camera_file,
     write_camera_file,
 )
-from plans.coverage import cell_size_m, count_photos, write_coverage
-from plans.energy import Wind
-from plans.errors import CameraError, SurveyError
-from plans.formats import read_mission, write_plan
+from plans.drones import Drone
+from plans.energy import Battery, Wind
+from plans.errors import CameraError, PlanFileError, PlanningError, SurveyError, TerrainError
+from plans.exposure import exposed_share, read_exposure
+from plans.formats import PLAN_SUFFIXES, write_plan
 from plans.formats.qgc_plan import read_camera
+from plans.formats.survey_goal import goal_of
 from plans.frames import GeoPoint, LocalFrame
-from plans.mission_shots import frame_of, mission_poses
 from plans.survey import SurveyPlan, SurveySettings, plan_survey
-from plans.terrain import Terrain, flat_terrain, read_terrain
+from plans.survey_job import check_settings
+from plans.terrain import Terrain, read_terrain
 from plans.zones import Corridor, Zone, read_lines, read_zones
 
+_Zones = Sequence[Zone] | Sequence[Corridor]
+_WRITTEN = (*PLAN_SUFFIXES, ".txt", ".mission", ".json")  # and other names of these formats
 _TERRAIN_MARGIN_M = 500.0
 _CAMERAS = "cameras"
 
 
 @dataclass(frozen=True)
 class PlanRequest:
-    """What `missionctl plan` was asked for. Shares for overlaps, SI units, None for automatic."""
+    """What `missionctl plan` was asked for. Shares for overlaps, SI units, None for automatic. The drones of
+    a `fleet` file take the place of `drones` and `endurance_s`."""
 
     zone: Path
     out: Path
     gcj02: bool = False
     camera: str | None = None
     photo: Path | None = None
+    portrait: bool = False
     gsd_m: float | None = None
     height_agl_m: float | None = None
     overlap: float = 0.80
     sidelap: float = 0.70
+    min_views: int | None = None
     dem: Path | None = None
     clearance_m: float = 20.0
     speed_mps: float | None = None
     wind: Wind = field(default_factory=Wind)
     angle_deg: float | None = None
     no_fly: Path | None = None
+    exposure: Path | None = None
     launches: tuple[GeoPoint, ...] = ()
     drones: int = 1
     endurance_s: float = 25 * 60.0
+    temperature_c: float = 20.0
+    pack_health: float = 1.0
+    reserve: float = 0.0
+    swap_s: float = 300.0
+    fleet: Path | None = None
+    autopilot: str | None = None
+    radio: RadioSetup | None = None
     straight: bool = False
     crosshatch: bool = False
     corridor_width_m: float | None = None
 
 
+@dataclass(frozen=True)
+class PlanMade:
+    """A plan with its zones, the cameras as they were asked for, and its report (which has `notes`)."""
+
+    plan: SurveyPlan
+    zones: _Zones
+    cameras: tuple[Camera, ...]
+    report: dict[str, Any]
+
+
 def plan_to_file(request: PlanRequest) -> dict[str, Any]:
     """Plan, write the file(s), record them; returns the plan's report with `files` and `notes`."""
+    check_output(request.out, request)
     workspace = find_workspace(request.out.parent)
-    plan, zones = make_plan(request, workspace)
-    files = write_plan(plan, request.out)
+    made = make_plan(request, workspace)
+    goal = goal_of(made.plan, _polygons(made.zones))
+    files = write_plan(made.plan, request.out, goal=goal)
     if workspace:
-        _record(workspace, plan, zones, request, files)
-    return {**plan.report(), "files": [str(f) for f in files], "notes": list(plan.notes)}
+        _record(workspace, made, request, files)
+    return {**made.report, "files": [str(f) for f in files]}
 
 
-def make_plan(
-    request: PlanRequest, workspace: Workspace | None
-) -> tuple[SurveyPlan, Sequence[Zone] | Sequence[Corridor]]:
+def check_output(out: Path, request: PlanRequest) -> None:
+    """Raise PlanFileError unless the plan's format is known, and its place is there, writable and none of the
+    inputs: that should not come out after minutes of planning."""
+    if out.suffix.lower() not in _WRITTEN:
+        known = ", ".join(PLAN_SUFFIXES)
+        raise PlanFileError(
+            f"{out}: no plan format has the suffix {out.suffix or '(none)'}; use one of {known}"
+        )
+    if out.is_dir():
+        raise PlanFileError(f"{out}: is a folder; give the name of a file")
+    inputs = request.zone, request.no_fly, request.dem, request.exposure, request.fleet, request.photo
+    if out.exists() and any(file.exists() and out.samefile(file) for file in inputs if file):
+        raise PlanFileError(f"{out}: is an input of this plan and would be overwritten; give another name")
+    _check_place(out, out.parent)
+
+
+def check_report(report: Path) -> None:
+    """Raise PlanFileError unless a report can be written there; its folder may have to be made."""
+    if report.is_dir():
+        raise PlanFileError(f"{report}: is a folder; give the name of a file")
+    _check_place(report, next(folder for folder in report.absolute().parents if folder.exists()))
+
+
+def _check_place(file: Path, folder: Path) -> None:
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise PlanFileError(
+            f"{file}: cannot be written ({error.strerror}); choose a folder that is there and writable"
+        ) from None
+
+
+def make_plan(request: PlanRequest, workspace: Workspace | None) -> PlanMade:
     """Read the inputs and plan; nothing is written."""
-    zones: Sequence[Zone] | Sequence[Corridor]
     read = read_zones if request.corridor_width_m is None else read_lines
-    zones = read(request.zone, gcj02=request.gcj02)
-    camera = choose_camera(request.camera, request.photo, workspace)
-    settings = SurveySettings(
-        gsd_m=request.gsd_m,
-        height_agl_m=request.height_agl_m,
-        overlap=request.overlap,
-        sidelap=request.sidelap,
-        clearance_m=request.clearance_m,
-        speed_mps=request.speed_mps,
-        wind=request.wind,
-        angle_deg=request.angle_deg,
-        endurance_s=request.endurance_s,
-        follow_shape=not request.straight,
-        crosshatch=request.crosshatch,
-        corridor_width_m=request.corridor_width_m,
-    )
+    zones: _Zones = read(request.zone, gcj02=request.gcj02)
+    crew = read_crew(request, workspace)
+    settings = _settings(request)
+    check_settings(settings, len(crew.drones))
+    launches = (*request.launches, *(d.launch for d in crew.drones if d.launch is not None))
     dem = request.dem or (workspace.input("dem") if workspace else None)
     no_fly = read_zones(request.no_fly, gcj02=request.gcj02) if request.no_fly else ()
-    terrain = terrain_around(dem, zones, request.launches) if dem else None
-    plan = plan_survey(
-        zones,
-        camera,
-        settings,
-        terrain=terrain,
-        no_fly=no_fly,
-        launches=request.launches,
-        drones=request.drones,
-    )
-    return plan, zones
+    terrain = terrain_around(dem, zones, launches) if dem else None
+    frame = terrain.frame if terrain else LocalFrame.around(_corners(zones))
+    area = _ground_asked(zones, frame, settings)
+    notes: list[str] = []
+    exposure = _exposure(request.exposure, frame, area, notes) if request.exposure else None
+    ground, shadow = None, None
+    if request.radio:
+        if dem is None:
+            raise TerrainError(
+                "--station needs ground heights: give --dem FILE; nothing is known of the radio without them"
+            )
+        places = [*_corners(zones), *launches]
+        ground = radio_ground(dem, frame, places, request.radio.station, request.radio.relay)
+        if request.radio.keep_link:
+            shadow = shadow_of(request.radio, ground, crew.height_m(settings), area, launches)
+    kept_out = (*no_fly, shadow.zone) if shadow else no_fly
+
+    def fly(drones: Sequence[Drone]) -> SurveyPlan:
+        return plan_survey(
+            zones,
+            crew.camera,
+            settings,
+            terrain=terrain,
+            no_fly=kept_out,
+            launches=request.launches,
+            drones=drones,
+            exposure=exposure,
+        )
+
+    plan = plan_within_capacity(fly, crew)
+    if shadow:
+        plan = without_fence(plan, shadow)
+    report = plan.report()
+    report["coverage"]["left_out_share"] = round(left_out_share(plan), 5)
+    report["drones"] = [drone_json(kit) for kit in plan.kits]
+    report["zones"] = zones_json(plan, _polygons(zones), terrain)
+    if request.radio and ground:
+        report["radio"], told = radio_report(plan, request.radio, ground, shadow)
+        notes += told
+    report["notes"] = [*plan.notes, *notes]
+    return PlanMade(plan, zones, crew.cameras, report)
 
 
 def choose_camera(name: str | None, photo: Path | None, workspace: Workspace | None) -> Camera:
@@ -155,21 +239,104 @@ def keep_camera(workspace: Workspace, camera: Camera) -> None:
         raise CameraError(f"{file}: cannot be written ({error.strerror})") from None
 
 
-def terrain_around(
-    dem: Path, zones: Sequence[Zone] | Sequence[Corridor], launches: Sequence[GeoPoint]
-) -> Terrain:
+def read_crew(request: PlanRequest, workspace: Workspace | None) -> Crew:
+    """The drones that are asked for, alike or out of a fleet file, with their cameras."""
+    usual = autopilot_for(request.out, request.autopilot)
+    pack = Battery(
+        request.endurance_s, request.temperature_c, request.pack_health, request.reserve, request.swap_s
+    )
+    if request.fleet is None:
+        camera = choose_camera(request.camera, request.photo, workspace)
+        return Crew(camera, (camera,), (Drone(battery=pack),) * request.drones, (usual,) * request.drones)
+    fleet = read_fleet(request.fleet)
+    named = [one.camera for one in fleet]
+    drones, autopilots = [], []
+    for number, one in enumerate(fleet, 1):
+        with naming(f"{request.fleet}: drone {number}"):
+            if one.camera:
+                beside = request.fleet.parent / one.camera  # a camera file next to the fleet's
+                camera = choose_camera(str(beside) if beside.is_file() else one.camera, None, workspace)
+            else:
+                camera = choose_camera(request.camera, request.photo, workspace)
+            autopilots.append(autopilot_for(request.out, one.autopilot) if one.autopilot else usual)
+        drones.append(Drone(one.name, one.airframe, one.battery(pack), camera, one.place))
+    if all(named) and (request.camera or request.photo):
+        raise CameraError("every drone of the fleet names its camera: leave --camera and --photo out")
+    cameras = tuple(drone.camera for drone in drones if drone.camera)
+    return Crew(cameras[0], cameras, tuple(drones), tuple(autopilots))
+
+
+@contextmanager
+def naming(what: str) -> Iterator[None]:
+    """Put what it is about before the line of a planning error."""
+    try:
+        yield
+    except PlanningError as error:
+        raise type(error)(f"{what}: {error}") from None
+
+
+def _settings(request: PlanRequest) -> SurveySettings:
+    return SurveySettings(
+        gsd_m=request.gsd_m,
+        height_agl_m=request.height_agl_m,
+        overlap=request.overlap,
+        sidelap=request.sidelap,
+        portrait=request.portrait,
+        clearance_m=request.clearance_m,
+        speed_mps=request.speed_mps,
+        wind=request.wind,
+        angle_deg=request.angle_deg,
+        endurance_s=request.endurance_s,
+        temperature_c=request.temperature_c,
+        pack_health=request.pack_health,
+        reserve=request.reserve,
+        swap_s=request.swap_s,
+        follow_shape=not request.straight,
+        crosshatch=request.crosshatch,
+        corridor_width_m=request.corridor_width_m,
+        min_views=request.min_views,
+    )
+
+
+def _ground_asked(zones: _Zones, frame: LocalFrame, settings: SurveySettings) -> Geometry:
+    """All ground of the zones, or of the strips along corridors, in local metres."""
+    shapes = [frame.geometry_to_local(_shape(zone)) for zone in zones]
+    if settings.corridor_width_m is not None:
+        shapes = [shape.buffer(settings.corridor_width_m / 2, cap_style="flat") for shape in shapes]
+    return shapely.union_all(shapes)
+
+
+def _exposure(path: Path, frame: LocalFrame, area: Geometry, notes: list[str]) -> Terrain:
+    west, south, east, north = area.bounds
+    margin = _TERRAIN_MARGIN_M
+    exposure = read_exposure(path, frame, (west - margin, south - margin, east + margin, north + margin))
+    share, total = exposed_share(exposure, area)
+    if not total > 0:
+        raise SurveyError(f"{path}: no value above 0 in the zone: nothing to fly first; check the raster")
+    if share < 0.995:
+        notes.append(f"{path.name} covers {share:.0%} of the zone; the rest counts as nothing at stake")
+    return exposure
+
+
+def _polygons(zones: _Zones) -> list[Zone]:
+    """The zones; of corridors none."""
+    return [zone for zone in zones if isinstance(zone, Zone)]
+
+
+def _shape(zone: Zone | Corridor) -> Geometry:
+    return zone.polygon if isinstance(zone, Zone) else zone.line
+
+
+def _corners(zones: _Zones) -> list[GeoPoint]:
+    west, south, east, north = (float(v) for v in shapely.total_bounds([_shape(zone) for zone in zones]))
+    return [GeoPoint(lat, lon) for lat in (south, north) for lon in (west, east)]
+
+
+def terrain_around(dem: Path, zones: _Zones, launches: Sequence[GeoPoint]) -> Terrain:
     """The DEM around zones and launch points, in a frame centred on the zones."""
-    shapes = [z.polygon if isinstance(z, Zone) else z.line for z in zones]
-    west, south, east, north = shapely.total_bounds(shapes)
-    frame = LocalFrame.around([GeoPoint(south, west), GeoPoint(north, east)])
-    corners = [
-        GeoPoint(south, west),
-        GeoPoint(north, east),
-        GeoPoint(south, east),
-        GeoPoint(north, west),
-        *launches,
-    ]
-    easts, norths = frame.to_local([p.lat_deg for p in corners], [p.lon_deg for p in corners])
+    frame = LocalFrame.around(_corners(zones))
+    places = [*_corners(zones), *launches]
+    easts, norths = frame.to_local([p.lat_deg for p in places], [p.lon_deg for p in places])
     if max(abs(easts).max(), abs(norths).max()) > 200_000:
         raise SurveyError("zones and launch points lie more than 200 km apart; check their coordinates")
     margin = _TERRAIN_MARGIN_M
@@ -178,17 +345,11 @@ def terrain_around(
     return read_terrain(dem, frame, (*low, *high))
 
 
-def _record(
-    workspace: Workspace,
-    plan: SurveyPlan,
-    zones: Sequence[Zone] | Sequence[Corridor],
-    request: PlanRequest,
-    files: Sequence[Path],
-) -> None:
-    keep_camera(workspace, plan.camera)
-    known = {f.values["name"] for f in workspace.features("zones")}
-    new = [z for z in zones if isinstance(z, Zone) and z.name not in known]
-    workspace.add("zones", [(z.polygon, {"name": z.name, "priority": z.priority}) for z in new])
+def _record(workspace: Workspace, made: PlanMade, request: PlanRequest, files: Sequence[Path]) -> None:
+    plan = made.plan
+    for camera in dict.fromkeys(made.cameras):
+        keep_camera(workspace, camera)
+    _record_zones(workspace, _polygons(made.zones))
     lines = plan.frame.geometry_to_geo(
         shapely.MultiLineString([shapely.force_2d(leg.line) for s in plan.sorties for leg in s.legs])
     )
@@ -197,48 +358,22 @@ def _record(
         "file": str(files[0].relative_to(workspace.path))
         if files[0].is_relative_to(workspace.path)
         else str(files[0]),
-        "camera": plan.camera.name,
-        "report_json": to_json(plan.report()),
+        "camera": ", ".join(dict.fromkeys(camera.name for camera in made.cameras)),
+        "report_json": to_json(made.report),
     }
     workspace.add("plans", [(lines, row)])
     workspace.log("plan made", plan=request.out.name, photos=len(plan.shots), lanes=len(plan.lanes))
 
 
-def cover_plan(
-    plan_file: Path, zone: Path, out: Path, camera: str | None, dem: Path | None
-) -> dict[str, Any]:
-    """Photos per ground cell of a planned mission, as a raster and as shares of the zone."""
-    workspace = find_workspace(out.parent)
-    mission = read_mission(plan_file)
-    known = choose_camera(camera, None, workspace) if camera else camera_of_plan(plan_file)
-    if known is None:
-        raise CameraError(
-            f"{plan_file}: does not say its camera; give --camera NAME (list: missionctl cameras)"
-        )
-    zones = read_zones(zone)
-    dem = dem or (workspace.input("dem") if workspace else None)
-    if dem:
-        terrain = terrain_around(dem, zones, (mission.home,) if mission.home else ())
-    else:
-        frame = frame_of(mission)
-        height = (mission.home.alt_amsl_m if mission.home else None) or 0.0
-        terrain = flat_terrain(frame, height, (-2e5, -2e5, 2e5, 2e5))
-    area = shapely.union_all([terrain.frame.geometry_to_local(z.polygon) for z in zones])
-    poses = mission_poses(mission, terrain)
-    if not poses:
-        raise SurveyError(f"{plan_file}: triggers no photo; coverage needs a survey plan")
-    ground = terrain.at([p.east_m for p in poses], [p.north_m for p in poses])
-    height_m = float(np.nanmedian([p.up_m for p in poses] - ground))
-    coverage = count_photos(area, poses, known, terrain, cell_size_m(known, height_m, area))
-    write_coverage(coverage, out)
-    return {
-        "file": str(out),
-        "photos": len(poses),
-        "camera": known.name,
-        "cell_m": coverage.cell_m,
-        "zone_area_m2": coverage.zone_area_m2,
-        "share_by_views": {k: coverage.share(k) for k in (1, 2, 3, 5, 8)},
-    }
+def _record_zones(workspace: Workspace, zones: Sequence[Zone]) -> None:
+    """Zones that the folder does not know by name yet are added; of the others the priority is kept up."""
+    known = {f.values["name"]: f for f in workspace.features("zones")}
+    new = [zone for zone in zones if zone.name not in known]
+    workspace.add("zones", [(z.polygon, {"name": z.name, "priority": z.priority}) for z in new])
+    for zone in zones:
+        row = known.get(zone.name)
+        if row is not None and row.values["priority"] != zone.priority:
+            update(workspace.store, "zones", row.fid, {"priority": zone.priority})
 
 
 def camera_of_plan(plan_file: Path) -> Camera | None:

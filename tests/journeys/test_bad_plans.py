@@ -200,8 +200,137 @@ def test_a_dem_that_does_not_cover_the_zone(tmp_path, refused, zone):
 
 
 @pytest.mark.parametrize("name", ["none/p.plan", "p.doc", "p"])
-def test_an_output_that_cannot_be(tmp_path, refused, zone, name):
-    assert name.rpartition("/")[0] in refused(zone, "--gsd", 10, out=tmp_path / "out" / name)
+def test_an_output_that_cannot_be_comes_out_before_anything_is_read(tmp_path, refused, name):
+    assert f"out/{name}: " in refused(tmp_path / "none.geojson", out=tmp_path / "out" / name)
+
+
+def test_an_output_that_is_an_input_or_a_folder(tmp_path, plan, refused, zone):
+    before = zone.read_bytes()
+    line = check_refusal(*plan(zone, "-o", zone, "--camera", "DJI Mavic 3E"))
+    assert "zone.geojson: is an input of this plan" in line
+    assert zone.read_bytes() == before
+    (tmp_path / "folder.plan").mkdir()
+    assert "folder.plan: is a folder" in refused(zone, out=tmp_path / "folder.plan")
+
+
+def test_a_report_that_cannot_be_written(tmp_path, refused, zone):
+    assert "is a folder" in refused(zone, "--report", tmp_path)
+    assert "/proc/none/report.json: cannot be written" in refused(zone, "--report", "/proc/none/report.json")
+
+
+@POSIX
+def test_a_folder_that_may_not_be_written(tmp_path, zone):
+    folder = tmp_path / "locked"
+    folder.mkdir()
+    folder.chmod(0o555)
+    before = ()
+    if os.geteuid() == 0:
+        if not shutil.which("setpriv"):
+            pytest.skip("root without setpriv")
+        before = ("setpriv", "--bounding-set", "-dac_override,-dac_read_search")
+    words = [*before, sys.executable, "-m", "missionctl.cli.main", "plan", zone, "-o", folder / "p.plan"]
+    done = subprocess.run(
+        [*map(str, words), "--camera", "DJI Mavic 3E"], capture_output=True, text=True, timeout=120
+    )
+    assert "locked/p.plan: cannot be written" in check_refusal(done.returncode, done.stdout, done.stderr)
+
+
+HERE = "30.0005,103.0005"
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        (("--temperature", 70), "--temperature 70: give degrees C from -40 to 60"),
+        (("--temperature", "nan"), "--temperature nan"),
+        (("--pack-health", 0.85), "--pack-health 0.85: give percent from 10 to 100"),
+        (("--pack-health", 120), "--pack-health 120"),
+        (("--reserve", 100), "--reserve 100"),
+        (("--swap", -1), "--swap -1"),
+        (("--swap", "inf"), "--swap inf"),
+        (("--min-views", 0), "--min-views 0: give photos from 1 to 50"),
+        (("--autopilot", "betaflight"), "'betaflight' is not known; use one of ardupilot, px4, dji"),
+        (("--exposure", "none.tif"), "none.tif: no such file"),
+        (("--fleet", "none.json"), "none.json: cannot be read"),
+        (("--station", "here"), "--station 'here'"),
+        (("--station", HERE), "--dem"),
+        (("--station", HERE, "--mast", -2), "--mast -2"),
+        (("--station", HERE, "--link", "morse"), "known are wifi"),
+        (("--station", HERE, "--relay", "x"), "--relay 'x'"),
+        (("--station", HERE, "--relay-height", 5), "--relay-height: give --relay"),
+        (("--mast", 2), "--mast: give --station"),
+        (("--link", "wifi"), "--link: give --station"),
+        (("--relay", HERE), "--relay: give --station"),
+        (("--keep-link",), "--keep-link: give --station"),
+    ],
+)
+def test_options_that_make_no_sense(refused, zone, more, says):
+    assert says in refused(zone, *more)
+
+
+def test_a_battery_that_the_cold_and_the_reserve_empty(refused, zone):
+    assert "endurance of 2.4 min is too small" in refused(
+        zone, "--endurance", 8, "--temperature", -20, "--reserve", 50
+    )
+
+
+def test_a_station_that_is_far_away_or_off_the_dem(tmp_path, refused, zone):
+    dem = ("--dem", dem_file(tmp_path / "dem.tif", 102.98, 30.02, 0.001))
+    assert "the station lies" in refused(zone, *dem, "--station", "45,10")
+    assert "no height at the station" in refused(zone, *dem, "--station", "30.1,103.0")
+
+
+DRONE = {"name": "a", "endurance_min": 20}
+
+
+@pytest.mark.parametrize(
+    ("fleet", "says"),
+    [
+        ("{", "not a JSON file"),
+        ({"name": "a"}, "a fleet is a JSON list"),
+        ([], "a fleet is a JSON list of one or more"),
+        ([DRONE] * 51, "51 drones are too many"),
+        (["a"], "drone 1"),
+        ([DRONE, {"name": "b"}], "drone 2, endurance_min: is missing"),
+        ([{**DRONE, "batery": 3}], "drone 1, batery: is not known; take name, endurance_min, camera"),
+        ([{**DRONE, "endurance_min": 0}], "drone 1, endurance_min: input should be greater than 0"),
+        ([{**DRONE, "endurance_min": "20"}], "drone 1, endurance_min"),
+        ([{**DRONE, "endurance_min": float("nan")}], "drone 1, endurance_min"),
+        ([{**DRONE, "pack_health": 85}], "(it is 85); a share, such as 0.85"),
+        ([{**DRONE, "launch": [30.0]}], "drone 1, launch"),
+        ([{**DRONE, "launch": [103.0, 30.0]}], "give [LAT, LON]"),
+        ([{**DRONE, "launch": [-33.0, 151.0]}], "is not near the zone"),
+        ([{**DRONE, "camera": "Kodak Brownie"}], "drone 1: camera 'Kodak Brownie' is not known"),
+        ([{**DRONE, "autopilot": "betaflight"}], "drone 1: autopilot 'betaflight'"),
+        ([{**DRONE, "camera": "DJI Mini 3"}], "leave --camera and --photo out"),
+        ([{**DRONE, "endurance_min": 1}], "too small"),
+    ],
+)
+def test_a_fleet_that_cannot_be(tmp_path, refused, zone, fleet, says):
+    path = tmp_path / "fleet.json"
+    path.write_text(fleet if isinstance(fleet, str) else json.dumps(fleet))
+    line = refused(zone, "--fleet", path)
+    assert says in line
+    assert "fleet.json" in line or says in (
+        "is not near the zone",
+        "too small",
+        "leave --camera and --photo out",
+    )
+
+
+def test_a_fleet_and_what_it_takes_the_place_of(tmp_path, refused, zone):
+    path = tmp_path / "fleet.json"
+    path.write_text(json.dumps([DRONE]))
+    for more in (("--drones", 2), ("--endurance", 20)):
+        assert "leave --drones and --endurance out" in refused(zone, "--fleet", path, *more)
+
+
+def test_an_exposure_raster_that_says_nothing(tmp_path, refused, zone):
+    assert "not a raster" in refused(zone, "--exposure", zone)
+    far = dem_file(tmp_path / "far.tif", 10.0, 50.0, 0.001)
+    assert "far.tif: the exposure raster does not touch" in refused(zone, "--exposure", far)
+    beside = dem_file(tmp_path / "beside.tif", 103.004, 30.01, 0.0001)
+    assert "beside.tif: no value above 0 in the zone" in refused(zone, "--exposure", beside)
 
 
 @POSIX

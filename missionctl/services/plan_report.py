@@ -1,0 +1,56 @@
+"""What the report of `missionctl plan` has beside the planner's own figures: each drone, each zone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import shapely
+
+from plans.coverage import cell_size_m, ground_cells
+from plans.drones import Kit
+from plans.survey import SurveyPlan
+from plans.terrain import Terrain, flat_terrain
+from plans.urgency import time_to_image
+from plans.zones import Zone
+
+_COARSER = 3  # than the proof of coverage: times need no finer cells
+
+
+def drone_json(kit: Kit) -> dict[str, Any]:
+    """How a drone flies the survey, and what its battery gives for it."""
+    return {
+        "name": kit.drone.name,
+        "camera": kit.camera.name,
+        "height_agl_m": round(kit.height_m, 1),
+        "speed_mps": round(kit.speed_mps, 2),
+        "photo_distance_m": round(kit.trigger_m, 2),
+        "endurance_s": round(kit.drone.battery.endurance_s, 1),
+        "usable_s": round(kit.drone.battery.usable_s, 1),
+        "swap_s": round(kit.drone.battery.swap_s, 1),
+        "item_limit": kit.drone.item_limit,
+    }
+
+
+def left_out_share(plan: SurveyPlan) -> float:
+    """The share of the zone in no-fly areas: the proof of coverage is about the rest."""
+    kept_out = shapely.intersection(plan.region, shapely.union_all(plan.no_fly))
+    return float(kept_out.area / plan.region.area)
+
+
+def zones_json(plan: SurveyPlan, zones: Sequence[Zone], terrain: Terrain | None) -> list[dict[str, Any]]:
+    """Each zone, the most urgent first: its priority, and when its ground has been photographed."""
+    ground = terrain or flat_terrain(plan.frame, plan.sorties[0].launch_ground_m, (-5e5, -5e5, 5e5, 5e5))
+    kept_out = shapely.union_all(plan.no_fly)
+    rows = []
+    for zone in sorted(zones, key=lambda zone: -zone.priority):
+        area = shapely.difference(plan.frame.geometry_to_local(zone.polygon), kept_out)
+        row = {"name": zone.name, "priority": zone.priority, "area_m2": round(area.area, 1)}
+        if area.area > 0:
+            cell = _COARSER * cell_size_m(plan.camera, min(kit.height_m for kit in plan.kits), area)
+            cells = ground_cells(area, ground, cell)
+            seen = time_to_image(cells, np.where(cells.inside, 1.0, 0.0), plan.sorties)
+            row["time_to_image_s"] = seen.report()
+        rows.append(row)
+    return rows
