@@ -185,13 +185,7 @@ def planned_shots(mission: Mission, terrain: Terrain) -> PlannedShots:
         base = _base_m(flight, terrain)
         for stretch in flight.stretches:
             at, yaw = stretch_shots(flight, stretch)
-            if flight.frame in _AMSL_FRAMES:
-                up = at[:, 2]
-            elif flight.frame in _TERRAIN_FRAMES:
-                up = at[:, 2] + terrain.at(at[:, 0], at[:, 1])
-            else:
-                up = at[:, 2] + base
-            places.append(np.column_stack([at[:, :2], up]))
+            places.append(np.column_stack([at[:, :2], heights_amsl_m(at, flight, terrain)]))
             yaws.append(yaw)
             bases.append(np.full(len(at), base))
             triggers.append(np.full(len(at), stretch.trigger_m))
@@ -206,6 +200,16 @@ def mission_poses(mission: Mission, terrain: Terrain) -> tuple[Pose, ...]:
         Pose(east, north, up, yaw, -90.0, 0.0)
         for (east, north, up), yaw in zip(shots.places_m.tolist(), shots.yaws_deg.tolist(), strict=True)
     )
+
+
+def heights_amsl_m(points_m: FloatArray, flight: PlannedFlight, terrain: Terrain) -> FloatArray:
+    """Heights AMSL (n,) of places (n, 3) whose altitudes are as the flight's items say them; NaN where they
+    count from ground that the terrain does not know. Raises PlanFileError when that is the launch point's."""
+    if flight.frame in _AMSL_FRAMES:
+        return points_m[:, 2]
+    if flight.frame in _TERRAIN_FRAMES:
+        return points_m[:, 2] + terrain.at(points_m[:, 0], points_m[:, 1])
+    return points_m[:, 2] + _base_m(flight, terrain)
 
 
 def _base_m(flight: PlannedFlight, terrain: Terrain) -> float:

@@ -11,12 +11,11 @@ from plans.errors import PlanFileError, TerrainError
 from plans.flights import Sortie
 from plans.frames import FloatArray, GeoPoint, LocalFrame
 from plans.mission import Command, Mission
-from plans.mission_shots import PlannedFlight, flights_of
+from plans.mission_shots import PlannedFlight, flights_of, heights_amsl_m
 from plans.radio import Antenna, RadioLink, margins_db
 from plans.terrain import Terrain
 
 STEP_M = 30.0
-_AMSL_FRAMES, _TERRAIN_FRAMES = (0, 5), (10, 11)
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,17 +103,15 @@ def _waypoints(
 
 def _amsl(points: FloatArray, flight: PlannedFlight, terrain: Terrain) -> FloatArray:
     """Points whose altitudes are as the flight's items say them, with heights AMSL instead."""
-    if flight.frame in _AMSL_FRAMES:
-        return points
-    places = points if flight.frame in _TERRAIN_FRAMES else points[:1]
-    ground = terrain.at(places[:, 0], places[:, 1])
-    if not np.isfinite(ground).all():
-        lat, lon = terrain.frame.to_geo(*places[~np.isfinite(ground)][0, :2])
+    heights = heights_amsl_m(points, flight, terrain)
+    missing = ~np.isfinite(heights)
+    if missing.any():
+        lat, lon = terrain.frame.to_geo(*points[missing][0, :2])
         raise TerrainError(
             f"{terrain.source}: the DEM has no height at lat {float(lat):.5f}, lon {float(lon):.5f}, from "
             "which the plan's altitudes count; take one that covers the flight"
         )
-    return points + np.column_stack([np.zeros((len(ground), 2)), ground])
+    return np.column_stack([points[:, :2], heights])
 
 
 def _dense(flight: int, corners: FloatArray, speed_mps: FloatArray, step_m: float) -> RadioPath:

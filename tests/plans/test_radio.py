@@ -335,7 +335,10 @@ def test_altitudes_in_the_datum_of_the_plan():
     np.testing.assert_allclose(up, terrain.at(e, n) + 80.0)
     far = Terrain(FRAME, 3000.0, 5000.0, 25.0, np.zeros((80, 80)), "elsewhere")
     with pytest.raises(TerrainError, match="elsewhere: the DEM has no height at lat"):
-        mission_paths(mission(), far)
+        mission_paths(mission(AltitudeFrame.TERRAIN, 80.0), far)
+    # relative altitudes then count from the height that the plan gives its launch point
+    (relative,) = mission_paths(mission(), far)
+    np.testing.assert_allclose(relative.points_m[:, 2], 180.0, atol=0.01)
 
 
 def test_a_relay_on_the_ridge_brings_the_link_back():
