@@ -78,7 +78,8 @@ def _read(
     west, south, east, north = bounds_m
     cells = abs((there[2] - there[0]) / transform.a * (there[3] - there[1]) / transform.e)
     extent = (east - west) * (north - south)
-    step = max(math.sqrt(extent / max(cells, 1e-9)), _FINEST_M, math.sqrt(extent / _MOST_CELLS))
+    own = math.sqrt(extent / max(cells, 1e-9))  # the raster's cell; thirds of it blur its edges little
+    step = max(own / 3, _FINEST_M, math.sqrt(extent / _MOST_CELLS))
     cols, rows = math.ceil((east - west) / step) + 2, math.ceil((north - south) / step) + 2
     west, north = west - step, north + step
     grid = np.full((rows, cols), np.nan)
