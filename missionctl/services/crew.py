@@ -9,10 +9,12 @@ from pathlib import Path
 from plans.cameras import Camera
 from plans.drones import Drone
 from plans.formats.capacity import count_items, item_capacity
+from plans.mission import Mission
 from plans.survey import SurveyPlan, SurveySettings
 
 ANY = "any"
 _BY_SUFFIX = {".plan": "ardupilot", ".waypoints": "ardupilot", ".txt": "ardupilot", ".mission": "ardupilot"}
+_ONE_LANE = 5  # items of a straight lane as the planner reckons
 _ROUNDS = 4  # of planning anew for apps that count other items than the planner does
 
 
@@ -55,9 +57,34 @@ def plan_within_capacity(fly: Callable[[Sequence[Drone]], SurveyPlan], crew: Cre
         plan = fly(_limited(crew, limits))
         tighter = _tighter(plan, crew, limits)
         if tighter == limits:
-            return plan
+            return _fuller(plan, fly, crew, limits)
         limits = tighter
     return fly(_limited(crew, {name: limits[name] and item_capacity(name) for name in limits}))
+
+
+def _fuller(
+    plan: SurveyPlan,
+    fly: Callable[[Sequence[Drone]], SurveyPlan],
+    crew: Crew,
+    limits: dict[str, int | None],
+) -> SurveyPlan:
+    """A plan that is done sooner with what DJI's limits leave unused, or the same: the planner reckons with
+    more items than most lanes need."""
+    looser = dict(limits)
+    for name, limit in limits.items():
+        if name.startswith("dji") and limit is not None:
+            most = max((count_items(m, name) for m in _missions(plan, crew, name)), default=0)
+            if most:
+                looser[name] = max(int(limit * item_capacity(name) / most) - _ONE_LANE, limit)
+    if looser == limits:
+        return plan
+    other = fly(_limited(crew, looser))
+    fits = _tighter(other, crew, looser) == looser
+    return other if fits and other.makespan_s < plan.makespan_s else plan
+
+
+def _missions(plan: SurveyPlan, crew: Crew, autopilot: str) -> list[Mission]:
+    return [sortie.mission for sortie in plan.sorties if crew.autopilots[sortie.drone] == autopilot]
 
 
 def _limited(crew: Crew, limits: dict[str, int | None]) -> list[Drone]:
@@ -77,7 +104,7 @@ def _tighter(plan: SurveyPlan, crew: Crew, limits: dict[str, int | None]) -> dic
     for name in limits:
         if not name.startswith("dji"):
             continue
-        own = [sortie.mission for sortie in plan.sorties if crew.autopilots[sortie.drone] == name]
+        own = _missions(plan, crew, name)
         room = item_capacity(name)
         if any(count_items(mission, name) > room for mission in own):
             ratio = min(len(mission.items) / count_items(mission, name) for mission in own)
