@@ -31,7 +31,9 @@ def _files(files: Sequence[str]) -> str:
 def _sorties(sorties: Sequence[Mapping[str, Any]]) -> list[str]:
     """A row a sortie: when it starts, how long it takes, and the most of its battery that it may need."""
     rows = [("sortie", "drone", "start", "minutes", "battery", "photos", "launch")]
-    for number, sortie in enumerate(sorties, 1):
+    for number, sortie in sorted(
+        enumerate(sorties, 1), key=lambda row: (round(row[1]["start_s"] / 60), row[0])
+    ):
         most = max(sortie["battery_share"], sortie["battery_share_home"])
         name = "" if sortie["name"] == "drone" else f" {sortie['name']}"
         rows.append(

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 import shapely
-from shapely import Geometry, MultiPolygon, Polygon
+from shapely import Geometry, LineString, MultiPolygon, Polygon
 
 from missionctl.services.radio import antenna_json, link_json, proposal_json, relay_json, stretch_json
 from plans.errors import SurveyError, TerrainError
-from plans.frames import GeoPoint
+from plans.frames import GeoPoint, LocalFrame
 from plans.radio import Antenna, RadioLink
 from plans.radio_area import radio_shadow
 from plans.radio_paths import (
@@ -27,9 +27,11 @@ from plans.radio_paths import (
 from plans.radio_relay import RelayProposal, best_relay
 from plans.survey import SurveyPlan
 from plans.terrain import Terrain
-from plans.zones import Zone
+from plans.zones import Corridor, Zone
 
 _AROUND_M = 300.0  # of zones and launch points: ways around a shadow are to have a link, too
+_NARROW_M, _WALL_M = 20.0, 8.0  # nearer than so to a shadow nothing begins; walls begin so much nearer to it
+_SLIT_M = 60.0  # more than the planner's margins on both sides fill
 _MAST_M, _HOVER_M = 5.0, 100.0
 _BETTER = 0.01  # of the flights, that a hovering relay must connect more than one on a mast
 _LINES = 60  # across the zone, along which a relay's worth is told
@@ -47,9 +49,11 @@ class RadioSetup:
 
 @dataclass(frozen=True)
 class Shadow:
-    """Ground without a link at `height_agl_m` as an area to keep out of, and its share of the zones."""
+    """What a plan that keeps its link stays out of: `walls`, areas without a link at `height_agl_m`, or shut
+    in by such. `reach` is the rest of the land in local metres, `share` that of the zone outside of it."""
 
-    zone: Zone
+    walls: Zone
+    reach: Geometry
     share: float
     height_agl_m: float
 
@@ -61,49 +65,94 @@ def shadow_of(
     area: Geometry,
     launches: Sequence[GeoPoint],
 ) -> Shadow | None:
-    """Where a vehicle at this height above ground, less what it may fly lower, has no link; None where that
-    touches nothing. `area` is all ground of the zones in local metres.
+    """Where a vehicle at this height above ground, less what it may fly lower, has no link, or cannot get to
+    from a launch point without losing it; None when there is none such. `area` is the ground of the zones in
+    local metres; without launch points the piece of land with most of it is kept.
 
-    Raises SurveyError when it leaves nothing of the zones or holds a launch point.
+    Raises SurveyError when that leaves nothing of the zones or holds a launch point.
     """
     lowest = height_agl_m - max(1.0, 0.05 * height_agl_m)  # as plans.fleet.follow_limits lets it
     places = [shapely.Point(*map(float, ground.frame.to_local(p.lat_deg, p.lon_deg))) for p in launches]
-    hull = shapely.union_all([area, *places]).convex_hull.buffer(1.0)
-    lost = _filled(_shadow(setup, ground, lowest, hull))
+    land, lost = _shadow(setup, ground, lowest, shapely.union_all([area, *places]).convex_hull.buffer(1.0))
     if lost.is_empty:
         return None
-    share = shapely.intersection(lost, area).area / area.area
+    open_land = shapely.difference(land, lost.buffer(_NARROW_M, join_style="mitre"))
+    pieces = [p for p in shapely.get_parts(open_land) if isinstance(p, Polygon)]
     where = f"{height_agl_m:.0f} m above ground from the station with {setup.link.name}"
     mend = "move or raise the station, add --relay, or plan without --keep-link"
-    if share > 0.99:
-        raise SurveyError(f"no part of the zone has a radio link at {where}; {mend}")
     for launch, place in zip(launches, places, strict=True):
-        if lost.buffer(15.0).contains(place):
+        if not any(piece.contains(place) for piece in pieces):
             raise SurveyError(
-                f"launch point {launch.lat_deg:.6f},{launch.lon_deg:.6f} lies in ground without a radio link "
-                f"at {where}, or is shut in by it; launch elsewhere, {mend}"
+                f"launch point {launch.lat_deg:.6f},{launch.lon_deg:.6f} has no radio link at {where}; "
+                f"launch elsewhere, {mend}"
             )
-    return Shadow(Zone("no radio link", ground.frame.geometry_to_geo(lost)), share, height_agl_m)
+    if places:
+        pieces = [piece for piece in pieces if any(piece.contains(place) for place in places)]
+    else:
+        pieces = sorted(pieces, key=lambda piece: -shapely.intersection(piece, area).area)[:1]
+    reach = shapely.union_all(pieces).buffer(_NARROW_M - _WALL_M, join_style="mitre")
+    share = 1 - shapely.intersection(reach, area).area / area.area
+    if share > 0.99:
+        raise SurveyError(
+            f"hardly any of the zone has a radio link at {where}, or can be reached with it; {mend}"
+        )
+    walls = [wall for part in _polygons(land.difference(reach)) for wall in _without_holes(part)]
+    geo = ground.frame.geometry_to_geo(MultiPolygon(walls))
+    return Shadow(Zone("no radio link", geo), reach, share, height_agl_m)
 
 
-def _shadow(setup: RadioSetup, ground: Terrain, height_agl_m: float, hull: Polygon) -> MultiPolygon:
-    """The shadow on the hull of the work and around, or where the DEM ends there on the hull alone."""
+def _shadow(
+    setup: RadioSetup, ground: Terrain, height_agl_m: float, hull: Polygon
+) -> tuple[Polygon, MultiPolygon]:
+    """The land about the work and its shadow: the hull and around, or where the DEM ends there the hull."""
     rules = ground, setup.station, height_agl_m, setup.link
+    wide = hull.buffer(_AROUND_M)
     try:
-        return radio_shadow(*rules, hull.buffer(_AROUND_M), setup.relay)
+        return wide, radio_shadow(*rules, wide, setup.relay)
     except TerrainError:
-        return radio_shadow(*rules, hull, setup.relay)
+        return hull, radio_shadow(*rules, hull, setup.relay)
 
 
-def _filled(shadow: MultiPolygon) -> Geometry:
-    """Without holes: what the shadow encloses cannot be reached without crossing it."""
-    return shapely.union_all([Polygon(part.exterior) for part in shadow.geoms])
+def _polygons(geometry: Geometry) -> list[Polygon]:
+    return [p for p in shapely.get_parts(geometry) if isinstance(p, Polygon) and p.area > 1.0]
+
+
+def _without_holes(polygon: Polygon) -> list[Polygon]:
+    """The polygon with a slit from each hole to the outside: the planner's walls have no holes."""
+    done, waiting = [], [polygon]
+    while waiting:
+        part = waiting.pop()
+        if not part.interiors:
+            done.append(part)
+            continue
+        a, b = shapely.shortest_line(part.interiors[0], part.exterior).coords
+        slit = (
+            shapely.LineString([a, b]).buffer(_SLIT_M / 2) if a != b else shapely.Point(a).buffer(_SLIT_M / 2)
+        )
+        waiting += _polygons(part.difference(slit))
+    return done
+
+
+def within_reach(zones: Sequence[Zone] | Sequence[Corridor], shadow: Shadow, frame: LocalFrame) -> list[Any]:
+    """What of the zones or corridors keeps the link; names and priorities stay."""
+    kept: list[Any] = []
+    for zone in zones:
+        own = zone.polygon if isinstance(zone, Zone) else zone.line
+        rest = shapely.intersection(frame.geometry_to_local(own), shadow.reach)
+        if isinstance(zone, Zone):
+            parts = _polygons(rest)
+            if parts:
+                kept.append(replace(zone, polygon=frame.geometry_to_geo(MultiPolygon(parts))))
+        else:
+            lines = [p for p in shapely.get_parts(rest) if isinstance(p, LineString) and p.length > 1.0]
+            kept += [replace(zone, line=frame.geometry_to_geo(line)) for line in lines]
+    return kept
 
 
 def without_fence(plan: SurveyPlan, shadow: Shadow) -> SurveyPlan:
     """The plan with the shadow not in the fences of its flights: vehicles keep out by their routes, but must
     not take the straight way home through it for a breach."""
-    parts = len(shapely.get_parts(shadow.zone.polygon))
+    parts = len(shapely.get_parts(shadow.walls.polygon))
     sorties = tuple(
         replace(s, mission=replace(s.mission, fence_exclusion=s.mission.fence_exclusion[:-parts]))
         for s in plan.sorties
@@ -114,8 +163,8 @@ def without_fence(plan: SurveyPlan, shadow: Shadow) -> SurveyPlan:
 def tell_shadow(shadow: Shadow, proposal: RelayProposal | None) -> str:
     """A note that says what is left out and where a relay would help."""
     note = (
-        f"{_percent(shadow.share)} of the zone has no radio link at {shadow.height_agl_m:.0f} m above ground "
-        "and is left out"
+        f"{_percent(shadow.share)} of the zone has no radio link at {shadow.height_agl_m:.0f} m above "
+        "ground, or cannot be reached with it, and is left out"
     )
     if proposal is None:
         return f"{note}; no place for a relay within the station's reach brings any of it back"
@@ -131,10 +180,10 @@ def _percent(share: float) -> str:
 
 
 def radio_report(
-    plan: SurveyPlan, setup: RadioSetup, ground: Terrain, shadow: Shadow | None
+    plan: SurveyPlan, setup: RadioSetup, ground: Terrain, shadow: Shadow | None, area: Geometry
 ) -> tuple[dict[str, Any], list[str]]:
-    """The key `radio` of a plan's report, and notes. Raises TerrainError where the DEM lacks ground between
-    the station and the flights."""
+    """The key `radio` of a plan's report, and notes. `area` is all ground that was asked for. Raises
+    TerrainError where the DEM lacks ground between the station and the flights."""
     paths = sortie_paths(plan.sorties)
     margins = path_margins(paths, ground, setup.station, setup.link, setup.relay)
     stretches = lost_stretches(paths, margins, plan.frame)
@@ -142,7 +191,7 @@ def radio_report(
     if setup.relay is None:
         if shadow is not None:
             about = "zone"
-            proposal = _proposal(_across(plan.region, ground, shadow.height_agl_m), setup, ground)
+            proposal = _proposal(_across(area, ground, shadow.height_agl_m), setup, ground)
         elif stretches:
             proposal = _proposal(paths, setup, ground)
     lost = [{"sortie": row.pop("flight"), **row} for row in map(stretch_json, stretches)]
@@ -169,7 +218,7 @@ def _proposal(paths: Sequence[RadioPath], setup: RadioSetup, ground: Terrain) ->
     return found
 
 
-def _across(region: Polygon | MultiPolygon, ground: Terrain, height_agl_m: float) -> list[RadioPath]:
+def _across(region: Geometry, ground: Terrain, height_agl_m: float) -> list[RadioPath]:
     """Lines over the whole zone at a height above ground: what a relay connects of them, it connects of the
     zone."""
     west, south, east, north = region.bounds

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import shapely
+from shapely import Geometry
 
 from plans.coverage import cell_size_m, ground_cells
 from plans.drones import Kit
@@ -33,24 +34,20 @@ def drone_json(kit: Kit) -> dict[str, Any]:
     }
 
 
-def left_out_share(plan: SurveyPlan) -> float:
-    """The share of the zone in no-fly areas: the proof of coverage is about the rest."""
-    kept_out = shapely.intersection(plan.region, shapely.union_all(plan.no_fly))
-    return float(kept_out.area / plan.region.area)
-
-
-def zones_json(plan: SurveyPlan, zones: Sequence[Zone], terrain: Terrain | None) -> list[dict[str, Any]]:
-    """Each zone, the most urgent first: its priority, and when its ground has been photographed."""
+def zones_json(
+    plan: SurveyPlan, zones: Sequence[Zone], terrain: Terrain | None, seen: Geometry
+) -> list[dict[str, Any]]:
+    """Each zone, the most urgent first: its priority, and when its ground has been photographed, as far as it
+    lies in what is to be seen at all (local metres)."""
     ground = terrain or flat_terrain(plan.frame, plan.sorties[0].launch_ground_m, (-5e5, -5e5, 5e5, 5e5))
-    kept_out = shapely.union_all(plan.no_fly)
     rows = []
     for zone in sorted(zones, key=lambda zone: -zone.priority):
-        area = shapely.difference(plan.frame.geometry_to_local(zone.polygon), kept_out)
+        area = shapely.intersection(plan.frame.geometry_to_local(zone.polygon), seen)
         row = {"name": zone.name, "priority": zone.priority, "area_m2": round(area.area, 1)}
         if area.area > 0:
             cell = _COARSER * cell_size_m(plan.camera, min(kit.height_m for kit in plan.kits), area)
             cells = ground_cells(area, ground, cell)
-            seen = time_to_image(cells, np.where(cells.inside, 1.0, 0.0), plan.sorties)
-            row["time_to_image_s"] = seen.report()
+            times = time_to_image(cells, np.where(cells.inside, 1.0, 0.0), plan.sorties)
+            row["time_to_image_s"] = times.report()
         rows.append(row)
     return rows

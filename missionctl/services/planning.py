@@ -19,8 +19,14 @@ from missionctl.geopackage import update
 from missionctl.jsontext import to_json
 from missionctl.services.crew import Crew, autopilot_for, plan_within_capacity
 from missionctl.services.fleet_file import read_fleet
-from missionctl.services.plan_radio import RadioSetup, radio_report, shadow_of, without_fence
-from missionctl.services.plan_report import drone_json, left_out_share, zones_json
+from missionctl.services.plan_radio import (
+    RadioSetup,
+    radio_report,
+    shadow_of,
+    within_reach,
+    without_fence,
+)
+from missionctl.services.plan_report import drone_json, zones_json
 from missionctl.services.radio import radio_ground
 from missionctl.workspace import Workspace, find_workspace
 from plans.cameras import (
@@ -90,10 +96,12 @@ class PlanRequest:
 
 @dataclass(frozen=True)
 class PlanMade:
-    """A plan with its zones, the cameras as they were asked for, and its report (which has `notes`)."""
+    """A plan with the zones that were asked for and what of them is flown, the cameras as they were asked
+    for, and its report (which has `notes`)."""
 
     plan: SurveyPlan
     zones: _Zones
+    flown: _Zones
     cameras: tuple[Camera, ...]
     report: dict[str, Any]
 
@@ -103,7 +111,7 @@ def plan_to_file(request: PlanRequest) -> dict[str, Any]:
     check_output(request.out, request)
     workspace = find_workspace(request.out.parent)
     made = make_plan(request, workspace)
-    goal = goal_of(made.plan, _polygons(made.zones))
+    goal = goal_of(made.plan, _polygons(made.flown))
     files = write_plan(made.plan, request.out, goal=goal)
     if workspace:
         _record(workspace, made, request, files)
@@ -168,11 +176,12 @@ def make_plan(request: PlanRequest, workspace: Workspace | None) -> PlanMade:
         ground = radio_ground(dem, frame, places, request.radio.station, request.radio.relay)
         if request.radio.keep_link:
             shadow = shadow_of(request.radio, ground, crew.height_m(settings), area, launches)
-    kept_out = (*no_fly, shadow.zone) if shadow else no_fly
+    flown = within_reach(zones, shadow, frame) if shadow else zones
+    kept_out = (*no_fly, shadow.walls) if shadow else no_fly
 
     def fly(drones: Sequence[Drone]) -> SurveyPlan:
         return plan_survey(
-            zones,
+            flown,
             crew.camera,
             settings,
             terrain=terrain,
@@ -186,14 +195,16 @@ def make_plan(request: PlanRequest, workspace: Workspace | None) -> PlanMade:
     if shadow:
         plan = without_fence(plan, shadow)
     report = plan.report()
-    report["coverage"]["left_out_share"] = round(left_out_share(plan), 5)
+    seen = area if shadow is None else shapely.intersection(area, shadow.reach)
+    seen = shapely.difference(seen, shapely.union_all(plan.no_fly))
+    report["coverage"]["left_out_share"] = round(1 - seen.area / area.area, 5)
     report["drones"] = [drone_json(kit) for kit in plan.kits]
-    report["zones"] = zones_json(plan, _polygons(zones), terrain)
+    report["zones"] = zones_json(plan, _polygons(zones), terrain, seen)
     if request.radio and ground:
-        report["radio"], told = radio_report(plan, request.radio, ground, shadow)
+        report["radio"], told = radio_report(plan, request.radio, ground, shadow, area)
         notes += told
     report["notes"] = [*plan.notes, *notes]
-    return PlanMade(plan, zones, crew.cameras, report)
+    return PlanMade(plan, zones, flown, crew.cameras, report)
 
 
 def choose_camera(name: str | None, photo: Path | None, workspace: Workspace | None) -> Camera:

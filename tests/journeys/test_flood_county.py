@@ -259,4 +259,4 @@ def test_no_flight_begins_where_the_link_is_lost(county, shaded, complaint, tmp_
     assert "launch point 30.04" in line
     assert "--relay" in line
     behind = (*words[:4], "--dem", county.dem, "--camera", "DJI Mavic 3E", "--keep-link")
-    assert "no part of the zone has a radio link" in complaint(*behind, "--station", lat_lon(-2900, -300))
+    assert "hardly any of the zone has a radio link" in complaint(*behind, "--station", lat_lon(-2900, -300))
