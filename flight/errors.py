@@ -10,6 +10,17 @@
         ├── TransferError         a mission exchange that did not end well
         ├── ParameterError        a parameter that is unknown or was not taken
         ├── LogError              a log that cannot be listed, fetched or read
+        ├── FileError             a file on the vehicle that cannot be listed, fetched or written
+        │   ├── NoFileServerError     the vehicle does no file transfer, or not that part of it
+        │   ├── FileServerSilentError the file server stopped answering
+        │   ├── FileServerBusyError   somebody else has all its sessions
+        │   ├── FileMissingError      no such file or folder on the vehicle
+        │   ├── FilePresentError      there is one of that name already
+        │   ├── FileProtectedError    it may not be changed
+        │   ├── CardFullError         no room left on the vehicle
+        │   ├── SessionLostError      the vehicle closed the file under us
+        │   ├── FileChangedError      what came is not what the vehicle holds now
+        │   └── FileAnswerError       an answer that makes no sense
         ├── ScriptError           a DroneKit script that cannot be run
         ├── FlightStopped         the flight was given up by the person in charge
         └── FlightAborted         the vehicle did not do what the mission says
@@ -68,6 +79,55 @@ class ParameterError(FlightError):
 
 class LogError(FlightError):
     """A log that cannot be listed, fetched or read."""
+
+
+class FileError(FlightError):
+    """A file on the vehicle that cannot be listed, fetched or written. `code` is the vehicle's error number
+    (MAV_FTP_ERR), None where the fault is not its answer."""
+
+    def __init__(self, message: str, code: int | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class NoFileServerError(FileError):
+    """The vehicle does no file transfer, or not that part of it."""
+
+
+class FileServerSilentError(FileError):
+    """The file server stopped answering."""
+
+
+class FileServerBusyError(FileError):
+    """Somebody else has all its sessions."""
+
+
+class FileMissingError(FileError):
+    """No such file or folder on the vehicle."""
+
+
+class FilePresentError(FileError):
+    """There is a file or folder of that name already."""
+
+
+class FileProtectedError(FileError):
+    """The file or folder may not be changed."""
+
+
+class CardFullError(FileError):
+    """No room is left on the vehicle."""
+
+
+class SessionLostError(FileError):
+    """The vehicle has closed the file under us."""
+
+
+class FileChangedError(FileError):
+    """What came is not what the vehicle holds now."""
+
+
+class FileAnswerError(FileError):
+    """An answer that makes no sense."""
 
 
 class ScriptError(FlightError):

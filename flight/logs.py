@@ -111,7 +111,7 @@ async def download_log(
                         on_share(have / entry.size_bytes)
             file.flush()
             os.fsync(file.fileno())
-        target = folder / (entry.stem + _suffix(part))
+        target = folder / (entry.stem + suffix_of(part))
         os.replace(part, target)
     except OSError as error:
         raise LogError(f"{folder}: the log cannot be written here ({error.strerror})") from None
@@ -167,7 +167,8 @@ def _request_data(vehicle: Vehicle, number: int, start: int, count: int) -> None
     )
 
 
-def _suffix(file: Path) -> str:
+def suffix_of(file: Path) -> str:
+    """The suffix that tells what kind of log a file is."""
     head = b""
     with contextlib.suppress(OSError), file.open("rb") as opened:
         head = opened.read(16)

@@ -34,6 +34,11 @@ class LinkProfile:
     silence_s: float
     """After this long without a word the vehicle counts as not heard."""
     rates_hz: Mapping[int, float] = field(default_factory=dict)
+    file_piece_bytes: int = 239
+    """How much of a file a message carries. Telemetry radios lose long ones; 110 suits them best."""
+    file_bytes_per_s: float | None = None
+    """What file transfers may take of the link, both ways together; telemetry needs the rest. None: no limit,
+    and files come in bursts."""
 
 
 def _rates(**hz: float) -> dict[int, float]:
@@ -64,6 +69,8 @@ PROFILES: Mapping[str, LinkProfile] = {
         LinkProfile(
             "radio57k",
             answer_s=2.0,
+            file_piece_bytes=110,
+            file_bytes_per_s=2500.0,
             tries=6,
             silence_s=5.0,
             rates_hz=_rates(
@@ -80,6 +87,8 @@ PROFILES: Mapping[str, LinkProfile] = {
         LinkProfile(
             "narrowband",
             answer_s=5.0,
+            file_piece_bytes=110,
+            file_bytes_per_s=300.0,
             tries=6,
             silence_s=15.0,
             rates_hz=_rates(
@@ -93,6 +102,8 @@ PROFILES: Mapping[str, LinkProfile] = {
         LinkProfile(
             "satellite",
             answer_s=20.0,
+            file_piece_bytes=80,
+            file_bytes_per_s=25.0,
             tries=5,
             silence_s=90.0,
             rates_hz=_rates(

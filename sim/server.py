@@ -62,6 +62,12 @@ class SimSettings:
     start_utc: dt.datetime | None = None
     """Simulated time at power-up; None is now."""
 
+    def photo_folder(self, sysid: int) -> Path | None:
+        """Where the photos of one vehicle go."""
+        if self.photos_dir is None or self.vehicles == 1:
+            return self.photos_dir
+        return self.photos_dir / str(sysid)
+
     def check(self) -> None:
         """Raise SettingsError or ListenError for what cannot be simulated."""
         if self.home is None and self.world is None:
@@ -130,6 +136,7 @@ class _Port:
         self._generation = link.generation
         self._channels = [Channel(face.vehicle, self._write) for face in faces]
         for face, channel in zip(faces, self._channels, strict=True):
+            channel.bytes_per_s = radio.bytes_per_s
             face.channels.append(channel)
 
     @property
@@ -187,7 +194,8 @@ class _PhotoDesk:
         assert settings.camera is not None
         self._cards = {}
         for sysid in range(1, settings.vehicles + 1):
-            folder = settings.photos_dir if settings.vehicles == 1 else settings.photos_dir / str(sysid)
+            folder = settings.photo_folder(sysid)
+            assert folder is not None
             self._cards[sysid] = PhotoCard(
                 settings.world,
                 settings.camera,
@@ -249,7 +257,10 @@ def serve(
     """
     _, vehicles = make_vehicles(settings)
     watchers = [Watcher(vehicle, on_news) for vehicle in vehicles]
-    faces = [Face(vehicle, watcher.hear) for vehicle, watcher in zip(vehicles, watchers, strict=True)]
+    faces = [
+        Face(vehicle, watcher.hear, settings.photo_folder(vehicle.sysid))
+        for vehicle, watcher in zip(vehicles, watchers, strict=True)
+    ]
     desk = _PhotoDesk(settings) if settings.photos_dir is not None else None
     ports: list[_Port] = []
     try:

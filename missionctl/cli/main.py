@@ -40,6 +40,7 @@ _COMMANDS = (
     "fly",
     "params",
     "logs",
+    "files",
     "geotag",
     "script",
     "mosaic",

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from flight.errors import LogError, ParameterError
-from flight.logs import LogEntry, download_log, list_logs
+from flight.log_fetch import fetch_log
+from flight.logs import LogEntry, list_logs
+from flight.param_fetch import fetch_params
 from flight.param_files import check_suffix, read_params, write_params
-from flight.params import Param, compare, fetch_all, get_param, set_param, values_are_bytewise
+from flight.params import Param, compare, get_param, set_param, values_are_bytewise
 from flight.profiles import find_profile
 from flight.station import Vehicle, open_station
 
@@ -47,7 +49,7 @@ def with_vehicle(target: Target, work: Callable[[Vehicle], Awaitable[Result]]) -
 
 def list_params(target: Target, on_progress: OnProgress) -> dict[str, Param]:
     """All parameters of a vehicle."""
-    return with_vehicle(target, lambda v: fetch_all(v, lambda s: on_progress("fetch parameters", s)))
+    return with_vehicle(target, lambda v: fetch_params(v, lambda s: on_progress("fetch parameters", s)))
 
 
 def get_params(target: Target, names: Sequence[str]) -> list[Param]:
@@ -69,7 +71,7 @@ def save_params(target: Target, file: Path, on_progress: OnProgress) -> dict[str
     """All parameters of a vehicle into a file."""
 
     async def work(vehicle: Vehicle) -> tuple[int, int, dict[str, Param]]:
-        params = await fetch_all(vehicle, lambda s: on_progress("fetch parameters", s))
+        params = await fetch_params(vehicle, lambda s: on_progress("fetch parameters", s))
         return vehicle.sysid, vehicle.compid, params
 
     check_suffix(file)
@@ -94,7 +96,7 @@ def load_params(target: Target, file: Path, on_progress: OnProgress) -> dict[str
 
     async def work(vehicle: Vehicle) -> dict[str, Any]:
         bytewise = await values_are_bytewise(vehicle)
-        held = await fetch_all(vehicle, lambda s: on_progress("fetch parameters", 0.5 * s))
+        held = await fetch_params(vehicle, lambda s: on_progress("fetch parameters", 0.5 * s))
         todo = [d.name for d in compare(held, wanted) if d.there is not None]
         changed, unknown, refused = [], [], []
         for number, name in enumerate(todo):
@@ -141,7 +143,7 @@ def download_logs(
         files = []
         for number in wanted:
             report = partial(on_progress, f"log {number}")
-            files.append(await download_log(vehicle, known[number], folder, report))
+            files.append(await fetch_log(vehicle, known[number], folder, report))
         return files
 
     return with_vehicle(target, work)

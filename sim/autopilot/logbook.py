@@ -175,6 +175,10 @@ class Logbook:
         yaw = shot.airframe_yaw_deg % 360
         return record("CAM", self._now_us, 0, shot.index & 0xFFFF, week_ms, week, *place, *angles, yaw)
 
+    def contents(self) -> dict[int, bytearray]:
+        """The logs by number."""
+        return {number: log.data for number, log in self.logs.items()}
+
     # -- download ------------------------------------------------------------------------------------------
 
     def handle(self, channel: Channel, message: Message) -> bool:

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from flight.wire import AUTOPILOT_COMPONENT, Encoder, Message
 from sim.autopilot import commands, telemetry
+from sim.autopilot.card import Card
 from sim.autopilot.core import Event, HomeSet, Shot, Text, Vehicle
 from sim.autopilot.exchange import Exchange
+from sim.autopilot.files import FileServer
 from sim.autopilot.logbook import Logbook
 from sim.autopilot.mission import HIGHEST_M
 from sim.autopilot.modes import Mode, mode_of
@@ -41,6 +44,8 @@ class Channel:
         self._next_heartbeat_s = 0.0
         self._next_timesync_s = 0.0
         self._params_left: list[str] = []
+        self.bytes_per_s = 0.0
+        """What the link carries; 0 is no limit. Bursts of files keep to a part of it."""
         self.exchange = Exchange(vehicle, self.send)
 
     # -- out -----------------------------------------------------------------------------------------------
@@ -147,12 +152,20 @@ class Channel:
 class Face:
     """A vehicle and all its channels. `step` advances it and tells every channel what happened."""
 
-    def __init__(self, vehicle: Vehicle, on_event: Callable[[Event], None] | None = None) -> None:
-        """`on_event` is told of every event of the vehicle, before the channels are."""
+    def __init__(
+        self,
+        vehicle: Vehicle,
+        on_event: Callable[[Event], None] | None = None,
+        photos: Path | None = None,
+    ) -> None:
+        """`on_event` is told of every event of the vehicle, before the channels are; `photos` is where the
+        camera writes."""
         self.vehicle = vehicle
         self._on_event = on_event
         self.channels: list[Channel] = []
         self.logbook = Logbook(vehicle)
+        card = Card(self.logbook.contents, vehicle.params, photos)
+        self.files = FileServer(card, lambda: vehicle.time_s)
         self.shots: list[Shot] = []
         """Photos not yet fetched; whoever owns the face empties it."""
         self._told = (vehicle.mode, vehicle.armed)
@@ -174,6 +187,7 @@ class Face:
         for channel in self.channels:
             channel.tick()
         self.logbook.update()
+        self.files.update()
 
     def _broadcast(self, message: Message) -> None:
         for channel in self.channels:
@@ -207,7 +221,7 @@ class Face:
         handler = _INCOMING.get(message.get_type())
         if handler is not None:
             handler(channel, message)
-        elif not self.logbook.handle(channel, message):
+        elif not self.files.handle(channel, message) and not self.logbook.handle(channel, message):
             channel.exchange.handle(message)
 
 

@@ -44,6 +44,7 @@ CAPABILITIES = (
     | mavlink.MAV_PROTOCOL_CAPABILITY_MAVLINK2
     | mavlink.MAV_PROTOCOL_CAPABILITY_MISSION_FENCE
     | mavlink.MAV_PROTOCOL_CAPABILITY_MISSION_RALLY
+    | mavlink.MAV_PROTOCOL_CAPABILITY_FTP
 )
 VERSION = 4 << 24 | 7 << 16
 """flight_sw_version: 4.7.0, development."""
