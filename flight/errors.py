@@ -21,6 +21,7 @@
         │   ├── SessionLostError      the vehicle closed the file under us
         │   ├── FileChangedError      what came is not what the vehicle holds now
         │   └── FileAnswerError       an answer that makes no sense
+        ├── SigningError          a key that cannot be used, or a vehicle that does not take it
         ├── ScriptError           a DroneKit script that cannot be run
         ├── FlightStopped         the flight was given up by the person in charge
         └── FlightAborted         the vehicle did not do what the mission says
@@ -128,6 +129,10 @@ class FileChangedError(FileError):
 
 class FileAnswerError(FileError):
     """An answer that makes no sense."""
+
+
+class SigningError(FlightError):
+    """A key that cannot be used, or a vehicle that does not take it. Never tells anything of the key."""
 
 
 class ScriptError(FlightError):

@@ -6,7 +6,7 @@ import asyncio
 import datetime as dt
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from flight.preflight import wait_until_ready
 from flight.profiles import LinkProfile, find_profile
 from flight.recorder import Recorder
 from flight.state import VehicleState
-from flight.station import Inbox, Vehicle, open_station
+from flight.station import PLAIN, Inbox, StationSettings, Vehicle, open_station
 from flight.track import TrackPoint, track_point
 from flight.wire import decode_text
 from plans.frames import GeoPoint
@@ -55,6 +55,8 @@ class FlightResult:
     complete: bool
     notes: tuple[str, ...]
     tlog: Path
+    station: Mapping[str, Any] = field(default_factory=dict)
+    """What signing and the endpoints have counted."""
 
     def report(self) -> dict[str, Any]:
         """The report of `missionctl fly`."""
@@ -73,6 +75,7 @@ class FlightResult:
             "ended_utc": self.ended_utc.isoformat(),
             "duration_s": self.duration_s,
             "tlog": str(self.tlog),
+            **self.station,
         }
 
 
@@ -85,6 +88,7 @@ def fly_mission(
     photos_expected: int | None = None,
     on_progress: OnProgress | None = None,
     should_stop: ShouldStop | None = None,
+    settings: StationSettings = PLAIN,
 ) -> FlightResult:
     """Connect, upload, read back, arm, take off, fly the mission in AUTO, watch it until it has landed.
 
@@ -103,6 +107,7 @@ def fly_mission(
         photos_expected,
         on_progress or _silent,
         should_stop or (lambda: False),
+        settings,
     )
     with Recorder(out_dir) as recorder:
         return asyncio.run(flight.run(connect, recorder))
@@ -119,49 +124,56 @@ class _Flight:
     photos_expected: int | None
     on_progress: OnProgress
     should_stop: ShouldStop
+    settings: StationSettings = PLAIN
     events: dict[int, CameraEvent] = field(default_factory=dict)
     track: list[TrackPoint] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     async def run(self, connect: str, recorder: Recorder) -> FlightResult:
         self.on_progress("connect", 0.0)
-        async with open_station([connect], self.profile, recorder) as station:
+        async with open_station([connect], self.profile, recorder, settings=self.settings) as station:
             vehicle = await station.wait_for_vehicle(_FIRST_WORD_S)
-            recorder.event("connected", vehicle=vehicle.sysid, mode=vehicle.state.mode, url=connect)
-            if vehicle.state.armed:
-                raise CommandError(
-                    f"vehicle {vehicle.sysid} is armed already (mode {vehicle.state.mode}); "
-                    "land and disarm it before a new mission is sent"
-                )
-            await request_streams(vehicle)
-            sent, read_back = await self._send_mission(vehicle, recorder)
-            self._stop_on_ground(recorder)
-            self.on_progress("wait until ready", 0.08)
-            await wait_until_ready(vehicle, _READY_S)
-            with vehicle.inbox() as inbox:
-                started = dt.datetime.now(dt.UTC)
-                await self._take_off(vehicle, recorder)
-                complete = await self._watch(vehicle, inbox, recorder)
-                self._collect(vehicle, inbox, recorder)
-            home_slot = vehicle.state.is_ardupilot
-            result = FlightResult(
-                sysid=vehicle.sysid,
-                started_utc=started,
-                ended_utc=dt.datetime.now(dt.UTC),
-                duration_s=self.track[-1].boot_s - self.track[0].boot_s if self.track else 0.0,
-                sent=sent,
-                read_back=read_back,
-                differences=missions.differences(sent, read_back, home_slot),
-                camera_events=tuple(self.events[i] for i in sorted(self.events)),
-                track=tuple(self.track),
-                photos_expected=self.photos_expected,
-                complete=complete,
-                notes=tuple(self.notes),
-                tlog=recorder.tlog,
+            with vehicle.mission_kept():
+                return await self._fly(vehicle, connect, recorder)
+
+    async def _fly(self, vehicle: Vehicle, connect: str, recorder: Recorder) -> FlightResult:
+        recorder.event("connected", vehicle=vehicle.sysid, mode=vehicle.state.mode, url=connect)
+        if vehicle.state.armed:
+            raise CommandError(
+                f"vehicle {vehicle.sysid} is armed already (mode {vehicle.state.mode}); "
+                "land and disarm it before a new mission is sent"
             )
-            recorder.event("landed", **result.report())
-            self.on_progress("landed", 1.0)
-            return result
+        await request_streams(vehicle)
+        async with vehicle.mission_turn():
+            sent, read_back = await self._send_mission(vehicle, recorder)
+        self._stop_on_ground(recorder)
+        self.on_progress("wait until ready", 0.08)
+        await wait_until_ready(vehicle, _READY_S)
+        with vehicle.inbox() as inbox:
+            started = dt.datetime.now(dt.UTC)
+            await self._take_off(vehicle, recorder)
+            complete = await self._watch(vehicle, inbox, recorder)
+            self._collect(vehicle, inbox, recorder)
+        home_slot = vehicle.state.is_ardupilot
+        result = FlightResult(
+            sysid=vehicle.sysid,
+            started_utc=started,
+            ended_utc=dt.datetime.now(dt.UTC),
+            duration_s=self.track[-1].boot_s - self.track[0].boot_s if self.track else 0.0,
+            sent=sent,
+            read_back=read_back,
+            differences=missions.differences(sent, read_back, home_slot),
+            camera_events=tuple(self.events[i] for i in sorted(self.events)),
+            track=tuple(self.track),
+            photos_expected=self.photos_expected,
+            complete=complete,
+            notes=tuple(self.notes),
+            tlog=recorder.tlog,
+            station=vehicle.station.report(),
+        )
+        recorder.event("landed", **result.report())
+        self.on_progress("landed", 1.0)
+        return result
 
     def _stop_on_ground(self, recorder: Recorder) -> None:
         if self.should_stop():

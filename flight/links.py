@@ -4,6 +4,8 @@ users know."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import queue
 import re
 import threading
 from collections.abc import Callable
@@ -17,6 +19,10 @@ from flight.errors import AddressError, LinkError
 OnBytes = Callable[[bytes], None]
 _RECONNECT_S = 1.0
 _PEER_MEMORY = 8
+_BACKLOG_BYTES = 256 * 1024
+"""What waits at most for a side that does not keep up, per peer: beyond it, messages are lost and counted."""
+_BACKLOG_MESSAGES = 1024
+"""The same for a serial port, in writes."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +93,8 @@ class Link(Protocol):
     """An open link. `write` never blocks; what a dead link cannot take is lost, as on any radio."""
 
     address: Address
+    dropped: int
+    """How many writes were lost because the other side did not keep up."""
 
     @property
     def connected(self) -> bool:
@@ -121,6 +129,11 @@ async def open_link(text: str, on_bytes: OnBytes) -> Link:
         raise LinkError(f"{text}: cannot be opened ({error.strerror or error}); is it in use?") from None
 
 
+def _has_room(transport: asyncio.WriteTransport | asyncio.DatagramTransport) -> bool:
+    size: int = transport.get_write_buffer_size()  # type: ignore[union-attr]  # datagram transports have it too
+    return size < _BACKLOG_BYTES
+
+
 class _UdpLink(asyncio.DatagramProtocol):
     """Listening: answers to everybody heard lately. Sending first: one fixed peer."""
 
@@ -128,6 +141,7 @@ class _UdpLink(asyncio.DatagramProtocol):
         self.address = address
         self._on_bytes = on_bytes
         self._peers: dict[tuple[str, int], None] = {}
+        self.dropped = 0
         self._transport: asyncio.DatagramTransport | None = None
 
     @classmethod
@@ -161,6 +175,9 @@ class _UdpLink(asyncio.DatagramProtocol):
     def write(self, data: bytes) -> None:
         if self._transport is None or self._transport.is_closing():
             return
+        if not _has_room(self._transport):
+            self.dropped += 1
+            return
         if self.address.kind == "udpout":
             self._transport.sendto(data)
         for peer in self._peers:
@@ -178,6 +195,7 @@ class _TcpClientLink:
     def __init__(self, address: Address, on_bytes: OnBytes) -> None:
         self.address = address
         self._on_bytes = on_bytes
+        self.dropped = 0
         self._writer: asyncio.StreamWriter | None = None
         self._task = asyncio.get_running_loop().create_task(self._run())
 
@@ -205,7 +223,10 @@ class _TcpClientLink:
 
     def write(self, data: bytes) -> None:
         if self._writer is not None and not self._writer.is_closing():
-            self._writer.write(data)
+            if _has_room(self._writer.transport):
+                self._writer.write(data)
+            else:
+                self.dropped += 1
 
     async def close(self) -> None:
         self._task.cancel()
@@ -218,6 +239,7 @@ class _TcpServerLink:
     def __init__(self, address: Address, on_bytes: OnBytes) -> None:
         self.address = address
         self._on_bytes = on_bytes
+        self.dropped = 0
         self._writers: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
 
@@ -244,8 +266,12 @@ class _TcpServerLink:
 
     def write(self, data: bytes) -> None:
         for writer in self._writers:
-            if not writer.is_closing():
+            if writer.is_closing():
+                continue
+            if _has_room(writer.transport):
                 writer.write(data)
+            else:
+                self.dropped += 1
 
     async def close(self) -> None:
         if self._server is not None:
@@ -256,7 +282,8 @@ class _TcpServerLink:
 
 
 class _SerialLink:
-    """A serial port, read by a thread of its own and opened again when the radio is plugged in again."""
+    """A serial port, read and written by threads of its own, because a write may block for long; opened again
+    when the radio is plugged in again."""
 
     def __init__(self, address: Address, on_bytes: OnBytes) -> None:
         self.address = address
@@ -265,9 +292,15 @@ class _SerialLink:
         self._port: serial.Serial | None = serial.Serial(
             address.host, address.baud, timeout=0.1, write_timeout=0.5
         )
+        self.dropped = 0
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"serial {address.host}", daemon=True)
-        self._thread.start()
+        self._out: queue.Queue[bytes | None] = queue.Queue(_BACKLOG_MESSAGES)
+        self._threads = [
+            threading.Thread(target=work, name=f"serial {address.host} {name}", daemon=True)
+            for name, work in (("in", self._run), ("out", self._run_out))
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -291,16 +324,28 @@ class _SerialLink:
         return self._port is not None
 
     def write(self, data: bytes) -> None:
-        port = self._port
-        if port is None:
+        if self._port is None:
             return
         try:
-            port.write(data)
-        except (OSError, serial.SerialException):
-            self._port = None  # the reader thread opens it again
+            self._out.put_nowait(data)
+        except queue.Full:
+            self.dropped += 1
+
+    def _run_out(self) -> None:
+        while (data := self._out.get()) is not None:
+            port = self._port
+            if port is None:
+                continue
+            try:
+                port.write(data)
+            except (OSError, serial.SerialException):
+                self._port = None  # the reader thread opens it again
 
     async def close(self) -> None:
         self._stop.set()
-        await asyncio.to_thread(self._thread.join, 2.0)
+        with contextlib.suppress(queue.Full):  # a full queue ends too: its port fails when it is closed
+            self._out.put_nowait(None)
+        for thread in self._threads:
+            await asyncio.to_thread(thread.join, 2.0)
         if self._port is not None:
             self._port.close()

@@ -92,6 +92,13 @@ async def upload(
 
     Raises TransferError that names the item and the reason; what the vehicle holds is then unknown.
     """
+    async with vehicle.mission_turn():
+        await _upload(vehicle, items, kind, on_share)
+
+
+async def _upload(
+    vehicle: Vehicle, items: Sequence[MissionItem], kind: int, on_share: OnShare | None
+) -> None:
     name = KIND_NAMES[kind]
     count = mavlink.MAVLink_mission_count_message(vehicle.sysid, vehicle.compid, len(items), kind)
     highest = -1
@@ -160,6 +167,11 @@ async def download(
     vehicle: Vehicle, kind: int = MISSION, on_share: OnShare | None = None
 ) -> tuple[MissionItem, ...]:
     """Read the vehicle's list of items. Raises TransferError when it does not come."""
+    async with vehicle.mission_turn():
+        return await _download(vehicle, kind, on_share)
+
+
+async def _download(vehicle: Vehicle, kind: int, on_share: OnShare | None) -> tuple[MissionItem, ...]:
     with vehicle.inbox() as inbox:
         count = await _ask(
             vehicle,

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from missionctl.cli.output import JsonFlag, give, progress
-from missionctl.cli.params import Connect, Profile, VehicleId
+from missionctl.cli.params import Connect, Profile, VehicleId, target_of
+from missionctl.cli.station import AllowUnsigned, Sign
 from missionctl.cli.values import ValueTypedError
 
 commands = typer.Typer(
@@ -22,12 +23,17 @@ def register(app: typer.Typer) -> None:
 
 @commands.command("list")
 def list_all(
-    connect: Connect, vehicle: VehicleId = None, profile: Profile = "wifi", as_json: JsonFlag = False
+    connect: Connect,
+    vehicle: VehicleId = None,
+    profile: Profile = "wifi",
+    sign: Sign = None,
+    allow_unsigned: AllowUnsigned = False,
+    as_json: JsonFlag = False,
 ) -> None:
     """List the logs on a vehicle."""
-    from missionctl.services.vehicle_work import Target, list_vehicle_logs
+    from missionctl.services.vehicle_work import list_vehicle_logs
 
-    logs = list_vehicle_logs(Target(connect, profile, vehicle))
+    logs = list_vehicle_logs(target_of(connect, profile, vehicle, sign, allow_unsigned))
     rows = [
         {
             "number": log.number,
@@ -54,16 +60,21 @@ def download(
     everything: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
     vehicle: VehicleId = None,
     profile: Profile = "wifi",
+    sign: Sign = None,
+    allow_unsigned: AllowUnsigned = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Download logs; a download that broke off goes on where it stopped."""
-    from missionctl.services.vehicle_work import Target, download_logs
+    from missionctl.services.vehicle_work import download_logs
 
     if everything and numbers:
         raise ValueTypedError("give either numbers of logs or --all")
     with progress("logs") as advance:
         files = download_logs(
-            Target(connect, profile, vehicle), None if everything else numbers or [], out, advance
+            target_of(connect, profile, vehicle, sign, allow_unsigned),
+            None if everything else numbers or [],
+            out,
+            advance,
         )
     give({"files": [str(f) for f in files]}, as_json, "\n".join(str(f) for f in files))
 

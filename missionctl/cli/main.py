@@ -41,6 +41,7 @@ _COMMANDS = (
     "params",
     "logs",
     "files",
+    "sign",
     "geotag",
     "script",
     "mosaic",

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from missionctl.cli.output import JsonFlag, give, progress
+from missionctl.cli.output import JsonFlag, give, progress, say
+from missionctl.cli.station import AllowUnsigned, Sign
+
+if TYPE_CHECKING:
+    from missionctl.services.vehicle_work import Target
 
 commands = typer.Typer(
     help="Read and set a vehicle's parameters, keep them in files.",
@@ -25,19 +29,35 @@ ParamFile = Annotated[
 ]
 
 
+def target_of(
+    connect: str, profile: str, vehicle: int | None, sign: Path | None, allow_unsigned: bool
+) -> Target:
+    """The vehicle that the options name, and how to talk to it."""
+    from missionctl.services.signing import station_settings
+    from missionctl.services.vehicle_work import Target
+
+    settings = station_settings(sign, allow_unsigned, on_trouble=lambda line: say(f"missionctl: {line}"))
+    return Target(connect, profile, vehicle, settings)
+
+
 def register(app: typer.Typer) -> None:
     app.add_typer(commands, name="params")
 
 
 @commands.command("list")
 def list_all(
-    connect: Connect, vehicle: VehicleId = None, profile: Profile = "wifi", as_json: JsonFlag = False
+    connect: Connect,
+    vehicle: VehicleId = None,
+    profile: Profile = "wifi",
+    sign: Sign = None,
+    allow_unsigned: AllowUnsigned = False,
+    as_json: JsonFlag = False,
 ) -> None:
     """List all parameters."""
-    from missionctl.services.vehicle_work import Target, list_params
+    from missionctl.services.vehicle_work import list_params
 
     with progress("params") as advance:
-        params = list_params(Target(connect, profile, vehicle), advance)
+        params = list_params(target_of(connect, profile, vehicle, sign, allow_unsigned), advance)
     give(
         {"params": {p.name: p.value for p in params.values()}},
         as_json,
@@ -51,12 +71,14 @@ def get(
     connect: Connect,
     vehicle: VehicleId = None,
     profile: Profile = "wifi",
+    sign: Sign = None,
+    allow_unsigned: AllowUnsigned = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Show some parameters."""
-    from missionctl.services.vehicle_work import Target, get_params
+    from missionctl.services.vehicle_work import get_params
 
-    params = get_params(Target(connect, profile, vehicle), names)
+    params = get_params(target_of(connect, profile, vehicle, sign, allow_unsigned), names)
     give(
         {"params": {p.name: p.value for p in params}},
         as_json,
@@ -71,12 +93,14 @@ def set_one(
     connect: Connect,
     vehicle: VehicleId = None,
     profile: Profile = "wifi",
+    sign: Sign = None,
+    allow_unsigned: AllowUnsigned = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Set a parameter and read it back."""
-    from missionctl.services.vehicle_work import Target, change_param
+    from missionctl.services.vehicle_work import change_param
 
-    param = change_param(Target(connect, profile, vehicle), name, value)
+    param = change_param(target_of(connect, profile, vehicle, sign, allow_unsigned), name, value)
     give({"params": {param.name: param.value}}, as_json, f"{param.name} is {param.text()}")
 
 
@@ -86,13 +110,15 @@ def save(
     connect: Connect,
     vehicle: VehicleId = None,
     profile: Profile = "wifi",
+    sign: Sign = None,
+    allow_unsigned: AllowUnsigned = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Save all parameters to a file."""
-    from missionctl.services.vehicle_work import Target, save_params
+    from missionctl.services.vehicle_work import save_params
 
     with progress("params") as advance:
-        result = save_params(Target(connect, profile, vehicle), file, advance)
+        result = save_params(target_of(connect, profile, vehicle, sign, allow_unsigned), file, advance)
     give(result, as_json, f"{file}: {result['params']} parameters")
 
 
@@ -102,13 +128,15 @@ def load(
     connect: Connect,
     vehicle: VehicleId = None,
     profile: Profile = "wifi",
+    sign: Sign = None,
+    allow_unsigned: AllowUnsigned = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Bring the vehicle to what a file says; each change is read back."""
-    from missionctl.services.vehicle_work import Target, load_params
+    from missionctl.services.vehicle_work import load_params
 
     with progress("params") as advance:
-        result = load_params(Target(connect, profile, vehicle), file, advance)
+        result = load_params(target_of(connect, profile, vehicle, sign, allow_unsigned), file, advance)
     lines = [f"{c['name']:<16} set" for c in result["changed"]]
     lines += [f"{name:<16} is not on this vehicle" for name in result["unknown"]]
     lines += [r["why"] for r in result["refused"]]
@@ -123,14 +151,16 @@ def compare(
     connect: Connect,
     vehicle: VehicleId = None,
     profile: Profile = "wifi",
+    sign: Sign = None,
+    allow_unsigned: AllowUnsigned = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Show what differs between the vehicle and a file."""
     from flight.params import number_text
-    from missionctl.services.vehicle_work import Target, compare_params
+    from missionctl.services.vehicle_work import compare_params
 
     with progress("params") as advance:
-        result = compare_params(Target(connect, profile, vehicle), file, advance)
+        result = compare_params(target_of(connect, profile, vehicle, sign, allow_unsigned), file, advance)
 
     def shown(value: float | None) -> str:
         return "-" if value is None else number_text(value)

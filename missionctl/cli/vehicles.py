@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from missionctl.cli.output import JsonFlag, give
+from missionctl.cli.output import JsonFlag, give, say, stop_on_signals
+from missionctl.cli.station import AllowUnsigned, Forward, Sign, riders_text
 
 
 def register(app: typer.Typer) -> None:
@@ -19,18 +20,28 @@ def vehicles(
     ],
     listen: Annotated[float, typer.Option(metavar="S", help="How long to listen.")] = 3.0,
     profile: Annotated[str, typer.Option(help="wifi, radio57k, narrowband or satellite.")] = "wifi",
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Go on until Ctrl-C: with --forward, let others ride along.")
+    ] = False,
+    forward: Forward = None,
+    sign: Sign = None,
+    allow_unsigned: AllowUnsigned = False,
     as_json: JsonFlag = False,
 ) -> None:
     """List the vehicles that are heard, with their states."""
     from missionctl.services.flying import find_vehicles
+    from missionctl.services.signing import station_settings
 
-    found = find_vehicles(connect, profile, listen)
+    settings = station_settings(sign, allow_unsigned, forward or (), lambda line: say(f"missionctl: {line}"))
+    until = stop_on_signals().is_set if watch else None
+    result = find_vehicles(connect, profile, listen, settings, until)
+    found = result["vehicles"]
     lines = [
         f"vehicle {v['vehicle']} ({v['autopilot']}): {v['mode']}, {'armed' if v['armed'] else 'disarmed'}, "
         f"battery {_percent(v['battery_percent'])}, GPS fix {v['gps_fix']}, {v['satellites']} satellites"
         for v in found
     ]
-    give({"vehicles": found}, as_json, "\n".join(lines))
+    give(result, as_json, "\n".join(lines + riders_text(result)))
 
 
 def _percent(value: float | None) -> str:

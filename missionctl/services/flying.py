@@ -17,7 +17,7 @@ from flight.errors import CommandError, FlightAborted
 from flight.fly import FlightResult, describe, fly_mission
 from flight.log_files import camera_events
 from flight.profiles import find_profile
-from flight.station import Vehicle, open_station
+from flight.station import PLAIN, StationSettings, Vehicle, open_station
 from flight.track import TrackPoint
 from imagery.geotag import PhotoStamp, event_tags, match_photos
 from imagery.photo_tags import read_tags, write_tags
@@ -34,6 +34,7 @@ OnProgress = Callable[[str, float], None]
 
 _TRACK_STEP_M = 2.0
 _LISTEN_S = 3.0
+_WATCH_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class FlyRequest:
     out: Path | None = None
     photos: Path | None = None
     profile: str = "wifi"
+    settings: StationSettings = PLAIN
 
 
 def fly_plan(
@@ -68,6 +70,7 @@ def fly_plan(
         photos_expected=expected_photos(mission),
         on_progress=on_progress,
         should_stop=should_stop,
+        settings=request.settings,
     )
     report = {**result.report(), "folder": str(folder), "photos_dir": str(folder / "photos")}
     if request.photos is not None:
@@ -184,14 +187,27 @@ def camera_events_of(flight: Path) -> tuple[CameraEvent, ...]:
     return camera_events(flight / "telemetry.tlog" if flight.is_dir() else flight)
 
 
-def find_vehicles(connect: Sequence[str], profile: str, listen_s: float = _LISTEN_S) -> list[dict[str, Any]]:
-    """The vehicles that are heard on some addresses, with their states. Raises NoVehicleError."""
-    return asyncio.run(_find_vehicles(connect, profile, listen_s))
+def find_vehicles(
+    connect: Sequence[str],
+    profile: str,
+    listen_s: float = _LISTEN_S,
+    settings: StationSettings = PLAIN,
+    until: Callable[[], bool] | None = None,
+) -> dict[str, Any]:
+    """The `vehicles` that are heard on some addresses, with their states, and what signing and the endpoints
+    counted. With `until` it goes on, letting others ride along, until that says so. Raises NoVehicleError."""
+    return asyncio.run(_find_vehicles(connect, profile, listen_s, settings, until))
 
 
-async def _find_vehicles(connect: Sequence[str], profile: str, listen_s: float) -> list[dict[str, Any]]:
+async def _find_vehicles(
+    connect: Sequence[str],
+    profile: str,
+    listen_s: float,
+    settings: StationSettings,
+    until: Callable[[], bool] | None,
+) -> dict[str, Any]:
     link_profile = find_profile(profile)
-    async with open_station(connect, link_profile) as station:
+    async with open_station(connect, link_profile, settings=settings) as station:
         await station.wait_for_vehicle(max(listen_s, 3 * link_profile.silence_s))
         await asyncio.sleep(min(listen_s, 1.5))  # others speak once a second too
         for vehicle in list(station.vehicles.values()):
@@ -200,7 +216,10 @@ async def _find_vehicles(connect: Sequence[str], profile: str, listen_s: float) 
             except CommandError:
                 continue  # it streams what it streams
         await asyncio.sleep(listen_s)
-        return [_describe_with_link(station.vehicles[sysid]) for sysid in sorted(station.vehicles)]
+        while until is not None and not until():
+            await asyncio.sleep(_WATCH_S)
+        found = [_describe_with_link(station.vehicles[sysid]) for sysid in sorted(station.vehicles)]
+        return {"vehicles": found, **station.report()}
 
 
 def _describe_with_link(vehicle: Vehicle) -> dict[str, Any]:

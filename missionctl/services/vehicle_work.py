@@ -16,7 +16,7 @@ from flight.param_fetch import fetch_params
 from flight.param_files import check_suffix, read_params, write_params
 from flight.params import Param, compare, get_param, set_param, values_are_bytewise
 from flight.profiles import find_profile
-from flight.station import Vehicle, open_station
+from flight.station import PLAIN, StationSettings, Vehicle, open_station
 
 OnProgress = Callable[[str, float], None]
 Result = TypeVar("Result")
@@ -31,6 +31,7 @@ class Target:
     connect: str
     profile: str = "wifi"
     sysid: int | None = None
+    settings: StationSettings = PLAIN
 
 
 def with_vehicle(target: Target, work: Callable[[Vehicle], Awaitable[Result]]) -> Result:
@@ -38,7 +39,7 @@ def with_vehicle(target: Target, work: Callable[[Vehicle], Awaitable[Result]]) -
 
     async def run() -> Result:
         profile = find_profile(target.profile)
-        async with open_station([target.connect], profile) as station:
+        async with open_station([target.connect], profile, settings=target.settings) as station:
             vehicle = await station.wait_for_vehicle(
                 max(_FIRST_WORD_S, 3 * profile.silence_s), target.sysid or None
             )

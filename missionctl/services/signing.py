@@ -1,0 +1,73 @@
+"""Keys that station and drones sign with: made, used, given to a vehicle."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flight.endpoints import parse_endpoint
+from flight.profiles import find_profile
+from flight.signing import SigningKey, read_key, write_key
+from flight.signing_setup import disable_signing, enable_signing
+from flight.station import StationSettings, open_station
+
+_FIRST_WORD_S = 10.0
+
+
+def signing_folder() -> Path:
+    """Where the signing clocks are kept: the user's state folder, never a mission folder."""
+    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(state) / "missionctl" / "signing"
+
+
+def station_settings(
+    sign: Path | None,
+    allow_unsigned: bool = False,
+    forward: Sequence[str] = (),
+    on_trouble: Callable[[str], None] = lambda line: None,
+) -> StationSettings:
+    """What --sign, --allow-unsigned and --forward say. Raises SigningError, AddressError."""
+    return StationSettings(
+        key=read_key(sign) if sign is not None else None,
+        clock_folder=signing_folder(),
+        allow_unsigned=allow_unsigned,
+        forward=tuple(parse_endpoint(text) for text in forward),
+        on_trouble=on_trouble,
+    )
+
+
+def new_key(file: Path, passphrase: str | None = None) -> dict[str, Any]:
+    """Write a new key file; the result names the key without giving it away."""
+    key = SigningKey.random() if passphrase is None else SigningKey.from_passphrase(passphrase)
+    write_key(file, key)
+    return {"file": str(file), "key_name": key.name}
+
+
+@dataclass(frozen=True)
+class SetupRequest:
+    """Which vehicle, and the key file that it gets, or has and forgets."""
+
+    connect: str
+    key: Path
+    profile: str = "wifi"
+    sysid: int | None = None
+    force: bool = False
+
+
+def set_up(request: SetupRequest, enable: bool) -> dict[str, Any]:
+    """Make a vehicle sign, or no longer sign. Raises FlightError."""
+    settings = station_settings(request.key, allow_unsigned=True)
+
+    async def run() -> dict[str, Any]:
+        profile = find_profile(request.profile)
+        async with open_station([request.connect], profile, settings=settings) as station:
+            wait_s = max(_FIRST_WORD_S, 3 * profile.silence_s)
+            vehicle = await station.wait_for_vehicle(wait_s, request.sysid)
+            await (enable_signing if enable else disable_signing)(vehicle, request.force)
+            return {"vehicle": vehicle.sysid, "signs": enable, "key_name": settings.key and settings.key.name}
+
+    return asyncio.run(run())
