@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 import shapely
 
-from plans.drones import Kit
+from plans.drones import Drone, Kit
 from plans.energy import drain, path_use, stop_to_stop_s, straight_uses
 from plans.frames import FloatArray
 from plans.lanes import Lane
@@ -21,9 +21,8 @@ _RELIEF_BASE_M = 60.0
 """Slopes of lanes are taken over this length: steps of the ground below it are flown over within
 tolerance."""
 _DETOURS = 60  # ways around obstacles that are worked out where angles are only compared
-_LANE_ITEMS, FIXED_ITEMS = 3, 6
-"""Items of a lane beside its points (camera on and off, a change of speed), and of a sortie beside its
-lanes."""
+_FIXED_ITEMS, _FIXED_WAYPOINTS = 6, 2
+"""Slots of a sortie beside those of its lanes: take-off, speeds, gimbal, return, home."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,10 +99,11 @@ class FlightCosts:
         take_off, landing = np.array([up, up * climb]), np.array([down, down * hover])
         points = np.array([len(lane.line.coords) for lane in lanes], float)
         limits = np.array([np.inf, drone.battery.usable_s, np.inf])
-        if drone.item_limit is not None:
-            limits[2] = drone.item_limit - FIXED_ITEMS
+        if drone.memory is not None:
+            limits[2] = drone.memory - fixed_slots(drone)
+        orders = 0 if drone.counts_waypoints_alone else 3 if self.job.has_relief else 2  # camera, speed
         return LaneCosts(
-            np.column_stack([self.lanes_use(lanes), points + _LANE_ITEMS]),
+            np.column_stack([self.lanes_use(lanes), points + orders]),
             _with_items(self.ways_use(ends[:-1], starts[1:])),
             np.array(
                 [
@@ -164,6 +164,11 @@ class FlightCosts:
         np.minimum.at(slowed, owner[1:][own], allowed[own])
         climbed = np.bincount(owner[1:][own], np.maximum(rise[own], 0.0), minlength=len(lanes))
         return np.maximum(slowed, 0.5 * self.kit.speed_mps), np.asarray(climbed, float)
+
+
+def fixed_slots(drone: Drone) -> int:
+    """Slots that a sortie takes whatever its lanes."""
+    return _FIXED_WAYPOINTS if drone.counts_waypoints_alone else _FIXED_ITEMS
 
 
 def _nearest_two(places_m: FloatArray, launches_m: FloatArray) -> np.ndarray:

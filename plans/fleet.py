@@ -12,7 +12,7 @@ import numpy as np
 import shapely
 from shapely import ops as shapely_ops
 
-from plans.costs import FIXED_ITEMS, FlightCosts
+from plans.costs import FlightCosts, fixed_slots
 from plans.drones import Kit
 from plans.errors import SurveyError
 from plans.flights import FlightRules, Sortie, fly_through, numbered
@@ -82,7 +82,7 @@ def fly_lanes(job: SurveyJob, parts: Sequence[LaidPart], exposure: Terrain | Non
             continue
         flown = (cuts, ordered) if exposure is None else _by_exposure(cuts, ordered, exposure, groups)
         sorties = pilot.fly(*flown)
-        short, over = _underestimates(sorties, flown[0], prices)
+        short, over = _underestimates(sorties, flown[0], prices, job.kits)
         if not over:
             told, counted = pilot.numbered(sorties, *flown)
             return Flown(told, counted, lost)
@@ -111,7 +111,8 @@ def _price(costs: Sequence[FlightCosts], lanes: Sequence[Lane]) -> list[LaneCost
 
 def _kind(cost: FlightCosts) -> tuple[object, ...]:
     kit, drone = cost.kit, cost.kit.drone
-    return (drone.airframe, drone.battery, drone.item_limit, kit.speed_mps, kit.height_m, kit.launches)
+    memory = (drone.autopilot, drone.item_limit)
+    return (drone.airframe, drone.battery, memory, kit.speed_mps, kit.height_m, kit.launches)
 
 
 def _corrected(prices: Sequence[LaneCosts], factors: FloatArray) -> list[LaneCosts]:
@@ -263,16 +264,19 @@ class _Pilot:
 
 
 def _underestimates(
-    sorties: Sequence[Sortie], cuts: Sequence[tuple[int, SortieCut]], prices: Sequence[LaneCosts]
+    sorties: Sequence[Sortie],
+    cuts: Sequence[tuple[int, SortieCut]],
+    prices: Sequence[LaneCosts],
+    kits: Sequence[Kit],
 ) -> tuple[FloatArray, bool]:
     """By what factor (lanes, 3) the costs fall short of sorties as flown through, and whether any of these
     exceeds its drone's limits."""
     factors = np.ones_like(prices[0].lanes)
     over = False
     for sortie, (drone, cut) in zip(sorties, cuts, strict=True):
-        spent = np.array(
-            [0.0, max(sortie.battery_s, sortie.worst_home_s), len(sortie.mission.items) - FIXED_ITEMS]
-        )
+        aircraft = kits[drone].drone
+        slots = aircraft.slots(sortie.mission) - fixed_slots(aircraft)
+        spent = np.array([0.0, max(sortie.battery_s, sortie.worst_home_s), slots])
         over = over or bool((spent > prices[drone].limits).any())
         short = spent / prices[drone].sortie(cut.first, cut.last, cut.launch)
         factors[cut.first : cut.last + 1] = np.where(short > 1.0, short * 1.005, 1.0)

@@ -18,7 +18,7 @@ from plans.lanes import Lane, SweepAxes, candidate_angles, corridor_lanes, sweep
 from plans.relief import lane_places
 from plans.route import order_lanes
 from plans.streamlines import StreamRules, stream_layouts
-from plans.survey_job import SurveyJob
+from plans.survey_job import SurveyJob, SurveyLine
 
 _WORTH_BENDING = 0.97  # straight lanes are simpler to check by eye; others must save a little
 _MOST_WITHOUT_TURNS = 0.9
@@ -42,20 +42,21 @@ def lay_lanes(job: SurveyJob, costs: FlightCosts, limits: FollowLimits) -> list[
     none."""
     blocked = job.obstacles.area if job.obstacles.walls else None
     if job.lines:
-        lanes = [
-            lane
-            for line in job.lines
-            for lane in corridor_lanes(line, job.settings.corridor_width_m or 0.0, job.spacing_m, blocked)
+        return [
+            _along_line(line, job, blocked) for line in sorted(job.lines, key=lambda line: -line.priority)
         ]
-        longest = max(job.lines, key=lambda line: line.length)
-        (e0, n0), (e1, n1) = longest.coords[0], longest.coords[-1]
-        return [LaidPart(tuple(lanes), math.degrees(math.atan2(e1 - e0, n1 - n0)) % 180.0, 1.0)]
     layer = _Layer(job, costs, limits, blocked)
     return [
         layer.part(part, area.priority)
         for area in job.areas
         for part in sorted(get_parts(area.region).tolist(), key=lambda part: -part.area)
     ]
+
+
+def _along_line(line: SurveyLine, job: SurveyJob, blocked: MultiPolygon | None) -> LaidPart:
+    lanes = corridor_lanes(line.line, job.settings.corridor_width_m or 0.0, job.spacing_m, blocked)
+    (e0, n0), (e1, n1) = line.line.coords[0], line.line.coords[-1]
+    return LaidPart(tuple(lanes), math.degrees(math.atan2(e1 - e0, n1 - n0)) % 180.0, line.priority)
 
 
 @dataclass(frozen=True)

@@ -238,10 +238,17 @@ def _reach(costs: LaneCosts, first: int, seconds: float, end: int) -> int:
 
 
 def too_small(costs: LaneCosts) -> SurveyError:
-    """The error that says which lane does not fit the battery and what would."""
-    alone = (costs.lanes + (costs.out + costs.home).min(axis=0))[:, BATTERY]
-    worst = int(np.argmax(alone))
+    """The error that says which lane does not fit the battery or the autopilot, and what would."""
+    alone = costs.lanes + (costs.out + costs.home).min(axis=0)
+    share = alone / costs.limits
+    worst = int(np.argmax(share.max(axis=1)))
+    if share[worst, ITEMS] > share[worst, BATTERY]:
+        return SurveyError(
+            f"the autopilot holds too few mission items: lane {worst + 1} alone takes "
+            f"{alone[worst, ITEMS]:.0f} beside take-off and return, and {costs.limits[ITEMS]:.0f} are left"
+        )
     return SurveyError(
         f"endurance of {costs.limits[BATTERY] / 60:.1f} min is too small: lane {worst + 1} alone takes "
-        f"{alone[worst] / 60:.1f} min of battery with the way there and home; launch nearer or fly with more"
+        f"{alone[worst, BATTERY] / 60:.1f} min of battery with the way there and home; "
+        "launch nearer or fly with more"
     )

@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 import shapely
-from shapely import Geometry, MultiPolygon, Polygon
+from shapely import Geometry, LineString, MultiPolygon, Polygon
 from shapely import ops as shapely_ops
 
 from plans.cameras import Camera
@@ -91,6 +91,14 @@ class SurveyArea:
 
 
 @dataclass(frozen=True)
+class SurveyLine:
+    """A line to follow in a corridor survey, in local metres, and its priority."""
+
+    line: LineString
+    priority: float
+
+
+@dataclass(frozen=True)
 class SurveyJob:
     """A survey in local metres: what the steps of the planner start from.
 
@@ -104,7 +112,7 @@ class SurveyJob:
     kits: tuple[Kit, ...]
     region: Polygon | MultiPolygon
     areas: tuple[SurveyArea, ...]
-    lines: tuple[shapely.LineString, ...]
+    lines: tuple[SurveyLine, ...]
     no_fly: tuple[Polygon, ...]
     obstacles: Obstacles
     terrain: Terrain
@@ -275,7 +283,7 @@ def _wide_bounds(region: Geometry) -> tuple[float, float, float, float]:
 
 def _areas(
     zones: Sequence[Zone] | Sequence[Corridor], frame: LocalFrame, settings: SurveySettings
-) -> tuple[tuple[SurveyArea, ...], tuple[shapely.LineString, ...]]:
+) -> tuple[tuple[SurveyArea, ...], tuple[SurveyLine, ...]]:
     """What is to be photographed by falling priority, and the lines to follow when it is a corridor.
 
     Where zones overlap the ground belongs to the most urgent.
@@ -286,31 +294,38 @@ def _areas(
             raise SurveyError(
                 "a corridor survey follows lines; this zone is a polygon, plan it without a corridor width"
             )
-        lines = tuple(frame.geometry_to_local(z.line) for z in zones if isinstance(z, Corridor))
-        if not all(line.length > 0 for line in lines):
+        lines = tuple(
+            SurveyLine(frame.geometry_to_local(z.line), z.priority) for z in zones if isinstance(z, Corridor)
+        )
+        if not all(line.line.length > 0 for line in lines):
             raise ZoneError("a corridor's line has no length; draw it again")
-        strip = shapely.union_all([line.buffer(width / 2, cap_style="flat") for line in lines])
-        return (SurveyArea(strip, 1.0),), lines
+        strips = [(line.priority, line.line.buffer(width / 2, cap_style="flat")) for line in lines]
+        return _by_priority(strips), lines
     if not all(isinstance(z, Zone) for z in zones):
         raise SurveyError("a line is no zone; give the corridor's width to survey along it")
+    return _by_priority(
+        [(z.priority, frame.geometry_to_local(z.polygon)) for z in zones if isinstance(z, Zone)]
+    ), ()
+
+
+def _by_priority(shapes: Sequence[tuple[float, Geometry]]) -> tuple[SurveyArea, ...]:
+    """Areas by falling priority that do not overlap."""
     by_priority: dict[float, list[Geometry]] = {}
-    for zone in zones:
-        if isinstance(zone, Zone):
-            by_priority.setdefault(zone.priority, []).append(frame.geometry_to_local(zone.polygon))
+    for priority, shape in shapes:
+        by_priority.setdefault(priority, []).append(shape)
     areas: list[SurveyArea] = []
     for priority in sorted(by_priority, reverse=True):
         polygons = by_priority[priority]
         region = shapely.union_all(polygons) if len(polygons) > 1 else polygons[0]
         if areas:
             region = shapely.difference(region, shapely.union_all([area.region for area in areas]))
-        parts = [
-            p for p in shapely.get_parts(region) if isinstance(p, Polygon) and (not areas or p.area > 1.0)
-        ]
+        least_m2 = 1.0 if areas else 0.0
+        parts = [p for p in shapely.get_parts(region) if isinstance(p, Polygon) and p.area > least_m2]
         if parts:
             areas.append(SurveyArea(parts[0] if len(parts) == 1 else MultiPolygon(parts), priority))
     if not areas:
         raise ZoneError("the zones have no area; draw them again")
-    return tuple(areas), ()
+    return tuple(areas)
 
 
 def _obstacles(
@@ -380,7 +395,14 @@ def _speed_mps(
     notes: list[str],
 ) -> float:
     """The ground speed: what is asked for (10 m/s else), capped by the camera's cycle and motion blur."""
-    asked = settings.speed_mps or min(10.0, airframe.max_airspeed_mps)
+    asked = settings.speed_mps or 10.0
+    if asked > airframe.max_airspeed_mps:
+        if settings.speed_mps is not None:
+            note = (
+                f"speed lowered from {asked:.1f} to {airframe.max_airspeed_mps:.1f} m/s: its airframe's most"
+            )
+            notes += [] if note in notes else [note]
+        asked = airframe.max_airspeed_mps
     cycle = trigger_m / camera.min_trigger_interval_s if camera.min_trigger_interval_s > 0 else math.inf
     blur = settings.blur_px * camera.gsd_m(height_m) / camera.exposure_s
     speed = min(asked, cycle, blur)

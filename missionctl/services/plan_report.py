@@ -11,6 +11,7 @@ from shapely import Geometry
 
 from plans.coverage import cell_size_m, ground_cells
 from plans.drones import Kit
+from plans.mission import Mission
 from plans.survey import SurveyPlan
 from plans.terrain import Terrain, flat_terrain
 from plans.urgency import time_to_image
@@ -30,8 +31,14 @@ def drone_json(kit: Kit) -> dict[str, Any]:
         "endurance_s": round(kit.drone.battery.endurance_s, 1),
         "usable_s": round(kit.drone.battery.usable_s, 1),
         "swap_s": round(kit.drone.battery.swap_s, 1),
-        "item_limit": kit.drone.item_limit,
+        "item_limit": _most_items(kit),
     }
+
+
+def _most_items(kit: Kit) -> int | None:
+    """The most items of one flight, without home."""
+    memory = kit.drone.memory
+    return None if memory is None else memory - kit.drone.slots(Mission(()))
 
 
 def zones_json(

@@ -17,7 +17,7 @@ from imagery.photo_tags import read_tags
 from imagery.photos import camera_of
 from missionctl.geopackage import update
 from missionctl.jsontext import to_json
-from missionctl.services.crew import Crew, autopilot_for, plan_within_capacity
+from missionctl.services.crew import Crew, autopilot_for
 from missionctl.services.fleet_file import read_fleet
 from missionctl.services.plan_radio import (
     RadioSetup,
@@ -179,19 +179,16 @@ def make_plan(request: PlanRequest, workspace: Workspace | None) -> PlanMade:
     flown = within_reach(zones, shadow, frame) if shadow else zones
     kept_out = (*no_fly, shadow.walls) if shadow else no_fly
 
-    def fly(drones: Sequence[Drone]) -> SurveyPlan:
-        return plan_survey(
-            flown,
-            crew.camera,
-            settings,
-            terrain=terrain,
-            no_fly=kept_out,
-            launches=request.launches,
-            drones=drones,
-            exposure=exposure,
-        )
-
-    plan = plan_within_capacity(fly, crew)
+    plan = plan_survey(
+        flown,
+        crew.camera,
+        settings,
+        terrain=terrain,
+        no_fly=kept_out,
+        launches=request.launches,
+        drones=crew.drones,
+        exposure=exposure,
+    )
     if shadow:
         plan = without_fence(plan, shadow)
     report = plan.report()
@@ -258,10 +255,10 @@ def read_crew(request: PlanRequest, workspace: Workspace | None) -> Crew:
     )
     if request.fleet is None:
         camera = choose_camera(request.camera, request.photo, workspace)
-        return Crew(camera, (camera,), (Drone(battery=pack),) * request.drones, (usual,) * request.drones)
+        return Crew(camera, (camera,), (Drone(battery=pack, autopilot=usual),) * request.drones)
     fleet = read_fleet(request.fleet)
     named = [one.camera for one in fleet]
-    drones, autopilots = [], []
+    drones = []
     for number, one in enumerate(fleet, 1):
         with naming(f"{request.fleet}: drone {number}"):
             if one.camera:
@@ -269,12 +266,12 @@ def read_crew(request: PlanRequest, workspace: Workspace | None) -> Crew:
                 camera = choose_camera(str(beside) if beside.is_file() else one.camera, None, workspace)
             else:
                 camera = choose_camera(request.camera, request.photo, workspace)
-            autopilots.append(autopilot_for(request.out, one.autopilot) if one.autopilot else usual)
-        drones.append(Drone(one.name, one.airframe, one.battery(pack), camera, one.place))
+            autopilot = autopilot_for(request.out, one.autopilot) if one.autopilot else usual
+        drones.append(Drone(one.name, one.airframe, one.battery(pack), camera, one.place, autopilot))
     if all(named) and (request.camera or request.photo):
         raise CameraError("every drone of the fleet names its camera: leave --camera and --photo out")
     cameras = tuple(drone.camera for drone in drones if drone.camera)
-    return Crew(cameras[0], cameras, tuple(drones), tuple(autopilots))
+    return Crew(cameras[0], cameras, tuple(drones))
 
 
 @contextmanager

@@ -18,11 +18,11 @@ from missionctl.services.planning import camera_of_plan, choose_camera, keep_cam
 from missionctl.services.taken_photos import FlightShots, Taken, read_taken
 from missionctl.workspace import Workspace, find_workspace
 from plans.cameras import Camera
+from plans.capacity import item_capacity
 from plans.coverage import Coverage
 from plans.energy import Battery, Wind
 from plans.errors import CameraError, MissionError, PlanFileError, SurveyError, ZoneError
 from plans.formats import read_mission, write_mission, write_plan
-from plans.formats.capacity import item_capacity
 from plans.formats.qgc_plan import read_goal, read_walls
 from plans.formats.survey_goal import SurveyGoal, goal_of
 from plans.frames import GeoPoint, LocalFrame, Pose

@@ -18,9 +18,9 @@ from xml.etree import ElementTree
 
 import numpy as np
 
+from plans.capacity import item_capacity
 from plans.errors import PlanFileError
 from plans.flights import Leg, Sortie
-from plans.formats.capacity import item_capacity
 from plans.formats.files import write_bytes
 from plans.frames import FloatArray
 from plans.survey import SurveyPlan

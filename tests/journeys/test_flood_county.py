@@ -11,8 +11,8 @@ import rasterio
 from rasterio import Affine
 
 from missionctl.workspace import Workspace
+from plans.capacity import count_items
 from plans.formats import read_mission
-from plans.formats.capacity import count_items
 from plans.frames import LocalFrame
 
 FRAME = LocalFrame(30.05, 103.15)

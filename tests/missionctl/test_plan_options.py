@@ -15,8 +15,8 @@ from missionctl.services.fleet_file import read_fleet
 from missionctl.services.planning import own_cameras
 from missionctl.workspace import Workspace
 from plans.cameras import find_camera
+from plans.capacity import count_items
 from plans.formats import read_mission
-from plans.formats.capacity import count_items
 from plans.frames import LocalFrame
 
 FRAME = LocalFrame(30.0, 103.0)
@@ -109,7 +109,7 @@ def test_a_flight_is_what_its_autopilot_holds(tmp_path, plan):
 
 @pytest.mark.parametrize(
     ("out", "limit"),
-    [("p.plan", 649), ("p.waypoints", 649), ("p.kmz", None), ("p.kml", None), ("p.gpkg", None)],
+    [("p.plan", 649), ("p.waypoints", 649), ("p.kmz", 65_535), ("p.kml", None), ("p.gpkg", None)],
 )
 def test_the_usual_autopilot_is_that_of_the_file(zone, plan, out, limit):
     assert plan(zone, *MAVIC, "--gsd", 8, out=out)["drones"][0]["item_limit"] == limit

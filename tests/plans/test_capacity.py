@@ -6,9 +6,9 @@ import zipfile
 
 import pytest
 
+from plans.capacity import AUTOPILOTS, count_items, item_capacity
 from plans.errors import SurveyError
 from plans.formats import write_plan
-from plans.formats.capacity import AUTOPILOTS, count_items, item_capacity
 from sim.autopilot.mission import CAPACITY
 
 from .planned import survey

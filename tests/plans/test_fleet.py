@@ -12,9 +12,10 @@ import shapely
 from plans.cameras import find_camera
 from plans.drones import Drone
 from plans.energy import Airframe, Battery, Wind
+from plans.errors import SurveyError
 from plans.frames import GeoPoint
 from plans.survey import SurveySettings, plan_survey
-from plans.zones import Zone
+from plans.zones import Corridor, Zone
 
 from .conftest import FRAME, hills
 
@@ -132,3 +133,38 @@ def test_a_fleet_is_planned_the_same_every_time():
     drones = [Drone("a"), Drone("b", battery=Battery(700.0), launch=geo(1030, 830)), Drone("c")]
     one, two = planned(drones=drones), planned(drones=drones)
     assert one.report() == two.report()
+
+
+@pytest.mark.parametrize(("autopilot", "most"), [("dji-fly", 99), ("px4", 500), ("ardupilot", 650)])
+def test_a_flight_fills_what_its_app_holds_and_no_more(autopilot, most):
+    wide = Zone("wide", FRAME.geometry_to_geo(shapely.box(0, 0, 1500, 12_000)))
+    drone = Drone("d", battery=Battery(1e6), autopilot=autopilot)
+    settings = SurveySettings(gsd_m=0.03, angle_deg=90.0)
+    plan = plan_survey([wide], WIDE, settings, launches=(geo(-30, -30),), drones=[drone])
+    slots = [drone.slots(sortie.mission) for sortie in plan.sorties]
+    assert max(slots) <= most
+    if len(slots) > 1:
+        assert max(slots) >= 0.93 * most
+
+
+def test_memory_too_small_for_a_lane_is_said_of_the_memory():
+    with pytest.raises(SurveyError, match="autopilot holds too few mission items"):
+        planned(replace(SETTINGS, item_limit=10), terrain=hills(60.0))
+
+
+def test_no_drone_is_ordered_faster_than_its_airframe_flies():
+    settings = replace(SETTINGS, speed_mps=12.0)
+    plan = planned(settings, drones=[Drone("slow", airframe=Airframe(max_airspeed_mps=6.0))])
+    assert plan.speed_mps == 6.0
+    assert any("its airframe's most" in note for note in plan.notes)
+
+
+def test_of_two_corridors_the_urgent_one_is_flown_first():
+    lines = [shapely.LineString([(0, y), (900, y + 40)]) for y in (0, 500)]
+    corridors = [
+        Corridor(str(p), FRAME.geometry_to_geo(line), p) for p, line in zip((1.0, 9.0), lines, strict=True)
+    ]
+    plan = plan_survey(corridors, WIDE, replace(SETTINGS, corridor_width_m=60.0), launches=(geo(-30, -30),))
+    first = plan.sorties[0].shots[0].pose
+    _, north = plan.frame.to_local(*FRAME.to_geo(0, 250))
+    assert first.north_m > float(north)
