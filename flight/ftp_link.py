@@ -26,6 +26,8 @@ _FRAME_BYTES = 12 + 3 + 12
 """Of a message without file data: frame, addresses, header of the payload (trailing noughts do not
 travel)."""
 _MOST_BACKOFF = 4.0
+_LOST_WHEN_OVERTAKEN = 3
+"""A request is asked again at once when so many that were sent after it have been answered (as TCP does)."""
 
 
 class RoundTrip:
@@ -92,6 +94,7 @@ class _OnTheWay:
     sent_s: float
     due_s: float
     tries: int = 0
+    overtaken: int = 0
 
 
 OnAnswer = Callable[[Request, Packet], Iterable[Request]]
@@ -228,6 +231,7 @@ class FtpLink:
                     del waiting[answer.seq]
                     if not asked.tries:
                         self.round_trip.add(now_s - asked.sent_s)
+                        _overtake(waiting.values(), asked.sent_s, now_s)
                     _check(answer, what)
                     todo.extendleft(take(asked.request, answer))
                     news_s = now_s
@@ -253,6 +257,15 @@ class FtpLink:
                 "the link is bad"
             )
         return FileServerSilentError(f"{what}: {self.name} stopped answering; run the same again to go on")
+
+
+def _overtake(waiting: Iterable[_OnTheWay], sent_s: float, now_s: float) -> None:
+    """A request sent at a moment has been answered: those sent before it may be lost."""
+    for earlier in waiting:
+        if earlier.sent_s < sent_s and not earlier.tries:
+            earlier.overtaken += 1
+            if earlier.overtaken == _LOST_WHEN_OVERTAKEN:
+                earlier.due_s = now_s
 
 
 def _check(answer: Packet, what: str) -> None:

@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from missionctl.cli.output import JsonFlag, give, progress
-from missionctl.cli.params import Profile, VehicleId
+from missionctl.cli.params import Profile, VehicleId, target_of
+from missionctl.cli.station import AllowUnsigned, Sign
 
 if TYPE_CHECKING:
     from flight.ftp import Transferred
-    from missionctl.services.vehicle_work import Target
 
 commands = typer.Typer(
     help="List, fetch, write and remove files on a vehicle's card (MAVLink file transfer).",
     no_args_is_help=True,
     add_completion=False,
 )
-
-
-@dataclass(frozen=True)
-class _Where:
-    target: Target
-    compid: int | None
 
 
 def register(app: typer.Typer) -> None:
@@ -38,19 +31,17 @@ def where(
     url: Annotated[
         str, typer.Argument(metavar="VEHICLE-URL", help="udp:HOST:PORT, tcp:HOST:PORT, serial:DEV:BAUD")
     ],
-    vehicle: VehicleId = None,
-    component: Annotated[
-        int | None,
-        typer.Option(metavar="ID", help="Whose files (default: the autopilot's; cameras are 100 to 105)."),
-    ] = None,
-    profile: Profile = "wifi",
 ) -> None:
     """List, fetch, write and remove files on a vehicle's card (MAVLink file transfer)."""
-    from missionctl.services.vehicle_work import Target
-
-    context.obj = _Where(Target(url, profile, vehicle), component)
+    context.obj = url
 
 
+Component = Annotated[
+    int | None,
+    typer.Option(
+        "--component", metavar="ID", help="Whose files (default: the autopilot's; cameras are 100 to 105)."
+    ),
+]
 Path1 = Annotated[str, typer.Argument(metavar="PATH", help="On the vehicle, as /APM/LOGS.")]
 
 
@@ -58,12 +49,19 @@ Path1 = Annotated[str, typer.Argument(metavar="PATH", help="On the vehicle, as /
 def list_folder(
     context: typer.Context,
     folder: Annotated[str, typer.Argument(metavar="FOLDER")] = "/",
+    vehicle: VehicleId = None,
+    component: Component = None,
+    profile: Profile = "wifi",
+    sign: Sign = None,
+    allow_unsigned: AllowUnsigned = False,
     as_json: JsonFlag = False,
 ) -> None:
     """List a folder."""
     from missionctl.services import vehicle_files
 
-    entries = vehicle_files.list_folder(context.obj.target, context.obj.compid, folder)
+    entries = vehicle_files.list_folder(
+        target_of(context.obj, profile, vehicle, sign, allow_unsigned), component, folder
+    )
     rows = [
         {"name": e.name, "folder": e.is_folder, "size_bytes": None if e.is_folder else e.size_bytes}
         for e in entries
@@ -77,13 +75,20 @@ def get(
     context: typer.Context,
     paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Files, or folders as a whole.")],
     out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Where they go.")] = Path("."),
+    vehicle: VehicleId = None,
+    component: Component = None,
+    profile: Profile = "wifi",
+    sign: Sign = None,
+    allow_unsigned: AllowUnsigned = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Fetch files and folders; what broke off goes on where it stopped, checksums are compared."""
     from missionctl.services import vehicle_files
 
     with progress("files") as advance:
-        done = vehicle_files.get_paths(context.obj.target, context.obj.compid, paths, out, advance)
+        done = vehicle_files.get_paths(
+            target_of(context.obj, profile, vehicle, sign, allow_unsigned), component, paths, out, advance
+        )
     give({"files": [_row(t) for t in done]}, as_json, "\n".join(map(_line, done)) or "all there already")
 
 
@@ -92,13 +97,20 @@ def put(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(metavar="FILE")],
     path: Annotated[str, typer.Argument(metavar="PATH", help="On the vehicle; FOLDER/ keeps the name.")],
+    vehicle: VehicleId = None,
+    component: Component = None,
+    profile: Profile = "wifi",
+    sign: Sign = None,
+    allow_unsigned: AllowUnsigned = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Write a file to the vehicle; one of that name is replaced when the new one is whole."""
     from missionctl.services import vehicle_files
 
     with progress("files") as advance:
-        done = vehicle_files.put_file(context.obj.target, context.obj.compid, file, path, advance)
+        done = vehicle_files.put_file(
+            target_of(context.obj, profile, vehicle, sign, allow_unsigned), component, file, path, advance
+        )
     give({"files": [_row(done)]}, as_json, f"{done.path}: {_told(done)}")
 
 
@@ -106,21 +118,37 @@ def put(
 def remove(
     context: typer.Context,
     paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Files, or empty folders.")],
+    vehicle: VehicleId = None,
+    component: Component = None,
+    profile: Profile = "wifi",
+    sign: Sign = None,
+    allow_unsigned: AllowUnsigned = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Remove files and empty folders."""
     from missionctl.services import vehicle_files
 
-    gone = vehicle_files.remove_paths(context.obj.target, context.obj.compid, paths)
+    gone = vehicle_files.remove_paths(
+        target_of(context.obj, profile, vehicle, sign, allow_unsigned), component, paths
+    )
     give({"removed": list(gone)}, as_json, "\n".join(f"{path} removed" for path in gone))
 
 
 @commands.command("mkdir")
-def make_folder(context: typer.Context, path: Path1, as_json: JsonFlag = False) -> None:
+def make_folder(
+    context: typer.Context,
+    path: Path1,
+    vehicle: VehicleId = None,
+    component: Component = None,
+    profile: Profile = "wifi",
+    sign: Sign = None,
+    allow_unsigned: AllowUnsigned = False,
+    as_json: JsonFlag = False,
+) -> None:
     """Make a folder."""
     from missionctl.services import vehicle_files
 
-    vehicle_files.make_folder(context.obj.target, context.obj.compid, path)
+    vehicle_files.make_folder(target_of(context.obj, profile, vehicle, sign, allow_unsigned), component, path)
     give({"made": path}, as_json, f"{path} made")
 
 
@@ -129,12 +157,17 @@ def rename(
     context: typer.Context,
     path: Path1,
     to: Annotated[str, typer.Argument(metavar="TO")],
+    vehicle: VehicleId = None,
+    component: Component = None,
+    profile: Profile = "wifi",
+    sign: Sign = None,
+    allow_unsigned: AllowUnsigned = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Give a file another name."""
     from missionctl.services import vehicle_files
 
-    vehicle_files.rename(context.obj.target, context.obj.compid, path, to)
+    vehicle_files.rename(target_of(context.obj, profile, vehicle, sign, allow_unsigned), component, path, to)
     give({"renamed": path, "to": to}, as_json, f"{path} is {to} now")
 
 
@@ -143,21 +176,39 @@ def truncate(
     context: typer.Context,
     path: Path1,
     size_bytes: Annotated[int, typer.Argument(metavar="BYTES", min=0, max=2**32 - 1)],
+    vehicle: VehicleId = None,
+    component: Component = None,
+    profile: Profile = "wifi",
+    sign: Sign = None,
+    allow_unsigned: AllowUnsigned = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Cut a file to a length (not with ArduPilot)."""
     from missionctl.services import vehicle_files
 
-    vehicle_files.truncate(context.obj.target, context.obj.compid, path, size_bytes)
+    vehicle_files.truncate(
+        target_of(context.obj, profile, vehicle, sign, allow_unsigned), component, path, size_bytes
+    )
     give({"path": path, "size_bytes": size_bytes}, as_json, f"{path} has {size_bytes} bytes now")
 
 
 @commands.command("checksum")
-def checksum(context: typer.Context, path: Path1, as_json: JsonFlag = False) -> None:
+def checksum(
+    context: typer.Context,
+    path: Path1,
+    vehicle: VehicleId = None,
+    component: Component = None,
+    profile: Profile = "wifi",
+    sign: Sign = None,
+    allow_unsigned: AllowUnsigned = False,
+    as_json: JsonFlag = False,
+) -> None:
     """Show the vehicle's own CRC32 of a file."""
     from missionctl.services import vehicle_files
 
-    found = vehicle_files.checksum(context.obj.target, context.obj.compid, path)
+    found = vehicle_files.checksum(
+        target_of(context.obj, profile, vehicle, sign, allow_unsigned), component, path
+    )
     give({"path": path, "crc32": f"{found:08x}"}, as_json, f"{found:08x}  {path}")
 
 

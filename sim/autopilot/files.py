@@ -49,6 +49,10 @@ _BY_ERRNO = {
 }
 
 
+_Client = tuple["Channel", int, int]
+"""Who asks: by which link, with which system and component id."""
+
+
 class _Refusal(Exception):  # noqa: N818 - an answer, not a fault
     def __init__(self, *code: int) -> None:
         super().__init__(code)
@@ -65,7 +69,7 @@ class _Call:
     size: int
     offset: int
     data: bytes
-    client: tuple[Channel, int, int]
+    client: _Client
 
     def paths(self, count: int = 1) -> list[str]:
         """The paths in its data. Raises _Refusal."""
@@ -78,7 +82,7 @@ class _Call:
 @dataclass
 class _Session:
     number: int
-    client: tuple[Channel, int, int]
+    client: _Client
     path: str
     writing: bool
     used_s: float
@@ -104,10 +108,9 @@ class FileServer:
         """`clock` gives simulated seconds."""
         self.card = card
         self._clock = clock
-        self._sessions: dict[int, _Session] = {}
+        self._sessions: dict[tuple[_Client, int], _Session] = {}
         self._bursts: list[_Burst] = []
-        self._last: dict[tuple[Channel, int, int], tuple[int, bytes]] = {}
-        self._next_number = 1
+        self._last: dict[_Client, tuple[tuple[int, int, int], bytes]] = {}
 
     # -- in and out ----------------------------------------------------------------------------------------
 
@@ -123,7 +126,7 @@ class FileServer:
         if op in (_ACK, _NAK):
             return True
         last = self._last.get(client)
-        if last is not None and last[0] == seq:
+        if last is not None and last[0] == (seq, session, op):  # MAVProxy begins at 0 again and again
             self._put(client, last[1])  # its answer was lost
             return True
         data = payload[_HEAD.size : _HEAD.size + size]
@@ -150,11 +153,11 @@ class FileServer:
             code = _BY_ERRNO.get(number)
             op, data = _NAK, bytes([code]) if code else bytes([_ERRNO, number & 0xFF])
         reply = _packet(call.seq + 1, session, op, call.op, False, offset, data)
-        self._last[call.client] = call.seq, reply
+        self._last[call.client] = (call.seq, call.session, call.op), reply
         self._put(call.client, reply)
 
     @staticmethod
-    def _put(client: tuple[Channel, int, int], payload: bytes) -> None:
+    def _put(client: _Client, payload: bytes) -> None:
         channel, sysid, compid = client
         channel.send(mavlink.MAVLink_file_transfer_protocol_message(0, sysid, compid, payload))
 
@@ -172,12 +175,12 @@ class FileServer:
     # -- sessions ------------------------------------------------------------------------------------------
 
     def _drop(self, session: _Session) -> None:
-        self._sessions.pop(session.number, None)
+        self._sessions.pop((session.client, session.number), None)
         self._bursts = [b for b in self._bursts if b.session is not session]
 
     def _session(self, call: _Call, writing: bool) -> _Session:
-        session = self._sessions.get(call.session)
-        if session is None or session.client != call.client:
+        session = self._sessions.get((call.client, call.session))
+        if session is None:
             raise _Refusal(_BAD_SESSION)
         if session.writing is not writing:
             raise _Refusal(_FAIL)
@@ -185,16 +188,20 @@ class FileServer:
         return session
 
     def _begin(self, call: _Call, path: str, writing: bool) -> _Session:
+        """Open a session under the number that the client chose, as ArduPilot up to 4.7 does: MAVSDK and
+        MAVProxy count on it."""
+        same = self._sessions.get((call.client, call.session))
+        if same is not None:
+            if self._clock() - same.used_s < _STALE_S:
+                raise _Refusal(_FAIL)  # one file a session
+            self._drop(same)
         if len(self._sessions) >= SESSIONS:
             oldest = min(self._sessions.values(), key=lambda s: s.used_s)
             if self._clock() - oldest.used_s < _STALE_S:
                 raise _Refusal(_NO_SESSIONS)
             self._drop(oldest)
-        while self._next_number in self._sessions:
-            self._next_number = self._next_number % 255 + 1
-        session = _Session(self._next_number, call.client, path, writing, self._clock())
-        self._next_number = self._next_number % 255 + 1
-        self._sessions[session.number] = session
+        session = _Session(call.session, call.client, path, writing, self._clock())
+        self._sessions[call.client, call.session] = session
         return session
 
     # -- requests ------------------------------------------------------------------------------------------
@@ -203,8 +210,8 @@ class FileServer:
         return call.session, b""
 
     def _terminate(self, call: _Call) -> tuple[int, bytes]:
-        session = self._sessions.get(call.session)
-        if session is None or session.client != call.client:
+        session = self._sessions.get((call.client, call.session))
+        if session is None:
             raise _Refusal(_BAD_SESSION)
         self._drop(session)
         return call.session, b""

@@ -183,7 +183,7 @@ def test_a_name_that_would_leave_the_folder_is_refused(double, on_files, tmp_pat
 def test_over_a_bad_link_the_same_file_arrives(double, on_files, tmp_path, quick, loss, seed):
     object.__setattr__(quick, "answer_s", 0.5)
     d = double(weather=Weather(seed, loss, twice=0.1, late_s=0.02), burst_packets=40)
-    d.files["/a.bin"] = content(30_000, seed)
+    d.files["/a.bin"] = content(20_000, seed)
     done = on_files(d, lambda files: files.get("/a.bin", tmp_path / "a"))
     assert done.file.read_bytes() == d.files["/a.bin"]
     assert done.checked
@@ -194,9 +194,9 @@ def test_over_a_bad_link_the_same_file_arrives(double, on_files, tmp_path, quick
 def test_over_a_bad_link_the_same_file_is_written(double, on_files, tmp_path, quick, loss, seed):
     object.__setattr__(quick, "answer_s", 0.5)
     d = double(weather=Weather(seed, loss, twice=0.1))
-    (tmp_path / "a").write_bytes(content(15_000, seed))
+    (tmp_path / "a").write_bytes(content(10_000, seed))
     assert on_files(d, lambda files: files.put(tmp_path / "a", "/a")).checked
-    assert d.files == {"/a": content(15_000, seed)}
+    assert d.files == {"/a": content(10_000, seed)}
 
 
 def test_a_slow_link_has_room_for_telemetry(double, on_files, tmp_path, quick, slow):
