@@ -332,18 +332,20 @@ class _SerialLink:
             self.dropped += 1
 
     def _run_out(self) -> None:
-        while (data := self._out.get()) is not None:
-            port = self._port
-            if port is None:
+        while not self._stop.is_set():
+            data, port = self._out.get(), self._port
+            if port is None or data is None:
                 continue
             try:
                 port.write(data)
+            except serial.SerialTimeoutException:
+                self.dropped += 1  # the radio takes nothing for now
             except (OSError, serial.SerialException):
                 self._port = None  # the reader thread opens it again
 
     async def close(self) -> None:
         self._stop.set()
-        with contextlib.suppress(queue.Full):  # a full queue ends too: its port fails when it is closed
+        with contextlib.suppress(queue.Full):  # a thread with work to do sees `_stop` by itself
             self._out.put_nowait(None)
         for thread in self._threads:
             await asyncio.to_thread(thread.join, 2.0)

@@ -247,7 +247,7 @@ class Station:
         words = {
             Verdict.UNSIGNED: "does not sign; if it is yours: missionctl sign enable, or --allow-unsigned",
             Verdict.BAD: "signs with another key, or somebody forges its messages",
-            Verdict.OLD: "sent old or repeated messages; they are ignored",
+            Verdict.OLD: "sent old or repeated messages (a drone may, in its first second); they are ignored",
         }[verdict]
         self._event("signature rejected", system=sysid, why=verdict.value)
         self.settings.on_trouble(f"system {sysid} {words}")

@@ -93,8 +93,9 @@ class Door:
 class SigningVehicle:
     """A vehicle by pymavlink that knows SETUP_SIGNING and nothing else; it beats ten times a second."""
 
-    def __init__(self, secret=None, obeys=True):
+    def __init__(self, secret=None, obeys=True, timestamp=None):
         self.mav = signer(secret)
+        self.mav.signing.timestamp = timestamp or self.mav.signing.timestamp
         self.obeys = obeys
         self.armed = False
         self._server = socket.create_server(("127.0.0.1", 0))

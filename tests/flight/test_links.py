@@ -1,6 +1,8 @@
 """Addresses as people type them, and links that come and go."""
 
 import asyncio
+import os
+import time
 
 import pytest
 
@@ -88,6 +90,51 @@ def test_tcp_connects_again_when_the_vehicle_comes_back(free_port):
                 while client.connected:
                     await asyncio.sleep(0.01)
         await client.close()
+
+    asyncio.run(story())
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="no pseudo terminals here")
+def test_a_serial_port_that_takes_nothing_holds_up_nobody():
+    import tty
+
+    async def story():
+        radio, port = os.openpty()
+        tty.setraw(port)
+        heard = []
+        link = await open_link(f"serial:{os.ttyname(port)}:57600", heard.append)
+        link.write(b"fly")
+        assert await asyncio.to_thread(os.read, radio, 10) == b"fly"
+        os.write(radio, b"flying")
+        await _heard(heard, b"flying")
+        began_s = time.monotonic()
+        while not link.dropped:  # the radio reads no more
+            link.write(bytes(200))
+        assert time.monotonic() - began_s < 0.5
+        os.write(radio, b"still heard")
+        await _heard(heard, b"still heard")
+        await link.close()
+        os.close(radio)
+        os.close(port)
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("kind", ["tcp", "tcpin"])
+def test_what_a_slow_side_does_not_take_is_lost_and_counted(free_port, kind):
+    async def story():
+        port = free_port()
+        server = await open_link(f"tcpin:127.0.0.1:{port}", lambda data: None)
+        client = await open_link(f"tcp:127.0.0.1:{port}", lambda data: None)
+        async with asyncio.timeout(5.0):
+            while not (server.connected and client.connected):
+                await asyncio.sleep(0.01)
+        link = server if kind == "tcpin" else client
+        for _ in range(20_000):  # the other side has no turn to read
+            link.write(bytes(1000))
+        assert 0 < link.dropped < 20_000
+        await client.close()
+        await server.close()
 
     asyncio.run(story())
 

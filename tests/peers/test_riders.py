@@ -1,6 +1,7 @@
 """Other programs ride along on a flight of `missionctl fly`: pymavlink, MAVProxy and DroneKit."""
 
 import contextlib
+import hashlib
 import importlib.util
 import json
 import os
@@ -15,6 +16,12 @@ import pytest
 from pymavlink import mavutil
 
 from flight.tlog import packets
+
+_spec = importlib.util.spec_from_file_location(
+    "signed_peers", Path(__file__).parents[1] / "flight" / "signed_peers.py"
+)
+signed_peers = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(signed_peers)
 
 PLAN = """\
 QGC WPL 110
@@ -117,7 +124,7 @@ class Ride:
 
 @pytest.mark.slow
 def test_pymavlink_rides_along_and_its_death_does_nothing(missionctl_sim, fly, free_port, talk):
-    (url,) = missionctl_sim()
+    (url,) = missionctl_sim(speedup=5)
     door, grave = free_port(), free_port()
     doomed = talk(
         sys.executable,
@@ -225,3 +232,36 @@ def test_a_rider_hears_the_vehicles_that_are_only_watched(missionctl_sim, talk, 
     assert result["vehicles"][0]["mode"] == "STABILIZE"
     assert result["forward"][0]["refused"]["may only read"] >= 2  # heartbeats and the mode
     assert "ATTITUDE" not in ride.kinds
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("MAVProxy") is None, reason="MAVProxy is not installed")
+def test_mavproxy_with_the_key_rides_along_on_a_signed_station(missionctl_sim, talk, free_port, tmp_path):
+    """Without the key it is not heard; with it, it reads the parameters of a vehicle that signs."""
+    key = hashlib.sha256(b"highwater").digest()
+    (tmp_path / "drones.key").write_text(key.hex())
+    (tmp_path / "drones.key").chmod(0o600)
+    (url,) = missionctl_sim(speedup=1)
+    vehicle = signed_peers.Door(int(url.rsplit(":", 1)[1]), key)
+    door, program = free_port(), Path(sys.executable).with_name("mavproxy.py")
+    with contextlib.closing(vehicle):
+        watching = talk(
+            *(sys.executable, "-m", "missionctl.cli.main", "vehicles", "--watch"),
+            *("--connect", f"tcp:127.0.0.1:{vehicle.port}", "--sign", tmp_path / "drones.key"),
+            *("--forward", f"udpin:127.0.0.1:{door}?sign=own"),
+        )
+        proxy = talk(
+            *(sys.executable, "-u", program, "--master", f"udpout:127.0.0.1:{door}"),
+            *("--state-basedir", tmp_path, "--default-modules", "signing,cmdlong,wp,param,mode,misc,link"),
+        )
+        watching.wait_for("unsigned", 60.0)
+        assert "PARAM_REQUEST_LIST" not in vehicle.kinds
+        proxy.tell("set allow_unsigned False")
+        proxy.tell("signing key highwater")
+        proxy.wait_for("Received 55 parameters", 60.0)
+        watching.child.send_signal(signal.SIGINT)
+        said = watching.wait_for("messages out", 20.0)
+    assert "vehicle 1 (ArduPilot)" in watching.said
+    assert "not heard for their signature" in said or "(unsigned)" in said
+    assert "highwater" not in watching.said
+    assert key.hex() not in watching.said
