@@ -26,6 +26,7 @@ from scipy.optimize import linear_sum_assignment
 from shapely import Polygon
 
 from plans.costs import FlightCosts
+from plans.energy import take_off_and_land_use
 from plans.lanes import Lane, sweep_lanes
 from plans.layout import stream_rules
 from plans.streamlines import stream_layouts
@@ -59,10 +60,8 @@ def tour_bound_s(lanes: Sequence[Lane], costs: FlightCosts) -> float:
 
 def climb_s(job: SurveyJob) -> float:
     """Seconds of the climb to the survey's height and of the landing."""
-    frame = job.kits[0].drone.airframe
-    slow = min(job.height_m, frame.landing_height_m)
-    down = (job.height_m - slow) / frame.descent_mps + slow / frame.landing_mps
-    return job.height_m / frame.climb_mps + down
+    kit = job.kits[0]
+    return float(take_off_and_land_use(job.height_m, job.height_m, kit.speed_mps, kit.drone.airframe)[0])
 
 
 def area_bound_s(part: Polygon, job: SurveyJob) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 import shapely
 
 from plans.drones import Drone, Kit
-from plans.energy import drain, path_use, stop_to_stop_s, straight_uses
+from plans.energy import drain, leg_of_tour_s, path_use, square_corner_s, straight_uses, take_off_and_land_use
 from plans.frames import FloatArray
 from plans.lanes import Lane
 from plans.sorties import LaneCosts
@@ -33,7 +33,7 @@ class FlightCosts:
     kit: Kit
 
     def straight_s(self, points_m: FloatArray) -> FloatArray:
-        """Seconds (n, n) of straight calm legs between points (n, 2), from standing to standing."""
+        """Seconds (n, n) of straight calm legs between points (n, 2), as parts of a tour."""
         e, n = points_m[:, 0], points_m[:, 1]
         return self._leg_s(np.hypot(e[:, None] - e[None, :], n[:, None] - n[None, :]))
 
@@ -47,7 +47,7 @@ class FlightCosts:
         starts = np.array([lane.start_m for lane in lanes])
         ends = np.array([lane.end_m for lane in lanes])
         airframe, wind = self.kit.drone.airframe, self.job.settings.wind
-        use = straight_uses(starts, ends, self.kit.speed_mps, airframe, wind)
+        use = straight_uses(starts, ends, self.kit.speed_mps, airframe, wind, in_tour=True)
         for index, lane in enumerate(lanes):
             if len(lane.line.coords) > 2:
                 use[index] = self._path_use(lane.points_m)
@@ -63,7 +63,9 @@ class FlightCosts:
     def ways_use(self, a_m: FloatArray, b_m: FloatArray, exact: np.ndarray | None = None) -> FloatArray:
         """(seconds, battery seconds), shape (n, 2), of the transits from a_m to b_m, both (n, 2), around what
         stands between. Where `exact` (n,) is False a blocked one is put at half as much again."""
-        use = straight_uses(a_m, b_m, self.kit.speed_mps, self.kit.drone.airframe, self.job.settings.wind)
+        use = straight_uses(
+            a_m, b_m, self.kit.speed_mps, self.kit.drone.airframe, self.job.settings.wind, in_tour=True
+        )
         for index in np.flatnonzero(self.job.obstacles.crosses(a_m, b_m)):
             if exact is None or exact[index]:
                 use[index] = self._path_use(self.job.obstacles.path(a_m[index], b_m[index]))
@@ -93,10 +95,8 @@ class FlightCosts:
         ends = np.array([lane.end_m for lane in lanes])
         bases = [np.broadcast_to(p, starts.shape) for p in self.launches_m]
         near_start, near_end = (_nearest_two(places, self.launches_m) for places in (starts, ends))
-        up, down = self.kit.height_m / frame.climb_mps, self.kit.height_m / frame.descent_mps + 5.0
-        hover = float(drain(0.0, 0.0, self.kit.speed_mps, frame))
-        climb = float(drain(0.0, frame.climb_mps, self.kit.speed_mps, frame))
-        take_off, landing = np.array([up, up * climb]), np.array([down, down * hover])
+        take_off = take_off_and_land_use(self.kit.height_m, 0.0, self.kit.speed_mps, frame)
+        landing = take_off_and_land_use(0.0, self.kit.height_m, self.kit.speed_mps, frame)
         points = np.array([len(lane.line.coords) for lane in lanes], float)
         limits = np.array([np.inf, drone.battery.usable_s, np.inf])
         if drone.memory is not None:
@@ -127,11 +127,13 @@ class FlightCosts:
         return self.job.launches_m[list(self.kit.launches)]
 
     def _leg_s(self, lengths_m: FloatArray) -> FloatArray:
-        return stop_to_stop_s(lengths_m, self.kit.speed_mps, self.kit.drone.airframe.acceleration_mps2)
+        return leg_of_tour_s(lengths_m, self.kit.speed_mps, self.kit.drone.airframe)
 
     def _path_use(self, points_m: FloatArray) -> FloatArray:
         flat = np.column_stack([points_m[:, :2], np.zeros(len(points_m))])
-        return path_use(flat, self.kit.speed_mps, self.kit.drone.airframe, self.job.settings.wind)
+        airframe = self.kit.drone.airframe
+        use = path_use(flat, self.kit.speed_mps, airframe, self.job.settings.wind)
+        return use * max(1.0 - square_corner_s(airframe) / max(float(use[0]), 1e-9), 0.5)
 
     def _ground(self, points_m: FloatArray) -> FloatArray:
         heights = self.job.terrain.at(points_m[:, 0], points_m[:, 1])

@@ -47,14 +47,22 @@ def parse_wind(text: str) -> Wind:
 
 @dataclass(frozen=True)
 class Airframe:
-    """What the flight-time model knows of a multirotor. The defaults are slow and common: ArduCopter's."""
+    """What the flight-time model knows of a multirotor. The defaults are ArduCopter's own (WPNAV_ACCEL,
+    _JERK, _RADIUS, _SPEED_UP, _SPEED_DN, LAND_SPEED, RTL_LOIT_TIME); flights of a real build came out within
+    2 % of the times (docs/figures.md)."""
 
     max_airspeed_mps: float = 15.0
     acceleration_mps2: float = 2.5
-    climb_mps: float = 3.0
-    descent_mps: float = 2.0
-    landing_mps: float = 1.0
+    vertical_acceleration_mps2: float = 1.0
+    jerk_mps3: float = 1.0
+    attitude_lag_s: float = 0.3
+    corner_m: float = 2.0
+    climb_mps: float = 2.5
+    descent_mps: float = 1.5
+    landing_mps: float = 0.5
     landing_height_m: float = 10.0
+    take_off_wait_s: float = 6.0
+    landing_wait_s: float = 8.0
     climb_power_per_mps: float = 0.16
     """What a metre a second of climb draws beside hovering, as a share of hover power: weight over hover
     power (8.4 W carry a newton in the rotorcraft of Zeng et al.) over a drive's efficiency of 0.75."""
@@ -88,18 +96,69 @@ def cold_factor(temperature_c: float) -> float:
     return float(np.interp(temperature_c, _COLD_C, _COLD_SHARE))
 
 
-def stop_to_stop_s(length_m: npt.ArrayLike, speed_mps: npt.ArrayLike, acceleration_mps2: float) -> FloatArray:
-    """Seconds from standing to standing over a length: trapezoidal speed, triangular where it is short."""
-    length = np.asarray(length_m, float)
-    speed = np.asarray(speed_mps, float)
-    ramp = speed * speed / acceleration_mps2
-    long = length / speed + speed / acceleration_mps2
-    short = 2.0 * np.sqrt(length / acceleration_mps2)
-    return np.where(length >= ramp, long, short)
+def ramp_s(speed_mps: npt.ArrayLike, acceleration_mps2: npt.ArrayLike, airframe: Airframe) -> FloatArray:
+    """Seconds from standing to a speed with limited acceleration and jerk; half its way is flown
+    meanwhile."""
+    v, a, j = np.asarray(speed_mps, float), np.asarray(acceleration_mps2, float), airframe.jerk_mps3
+    return np.where(v * j >= a * a, v / a + a / j, 2 * np.sqrt(v / j)) + airframe.attitude_lag_s
+
+
+def _leg_profile(
+    length_m: npt.ArrayLike, speed_mps: npt.ArrayLike, acceleration_mps2: npt.ArrayLike, airframe: Airframe
+) -> tuple[FloatArray, FloatArray]:
+    """(seconds, seconds of the ramp at each end) of legs flown from standing to standing.
+
+    A leg shorter than both ramps is flown at the speed whose ramps just fit: v ramp(v) = length.
+    """
+    length, v = np.asarray(length_m, float), np.asarray(speed_mps, float)
+    a, j, lag = np.asarray(acceleration_mps2, float), airframe.jerk_mps3, airframe.attitude_lag_s
+    b = a / j + lag
+    high = a / 2 * (np.sqrt(b * b + 4 * length / a) - b)
+    w = np.cbrt(np.maximum(length, 1e-12) * np.sqrt(j) / 2)
+    for _ in range(6):  # Newton on 2 w^3 / sqrt(j) + lag w^2 = length, v = w^2
+        w = w - (2 * w**3 / np.sqrt(j) + lag * w * w - length) / (
+            6 * w * w / np.sqrt(j) + 2 * lag * w + 1e-12
+        )
+    reached = np.minimum(v, np.where(high * j >= a * a, high, w * w))
+    ramp = ramp_s(reached, a, airframe)
+    some = length > 1e-9
+    return np.where(some, ramp + length / np.maximum(reached, 1e-9), 0.0), np.where(some, ramp, 0.0)
+
+
+def _corner_s(bend: npt.ArrayLike, airframe: Airframe) -> FloatArray:
+    """By how much two legs may overlap at a corner, seconds: the next is begun so early that the corner is
+    cut by `corner_m`. `bend` is the length of the difference of their directions, 2 sin(turn / 2)."""
+    a, j = airframe.acceleration_mps2, airframe.jerk_mps3
+    way = airframe.corner_m / np.maximum(np.asarray(bend, float), 1e-6)
+    rising, at_rise, speed = a / j, a**3 / j**2 / 6, a * a / j / 2
+    later = rising + (np.sqrt(speed**2 + 2 * a * np.maximum(way - at_rise, 0.0)) - speed) / a
+    return 2 * (np.where(way < at_rise, np.cbrt(6 * way / j), later) + airframe.attitude_lag_s / 2)
+
+
+def square_corner_s(airframe: Airframe) -> float:
+    """By how much two long legs overlap at a square corner, seconds."""
+    return float(_corner_s(np.sqrt(2.0), airframe))
+
+
+def stop_to_stop_s(length_m: npt.ArrayLike, speed_mps: npt.ArrayLike, airframe: Airframe) -> FloatArray:
+    """Seconds from standing to standing over a level length."""
+    return _leg_profile(length_m, speed_mps, airframe.acceleration_mps2, airframe)[0]
+
+
+def leg_of_tour_s(length_m: npt.ArrayLike, speed_mps: npt.ArrayLike, airframe: Airframe) -> FloatArray:
+    """Seconds that a level leg adds to a tour with a square corner at each of its ends: one corner's overlap
+    less than from standing to standing."""
+    seconds, ramp = _leg_profile(length_m, speed_mps, airframe.acceleration_mps2, airframe)
+    overlap = np.minimum(ramp, square_corner_s(airframe))
+    return np.maximum(seconds - overlap, np.asarray(length_m, float) / np.asarray(speed_mps, float))
 
 
 def ground_speed_mps(
-    east: npt.ArrayLike, north: npt.ArrayLike, speed_mps: float, airframe: Airframe, wind: Wind
+    east: npt.ArrayLike,
+    north: npt.ArrayLike,
+    speed_mps: npt.ArrayLike,
+    airframe: Airframe,
+    wind: Wind,
 ) -> FloatArray:
     """Ground speed held along directions (east, north; any length), shape of the inputs.
 
@@ -149,18 +208,22 @@ def drain(
 
 
 def straight_uses(
-    a_m: FloatArray, b_m: FloatArray, speed_mps: float, airframe: Airframe, wind: Wind
+    a_m: FloatArray,
+    b_m: FloatArray,
+    speed_mps: float,
+    airframe: Airframe,
+    wind: Wind,
+    in_tour: bool = False,
 ) -> FloatArray:
     """(seconds, battery seconds), shape (n, 2), of level straight legs from a_m to b_m, both (n, 2), from
-    standing to standing."""
+    standing to standing, or as parts of a tour with square corners."""
     east, north = (b_m - a_m).T
     speed = ground_speed_mps(east, north, speed_mps, airframe, wind)
     length = np.hypot(east, north)
-    seconds = stop_to_stop_s(length, speed, airframe.acceleration_mps2)
-    cruising = np.minimum(length / speed, seconds)
-    rate = drain(_airspeed(east, north, speed, wind), 0.0, speed_mps, airframe)
-    standing = drain(wind.speed_mps, 0.0, speed_mps, airframe)
-    return np.column_stack([seconds, cruising * rate + (seconds - cruising) * standing])
+    seconds = (leg_of_tour_s if in_tour else stop_to_stop_s)(length, speed, airframe)
+    flown = length / np.maximum(seconds, 1e-9)
+    rate = drain(_airspeed(east, north, flown, wind), 0.0, speed_mps, airframe)
+    return np.column_stack([seconds, seconds * rate])
 
 
 def _airspeed(east: FloatArray, north: FloatArray, speed: FloatArray, wind: Wind) -> FloatArray:
@@ -168,64 +231,74 @@ def _airspeed(east: FloatArray, north: FloatArray, speed: FloatArray, wind: Wind
     return np.hypot(east / norm * speed - wind.east_mps, north / norm * speed - wind.north_mps)
 
 
+def segment_uses(
+    points_m: FloatArray,
+    speeds_mps: npt.ArrayLike,
+    airframe: Airframe,
+    wind: Wind,
+    cruise_mps: float,
+) -> FloatArray:
+    """(seconds, battery seconds) of each segment of a path (k, 3) of east, north, up, shape (k - 1, 2), flown
+    from standing to standing at no more than `speeds_mps` (one, or one for each segment).
+
+    ArduCopter's way (AC_WPNav and SCurve): every segment has its own jerk-limited profile from standing to
+    standing and the next is begun early enough to cut the corner by `corner_m`, so that short segments are
+    slow however straight the path is. A segment's speed is held to the climb and descent rates. Segments
+    without length take no time. Corner overlaps are shared by both neighbours.
+    """
+    steps = np.diff(points_m, axis=0)
+    uses = np.zeros((len(steps), 2))
+    length = np.linalg.norm(steps, axis=1)
+    some = np.flatnonzero(length > 1e-6)
+    if len(some) == 0:
+        return uses
+    limit = np.broadcast_to(np.asarray(speeds_mps, float), (len(steps),))[some]
+    steps, length = steps[some], length[some]
+    unit = steps / length[:, None]
+    level, rise = np.maximum(np.hypot(unit[:, 0], unit[:, 1]), 1e-9), unit[:, 2]
+    ground = ground_speed_mps(steps[:, 0], steps[:, 1], limit, airframe, wind)
+    rates = np.where(rise > 0, airframe.climb_mps, airframe.descent_mps)
+    steep = np.maximum(np.abs(rise), 1e-9)
+    speed = np.minimum(ground / level, rates / steep)
+    acceleration = np.minimum(airframe.acceleration_mps2 / level, airframe.vertical_acceleration_mps2 / steep)
+    seconds, ramp = _leg_profile(length, speed, acceleration, airframe)
+    bend = np.linalg.norm(np.diff(unit, axis=0), axis=1)
+    overlap = np.minimum(np.minimum(ramp[:-1], ramp[1:]), _corner_s(bend, airframe))
+    seconds = seconds - (np.append(overlap, 0.0) + np.insert(overlap, 0, 0.0)) / 2
+    flown = length / seconds
+    rate = drain(_airspeed(steps[:, 0], steps[:, 1], flown * level, wind), rise * flown, cruise_mps, airframe)
+    uses[some] = np.column_stack([seconds, seconds * rate])
+    return uses
+
+
 def path_use(
     points_m: FloatArray,
     speed_mps: float,
     airframe: Airframe,
     wind: Wind,
-    turn_deg: float = 15.0,
     cruise_mps: float | None = None,
 ) -> FloatArray:
     """(seconds, battery seconds), shape (2,), to fly a path (k, 3) of east, north, up from standing to
-    standing. `cruise_mps` is the speed for which the battery's endurance holds (`speed_mps` if not given).
-
-    The vehicle stops where the path turns by more than `turn_deg`. At straighter points it flies the arc that
-    fits between the middles of the legs, no faster than its acceleration holds it there (v^2 = a r). A leg
-    takes as long as the slower of its horizontal and its vertical motion.
-    """
-    steps = np.diff(points_m, axis=0)
-    steps = steps[np.any(np.abs(steps) > 1e-9, axis=1)]
-    if len(steps) == 0:
-        return np.zeros(2)
-    flat = np.hypot(steps[:, 0], steps[:, 1])
-    speed = ground_speed_mps(steps[:, 0], steps[:, 1], speed_mps, airframe, wind)
-    heading = np.degrees(np.arctan2(steps[:, 0], steps[:, 1]))
-    turn = np.abs((np.diff(heading) + 180.0) % 360.0 - 180.0)
-    stops = (turn > turn_deg) | (flat[:-1] < 1e-6) | (flat[1:] < 1e-6)
-    bend = np.tan(np.radians(np.where(stops, 0.0, turn)) / 2)
-    radius = np.minimum(flat[:-1], flat[1:]) / 2 / np.maximum(bend, 1e-9)
-    held = np.concatenate([[np.inf], np.sqrt(airframe.acceleration_mps2 * radius), [np.inf]])
-    held[1:-1][stops] = np.inf
-    speed = np.minimum(speed, np.minimum(held[:-1], held[1:]))
-    rates = np.where(steps[:, 2] > 0, airframe.climb_mps, airframe.descent_mps)
-    seconds = np.maximum(flat / speed, np.abs(steps[:, 2]) / rates)
-    first = np.concatenate([[0], np.flatnonzero(stops) + 1])
-    run_length = np.add.reduceat(flat, first)
-    run_speed = np.maximum.reduceat(speed, first)
-    ramps = stop_to_stop_s(run_length, run_speed, airframe.acceleration_mps2) - run_length / run_speed
+    standing: see segment_uses. `cruise_mps` is the speed for which the battery's endurance holds (`speed_mps`
+    if not given)."""
     cruise = speed_mps if cruise_mps is None else cruise_mps
-    flown = flat / seconds
-    rate = drain(_airspeed(steps[:, 0], steps[:, 1], flown, wind), steps[:, 2] / seconds, cruise, airframe)
-    standing = drain(wind.speed_mps, 0.0, cruise, airframe)
-    total = seconds.sum() + ramps.sum()
-    return np.array([total, (seconds * rate).sum() + ramps.sum() * float(standing)])
+    return np.asarray(segment_uses(points_m, speed_mps, airframe, wind, cruise).sum(axis=0))
 
 
-def path_time_s(
-    points_m: FloatArray, speed_mps: float, airframe: Airframe, wind: Wind, turn_deg: float = 15.0
-) -> float:
+def path_time_s(points_m: FloatArray, speed_mps: float, airframe: Airframe, wind: Wind) -> float:
     """Seconds of `path_use`."""
-    return float(path_use(points_m, speed_mps, airframe, wind, turn_deg)[0])
+    return float(path_use(points_m, speed_mps, airframe, wind)[0])
 
 
 def take_off_and_land_use(
     take_off_m: float, landing_m: float, cruise_mps: float, airframe: Airframe
 ) -> FloatArray:
-    """(seconds, battery seconds), shape (2,), for the climb to `take_off_m` above launch and the descent from
-    `landing_m` to the ground."""
+    """(seconds, battery seconds), shape (2,), for arming and the climb to `take_off_m` above launch, and for
+    the wait above home and the descent from `landing_m` to the ground; a height of 0 leaves its part out."""
     slow = min(landing_m, airframe.landing_height_m)
     up = take_off_m / airframe.climb_mps
     down = (landing_m - slow) / airframe.descent_mps + slow / airframe.landing_mps
+    waiting = airframe.take_off_wait_s * (take_off_m > 0) + airframe.landing_wait_s * (landing_m > 0)
     climbing = float(drain(0.0, airframe.climb_mps, cruise_mps, airframe))
     hovering = float(drain(0.0, 0.0, cruise_mps, airframe))
-    return np.array([up + down, up * climbing + down * hovering])
+    return np.array([up + down + waiting, up * climbing + (down + waiting) * hovering])

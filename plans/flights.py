@@ -12,7 +12,7 @@ from shapely import LineString
 
 from plans.cameras import Camera
 from plans.drones import Kit
-from plans.energy import Airframe, Wind, path_use, straight_uses, take_off_and_land_use
+from plans.energy import Airframe, Wind, segment_uses, straight_uses, take_off_and_land_use
 from plans.follow import FollowLimits, clearance_m, follow_ground, ground_under
 from plans.frames import FloatArray, GeoPoint, LocalFrame, Pose
 from plans.lanes import Lane
@@ -25,6 +25,10 @@ _RUN_OUT, _MOST_RUN_OUT = 0.3, 0.9
 _RUN_OUT_S = 1.0
 """The lane goes on past its last photo, by this share of the trigger distance and so many seconds if it can:
 autopilots round the corner behind a lane, and stop the camera where they begin to."""
+_LATE_FIRST_M, _LATE_EACH_S = 3.0, 0.015
+"""ArduCopter looks 50 times a second whether a photo is due: the first comes up to 2 m late, and each one
+after it 0.015 s later than ordered, so that the last of a long lane needs more room (flown,
+docs/figures.md)."""
 
 
 @dataclass(frozen=True)
@@ -190,18 +194,27 @@ def _timed(
     cruise = rules.kit.speed_mps
     up = take_off_and_land_use(heights[0][0, 2] - ground_m, 0.0, cruise, rules.airframe)
     down = take_off_and_land_use(0.0, heights[-1][-1, 2] - ground_m, cruise, rules.airframe)
-    legs, uses, now = [], [up], float(up[0])
+    triggers, speeds = [], []
     for points, lane in zip(heights, lanes, strict=True):
-        speed = _leg_speed_mps(points, rules)
-        trigger = 0.0
+        trigger, speed = 0.0, _leg_speed_mps(points, rules)
         if lane is not None:
             trigger, speed = _lane_trigger_m(points, lane[1], speed, rules)
-        use = path_use(points, speed, rules.airframe, rules.wind, cruise_mps=cruise)
-        number = None if lane is None else lane[0]
-        legs.append(Leg(LineString(points), number, trigger, speed, now, float(use[0])))
-        uses.append(use)
-        now += float(use[0])
-    return tuple(legs), np.array([*uses, down])
+        triggers.append(trigger)
+        speeds.append(speed)
+    path = np.concatenate([heights[0], *(points[1:] for points in heights[1:])])
+    pieces = np.array([len(points) - 1 for points in heights])
+    flown = segment_uses(path, np.repeat(speeds, pieces), rules.airframe, rules.wind, cruise)
+    uses = np.add.reduceat(flown, np.cumsum(pieces) - pieces, axis=0)
+    starts = up[0] + np.concatenate([[0.0], np.cumsum(uses[:, 0])])
+    legs = tuple(
+        Leg(
+            LineString(points), None if lane is None else lane[0], trigger, speed, float(start), float(use[0])
+        )
+        for points, lane, trigger, speed, start, use in zip(
+            heights, lanes, triggers, speeds, starts[:-1], uses, strict=True
+        )
+    )
+    return legs, np.vstack([up, uses, down])
 
 
 def _worst_home_s(
@@ -270,7 +283,9 @@ def _lane_trigger_m(
     cycle_s = kit.camera.min_trigger_interval_s
     if widest < speed_mps * cycle_s:
         speed_mps = max(math.floor(widest / cycle_s * 10) / 10, 0.1)
-    return trigger_plan(length, widest, speed_mps * cycle_s, _RUN_OUT_S * speed_mps)[0], speed_mps
+    late = _LATE_FIRST_M + _LATE_EACH_S * speed_mps * length / widest
+    run_out = max(_RUN_OUT_S * speed_mps, late)
+    return trigger_plan(length, widest, speed_mps * cycle_s, run_out)[0], speed_mps
 
 
 def _shots(legs: Sequence[Leg], sortie: int, first: int, rules: FlightRules) -> tuple[Shot, ...]:

@@ -39,6 +39,7 @@ def follow_ground(
     TerrainError where the path leaves the terrain.
     """
     if terrain.is_level:
+        ground_under(np.concatenate(legs_m), terrain)  # its corners in the grid, a path is in it
         level = float(terrain.heights_m.flat[0]) + limits.height_m
         return [np.column_stack([leg, np.full(len(leg), level)]) for leg in legs_m]
     dense, leg_of, corner = _densify(legs_m, _sample_step_m(terrain))
@@ -77,7 +78,8 @@ def ground_under(points_m: FloatArray, terrain: Terrain) -> FloatArray:
 def clearance_m(points_m: FloatArray, terrain: Terrain) -> float:
     """The least height of a path (k, 3) above the terrain, looked at along every segment."""
     flat = shapely.LineString(points_m)
-    dense = shapely.get_coordinates(shapely.segmentize(flat, _sample_step_m(terrain) / 2), include_z=True)
+    step = max(_sample_step_m(terrain) / 8, 0.5)
+    dense = shapely.get_coordinates(shapely.segmentize(flat, step), include_z=True)
     return float(np.min(dense[:, 2] - ground_under(dense, terrain)))
 
 

@@ -11,7 +11,7 @@ from shapely import MultiPolygon, Polygon, get_parts
 
 from plans.costs import FlightCosts
 from plans.drones import Kit
-from plans.energy import stop_to_stop_s
+from plans.energy import leg_of_tour_s
 from plans.follow import FollowLimits
 from plans.frames import FloatArray
 from plans.lanes import Lane, SweepAxes, candidate_angles, corridor_lanes, sweep_lanes
@@ -123,7 +123,8 @@ def stream_rules(job: SurveyJob, kit: Kit) -> StreamRules:
     # Enough photos of one lane alone show the edge; else it must lie in those of the second lane too.
     alone = math.floor(1 / (1 - job.settings.overlap) + 1e-9) >= job.settings.views_asked
     reach = 0.45 * width if alone else 0.5 * width - spacing
-    turn_s = float(stop_to_stop_s(spacing, kit.speed_mps, acceleration)) + kit.speed_mps / acceleration
+    lost_s = leg_of_tour_s(1000.0, kit.speed_mps, kit.drone.airframe) - 1000.0 / kit.speed_mps
+    turn_s = float(leg_of_tour_s(spacing, kit.speed_mps, kit.drone.airframe) + lost_s)
     return StreamRules(
         spacing_m=spacing,
         reach_m=float(np.clip(reach, 0.5 * spacing, _MOST_EDGE_REACH * spacing)),

@@ -26,7 +26,8 @@ from plans.lanes import Lane, candidate_angles, outside, sweep_lanes
 _DEEPEST = 3  # stem, tributaries, their bays
 _WIDE = 5  # lanes on each side of the middle one: how they are shifted matters less and less
 _MANY = 30  # lanes of a way, from which on only the more promising ways are worked out
-_GENTLE_DEG = 13.0  # of a corner; the flight-time model lets a vehicle pass 15 degrees without a stop
+_GENTLE_DEG = 40.0  # of a corner between two pieces of a bent lane
+_OFF_LINE = 0.07  # spacings by which a bent lane may leave its smooth line, to have long pieces
 _LONG = 4.0
 """A zone is worth following when the square of its middle line is so many times its area."""
 
@@ -210,15 +211,20 @@ def _clipped(
         else:
             joined.append([low, high])
     shortest = rules.spacing_m / 4
-    lines = [_few_corners(substring(curve, low, high)) for low, high in joined if high - low > shortest]
+    lines = [
+        _few_corners(substring(curve, low, high), _OFF_LINE * rules.spacing_m)
+        for low, high in joined
+        if high - low > shortest
+    ]
     pieces = [piece for line in lines for piece in outside(line, blocked)]
     return [Lane(piece, rank) for piece in pieces if piece.length > shortest]
 
 
-def _few_corners(line: LineString) -> LineString:
-    """The line with as few points as keep it within a metre and every corner gentle."""
-    for tolerance_m in (1.0, 0.6, 0.35, 0.2, 0.12):
-        plain = line.simplify(tolerance_m)
+def _few_corners(line: LineString, tolerance_m: float) -> LineString:
+    """The line with as few points as keep it within the tolerance and no corner too sharp: a vehicle is slow
+    on short pieces, however little they turn."""
+    for finer in (1.0, 0.7, 0.5, 0.35, 0.25):
+        plain = line.simplify(finer * tolerance_m)
         if _sharpest_deg(plain) <= _GENTLE_DEG:
             break
     return plain

@@ -26,7 +26,7 @@ LAUNCH = GeoPoint(*(float(v) for v in FRAME.to_geo(-40, -40)), 500.0)
 
 def planned(near=1.0, far=1.0, exposure=None, drones=1):
     zones = [Zone("near", FRAME.geometry_to_geo(NEAR), near), Zone("far", FRAME.geometry_to_geo(FAR), far)]
-    settings = SurveySettings(gsd_m=0.03, endurance_s=8 * 60.0)
+    settings = SurveySettings(gsd_m=0.03, endurance_s=12 * 60.0)
     ground = flat_terrain(FRAME, 500.0)
     return plan_survey(
         zones, CAMERA, settings, terrain=ground, launches=(LAUNCH,), drones=drones, exposure=exposure
