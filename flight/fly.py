@@ -16,7 +16,15 @@ from pymavlink.dialects.v20 import ardupilotmega as mavlink
 from flight import missions
 from flight.camera import camera_event, missing_indices
 from flight.commands import arm, last_words, request_message, request_streams, set_mode, take_off
-from flight.errors import CommandError, FlightAborted, FlightStopped, NoVehicleError, TransferError
+from flight.errors import (
+    CommandError,
+    FlightAborted,
+    FlightStopped,
+    NoVehicleError,
+    ParameterError,
+    TransferError,
+)
+from flight.params import get_param
 from flight.preflight import wait_until_ready
 from flight.profiles import LinkProfile, find_profile
 from flight.recorder import Recorder
@@ -149,6 +157,7 @@ class _Flight:
         self._stop_on_ground(recorder)
         self.on_progress("wait until ready", 0.08)
         await wait_until_ready(vehicle, _READY_S)
+        await self._look_for_camera(vehicle, recorder)
         with vehicle.inbox() as inbox:
             started = dt.datetime.now(dt.UTC)
             await self._take_off(vehicle, recorder)
@@ -251,6 +260,21 @@ class _Flight:
             said = last_words(vehicle.state)
             self.notes.append(f"ended at item {done} of {last_item}; the vehicle said: {said or 'nothing'}")
         return done >= last_item
+
+    async def _look_for_camera(self, vehicle: Vehicle, recorder: Recorder) -> None:
+        """Say before take-off when photos are expected that the vehicle is not set to take."""
+        if not self.photos_expected or not vehicle.state.is_ardupilot:
+            return
+        try:
+            camera = await get_param(vehicle, "CAM1_TYPE")
+        except ParameterError:
+            return  # before ArduPilot 4.4 it has another name; the flight goes on
+        if camera.value == 0:
+            self.notes.append(
+                "the autopilot triggers no camera (CAM1_TYPE is 0): it takes no photo on this flight"
+            )
+            recorder.event("no camera", parameter="CAM1_TYPE", value=0)
+            self.on_progress("no camera is set up on the vehicle (CAM1_TYPE is 0)", 0.09)
 
     def _mode_changed(self, vehicle: Vehicle, before: str, flown: bool, recorder: Recorder) -> None:
         recorder.event("mode", mode=vehicle.state.mode, before=before)

@@ -33,6 +33,18 @@ def test_a_mission_is_flown_from_first_contact_to_landing(simulator, mission, tm
     assert [m.mode for m in log.modes][-2:] == ["GUIDED", "AUTO"]
 
 
+def test_a_vehicle_without_a_camera_is_told_before_it_flies(simulator, mission, tmp_path):
+    said = []
+    address = simulator(params=(("CAM1_TYPE", 0.0),))
+    result = fly_mission(
+        mission, address, tmp_path, photos_expected=10, on_progress=lambda step, share: said.append(step)
+    )
+    assert result.complete
+    assert any("CAM1_TYPE is 0" in note for note in result.notes)
+    assert any("no camera" in step for step in said)
+    assert not result.camera_events
+
+
 @pytest.mark.slow
 def test_a_mission_gets_through_a_radio_that_loses_a_tenth(simulator, mission, tmp_path):
     radio = RadioSettings(loss=0.1, latency_s=0.3, jitter_s=0.2)
