@@ -422,3 +422,36 @@ def test_another_component_has_files_of_its_own(double, meet):
         meet(d.vehicle, work)
     asked = [m for m in d.vehicle.heard if m.get_type() == "FILE_TRANSFER_PROTOCOL"]
     assert {m.target_component for m in asked} == {mavlink.MAV_COMP_ID_CAMERA}
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_server_gone_mad_gives_the_file_or_a_plain_error(double, on_files, tmp_path, seed):
+    d, chance = double(burst_packets=10), random.Random(seed)
+    d.files["/a.bin"] = content(5000)
+
+    def mad(name, reply):
+        if chance.random() < 0.1:
+            reply |= chance.choice(
+                [
+                    {"op": chance.choice([0, 77, ACK, NAK])},
+                    {"data": chance.randbytes(chance.randrange(240))},
+                    {"offset": chance.randrange(6000)},
+                    {"session": 200},
+                    {"size": chance.randrange(256)},
+                    {"seq": chance.randrange(65536)},
+                    {"complete": 1},
+                ]
+            )
+        return reply
+
+    d.twist = mad
+    began_s = time.monotonic()
+    told = ""
+    try:
+        on_files(d, lambda files: files.get("/a.bin", tmp_path / "a"))
+    except FileError as fault:
+        told = str(fault)
+    assert (tmp_path / "a").exists() is not bool(told)
+    assert told or (tmp_path / "a").read_bytes() == d.files["/a.bin"]
+    assert "\n" not in told
+    assert time.monotonic() - began_s < 10

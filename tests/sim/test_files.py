@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import random
 import struct
 
 import pytest
@@ -163,3 +164,28 @@ def test_packed_parameters_never_lie_across_two_blocks(piece):
         names.append(last.decode())
         at = ends
     assert names == list(PARAMETERS)
+
+
+def test_no_payload_whatever_brings_it_down(bench, client):
+    chance = random.Random(5)
+    for _ in range(3000):
+        op = chance.choice([*range(17), 77, 128, 255])
+        data = chance.choice(
+            [b"", b"/a", b"/a\0/b", b"/DCIM/\xff", b"\0", b"/APM/LOGS", chance.randbytes(239)]
+        )
+        payload = struct.pack(
+            "<HBBBBBxI",
+            chance.randrange(1 << 16),
+            chance.randrange(3),
+            op,
+            chance.choice([len(data), 0, 239, 255]),
+            0,
+            0,
+            chance.choice([0, 1, 1 << 31]),
+        )
+        payload = (payload + data).ljust(251, b"\0")
+        bench.say(mavlink.MAVLink_file_transfer_protocol_message(0, 1, 1, payload))
+        if chance.random() < 0.05:
+            bench.run(0.05)
+    bench.run(30)
+    assert client.ask(LIST, b"/")[0] == ACK
