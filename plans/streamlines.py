@@ -26,8 +26,9 @@ from plans.lanes import Lane, candidate_angles, outside, sweep_lanes
 _DEEPEST = 3  # stem, tributaries, their bays
 _WIDE = 5  # lanes on each side of the middle one: how they are shifted matters less and less
 _MANY = 30  # lanes of a way, from which on only the more promising ways are worked out
-_GENTLE_DEG = 40.0  # of a corner between two pieces of a bent lane
-_OFF_LINE = 0.07  # spacings by which a bent lane may leave its smooth line, to have long pieces
+_GENTLE_DEG = 45.0  # of a corner between two pieces of a bent lane
+_OFF_LINE, _OFF_NARROW = 0.18, 0.07
+"""Spacings by which a bent lane may leave its smooth line, to have long pieces; less without neighbours."""
 _LONG = 4.0
 """A zone is worth following when the square of its middle line is so many times its area."""
 
@@ -135,12 +136,13 @@ def _ways_along(
 
 @dataclass(frozen=True)
 class _Bed:
-    """A middle line run on to the zone's edge, the ground that is its own, and how many lanes lie beside
-    it."""
+    """A middle line run on to the zone's edge, the ground that is its own, how many lanes lie beside it, and
+    how far lanes may leave their smooth line."""
 
     line: LineString
     own: Geometry
     beside: int
+    off_line_m: float
 
 
 def _bed_of(stem: LineString, part: Polygon, rules: StreamRules) -> _Bed:
@@ -157,7 +159,8 @@ def _bed_of(stem: LineString, part: Polygon, rules: StreamRules) -> _Bed:
     own = shapely.union_all([*discs, *caps]).intersection(around)
     line = LineString([ends[0][1], *shapely.get_coordinates(stem), ends[1][1]])
     shapely.prepare(own)
-    return _Bed(line, own, math.ceil((float(depths.max()) + spacing) / spacing))
+    off_line = _OFF_NARROW if float(depths.max()) < spacing else _OFF_LINE
+    return _Bed(line, own, math.ceil((float(depths.max()) + spacing) / spacing), off_line * spacing)
 
 
 def _effort_with_rest_m(lanes: Sequence[Lane], part: Polygon, rules: StreamRules) -> float:
@@ -177,7 +180,7 @@ def _along(bed: _Bed, blocked: Geometry | None, rules: StreamRules, phase: float
         for curve in shapely.get_parts(shifted):
             if curve.length > 2 * spacing:
                 even = _smooth(shapely.get_coordinates(curve), spacing / 4, rules.radius_m / 2)
-                lanes += _clipped(even, bed.own, blocked, rank + bed.beside, rules)
+                lanes += _clipped(even, bed, blocked, rank + bed.beside, rules)
     return lanes
 
 
@@ -196,12 +199,12 @@ def _lengthened(line: LineString, shell: Polygon) -> list[tuple[FloatArray, Floa
 
 
 def _clipped(
-    curve: LineString, own: Geometry, blocked: Geometry | None, rank: int, rules: StreamRules
+    curve: LineString, bed: _Bed, blocked: Geometry | None, rank: int, rules: StreamRules
 ) -> list[Lane]:
     """The curve's pieces in its area, joined where a gap is shorter than a turn, outside of `blocked`."""
     spans = sorted(
         sorted((curve.project(Point(p.coords[0])), curve.project(Point(p.coords[-1]))))
-        for p in shapely.get_parts(curve.intersection(own))
+        for p in shapely.get_parts(curve.intersection(bed.own))
         if isinstance(p, LineString) and p.length > 0
     )
     joined: list[list[float]] = []
@@ -212,7 +215,7 @@ def _clipped(
             joined.append([low, high])
     shortest = rules.spacing_m / 4
     lines = [
-        _few_corners(substring(curve, low, high), _OFF_LINE * rules.spacing_m)
+        _few_corners(substring(curve, low, high), bed.off_line_m)
         for low, high in joined
         if high - low > shortest
     ]
