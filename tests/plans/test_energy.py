@@ -94,7 +94,7 @@ def test_a_longer_leg_takes_longer_and_never_less_than_at_speed(length, speed):
 
 
 def test_short_pieces_are_slow_however_straight_the_path():
-    """Flown with ArduCopter 4.7: 3.1 m/s over pieces of 10 to 20 m, 5.0 up to 30, 6.6 up to 50, 10 over 80."""
+    """Flown with ArduCopter 4.7: 3.1 m/s over pieces of 10 to 20 m, 5 up to 30, 6.6 up to 50, 10 over 80."""
     for piece, flown in ((15, 3.1), (25, 5.0), (40, 6.6), (65, 9.2), (100, 10.0)):
         north = np.arange(0.0, 2000.0, piece)
         bends = np.column_stack([3.0 * (np.arange(len(north)) % 2), north, np.full(len(north), 50.0)])
