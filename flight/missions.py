@@ -103,6 +103,7 @@ async def _upload(
     count = mavlink.MAVLink_mission_count_message(vehicle.sysid, vehicle.compid, len(items), kind)
     highest = -1
     misses = 0
+    out_of_order = False
     with vehicle.inbox() as inbox:
         vehicle.send(count)
         while misses < vehicle.profile.tries:
@@ -112,6 +113,8 @@ async def _upload(
             )
             if message is None:
                 misses += 1
+                if out_of_order and misses >= _QUIET_AFTER_LAST:
+                    raise _refused(vehicle, name, mavlink.MAV_MISSION_INVALID_SEQUENCE, highest, items)
                 if highest < 0:
                     vehicle.send(count)  # the count itself was lost
                 elif highest >= len(items) - 1 and misses >= _QUIET_AFTER_LAST:
@@ -119,6 +122,10 @@ async def _upload(
                     return
                 continue
             if message.get_type() == "MISSION_ACK":
+                if message.type == mavlink.MAV_MISSION_INVALID_SEQUENCE and highest >= 0:
+                    # ArduPilot says so of an item that came twice, and goes on asking: not its last word.
+                    out_of_order = True
+                    continue
                 if message.type != mavlink.MAV_MISSION_ACCEPTED:
                     raise _refused(vehicle, name, message.type, highest, items)
                 if highest >= len(items) - 1:
@@ -126,7 +133,7 @@ async def _upload(
                 continue  # the late answer to something before
             if not 0 <= message.seq < len(items):
                 continue
-            misses = 0
+            misses, out_of_order = 0, False
             highest = max(highest, message.seq)
             vehicle.send(
                 item_to_message(items[message.seq], message.seq, vehicle.sysid, vehicle.compid, kind)

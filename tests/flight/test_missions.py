@@ -100,6 +100,24 @@ def test_a_refused_item_is_named(vehicle, meet):
     assert caught.value.result == mavlink.MAV_MISSION_UNSUPPORTED
 
 
+def test_an_item_that_came_twice_does_not_end_the_upload(vehicle, meet):
+    """ArduPilot asks again before the answer is there and calls its second copy out of order."""
+    take = vehicle.replies["MISSION_ITEM_INT"]
+    out_of_order = mavlink.MAVLink_mission_ack_message(255, 190, mavlink.MAV_MISSION_INVALID_SEQUENCE)
+    twice = (1, 2)
+    vehicle.replies["MISSION_ITEM_INT"] = lambda m: [out_of_order] * (m.seq in twice) + take(m)
+    meet(vehicle, lambda v: missions.upload(v, items_of(4)))
+    assert None not in vehicle.store
+
+
+def test_a_vehicle_that_gives_up_out_of_order_says_so(vehicle, meet):
+    out_of_order = mavlink.MAVLink_mission_ack_message(255, 190, mavlink.MAV_MISSION_INVALID_SEQUENCE)
+    take = vehicle.replies["MISSION_ITEM_INT"]
+    vehicle.replies["MISSION_ITEM_INT"] = lambda m: [out_of_order] if m.seq == 2 else take(m)
+    with pytest.raises(TransferError, match=r"item 2 .*items out of order"):
+        meet(vehicle, lambda v: missions.upload(v, items_of(4)))
+
+
 def test_a_stalled_upload_ends_and_says_where(vehicle, meet):
     vehicle.stall_at = 1
     with pytest.raises(TransferError, match="stopped at item 1 of 4"):
