@@ -352,7 +352,9 @@ def _mission(legs: Sequence[Leg], launch: GeoPoint, ground_m: float, rules: Flig
             items += [*slower, *places[1:last]]
         else:
             on = _order(Command.DO_SET_CAM_TRIGG_DIST, leg.trigger_m, 0.0, 1.0)
-            items += [places[0], *slower, on, *places[1:], _order(Command.DO_SET_CAM_TRIGG_DIST)]
+            there = next((i for i in reversed(items) if i.has_place), None) == places[0]  # a lane cut in two
+            start = [] if there else places[:1]
+            items += [*start, *slower, on, *places[1:], _order(Command.DO_SET_CAM_TRIGG_DIST)]
     items.append(_order(Command.NAV_RETURN_TO_LAUNCH))
     home = GeoPoint(launch.lat_deg, launch.lon_deg, launch.alt_amsl_m)
     return Mission(tuple(items), home, rules.kit.speed_mps, fence_exclusion=rules.fence_exclusion)

@@ -107,7 +107,7 @@ class County:
             {
                 "name": "Hexa",
                 "camera": "Sony RX1R II",
-                "endurance_min": 18,
+                "endurance_min": 26,
                 "reserve": 0.1,
                 "swap_min": 8,
                 "launch": degrees(*SOUTH),
@@ -156,7 +156,7 @@ def test_the_urgent_zone_comes_first_and_every_flight_can_be_flown(county, run, 
     mavic, hexa = result["drones"]
     assert (mavic["camera"], hexa["camera"]) == ("DJI Mavic 3E", "Sony RX1R II")
     assert mavic["usable_s"] == pytest.approx(30 * 60 * 0.9 * 0.76, abs=1)
-    assert hexa["usable_s"] == pytest.approx(18 * 60 * 0.9 * 0.76, abs=1)
+    assert hexa["usable_s"] == pytest.approx(26 * 60 * 0.9 * 0.76, abs=1)
     assert all(max(s["battery_share"], s["battery_share_home"]) <= 1 for s in result["sorties"])
     assert {tuple(s["launch"]) for s in result["sorties"] if s["name"] == "Hexa"} == {degrees(*SOUTH)}
     assert result["makespan_s"] == pytest.approx(

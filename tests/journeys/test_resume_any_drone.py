@@ -249,7 +249,7 @@ def test_a_battery_swap_with_the_same_drone_flies_the_missing_shots(resume, tmp_
         "--mode",
         "shots",
         "--endurance",
-        6,
+        8,
     )
     assert shorter["flights"] > result["flights"]
     parts = [poses_of(file, terrain_of(None)) for file in shorter["files"][1:]]

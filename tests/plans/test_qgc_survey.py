@@ -221,7 +221,7 @@ def test_the_area_of_a_survey_is_one_simple_polygon_around_its_lanes(tmp_path):
 def test_angle_corner_and_camera_are_those_of_the_lanes(tmp_path):
     made = survey()
     (item,) = complex_items(written(made, tmp_path))
-    assert (item["angle"] - made.angle_deg) % 180.0 == pytest.approx(0.0, abs=0.01)
+    assert (item["angle"] - made.angle_deg + 90.0) % 180.0 == pytest.approx(90.0, abs=0.01)
     assert -90 < item["angle"] <= 90
     sortie = made.sorties[0]
     transects = item["TransectStyleComplexItem"]
@@ -284,7 +284,7 @@ def test_a_corridor_is_a_corridor_scan_along_its_line(tmp_path):
 
 
 def test_the_pieces_of_a_corridor_are_corridors_or_surveys_side_by_side(tmp_path):
-    made = corridor(endurance_min=8)
+    made = corridor(endurance_min=10)
     assert len(made.sorties) > 1
     whole = RIVER.buffer(150.0, cap_style="flat")
     for sortie, item in zip(made.sorties, complex_items(written(made, tmp_path)), strict=True):

@@ -219,7 +219,7 @@ def test_level_ground_without_a_datum_is_counted_by_heights_above_it():
 
 def test_what_no_battery_reaches_is_told():
     far = Team(B, (geo(-1500, 0),))
-    rest = rest_of({}, team=far, settings=replace(SETTINGS, endurance_s=7.5 * 60))
+    rest = rest_of({}, team=far, settings=replace(SETTINGS, endurance_s=9.0 * 60))
     assert rest.share_after < 0.99
     assert any("will still be seen by fewer" in note and "batteries" in note for note in rest.notes)
 
