@@ -155,7 +155,7 @@ def test_pymavlink_rides_along_and_its_death_does_nothing(missionctl_sim, fly, f
     assert {p.sysid for p in packets(folder / "telemetry.tlog")} == {1, 255}
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.skipif(importlib.util.find_spec("MAVProxy") is None, reason="MAVProxy is not installed")
 def test_mavproxy_rides_along_and_brings_the_flight_home(missionctl_sim, fly, free_port, talk, tmp_path):
     """It may command: the flight ends in its RTL, and the journal says who it was."""
@@ -183,7 +183,7 @@ def test_mavproxy_rides_along_and_brings_the_flight_home(missionctl_sim, fly, fr
     assert "SET_MODE" in said or "COMMAND_LONG" in said
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_dronekit_script_rides_along(missionctl_sim, fly, free_port, tmp_path):
     pytest.importorskip("future")
     (url,) = missionctl_sim(speedup=4)
