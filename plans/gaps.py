@@ -82,10 +82,8 @@ def closer_photos(gaps: list[Gap], lanes: Sequence[Lane], reach_m: float, closes
     if not gaps or not lanes:
         return {}
     tree = shapely.STRtree([lane.line for lane in lanes])
-    beside, nearest = tree.query_nearest(
-        [gap.outline.centroid for gap in gaps], max_distance=reach_m, all_matches=False
-    )
-    del beside
+    middles = [gap.outline.centroid for gap in gaps]
+    nearest = tree.query_nearest(middles, max_distance=reach_m, all_matches=False)[1]
     return {
         int(i): replace(lanes[i], photo_gap=max(lanes[i].photo_gap * _CLOSER, closest))
         for i in sorted(set(nearest.tolist()))

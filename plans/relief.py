@@ -82,6 +82,8 @@ def trigger_over_relief_m(
     `trigger_m` is the distance on level ground and `reach_m` half a footprint's length there, both from
     `height_m`. Never more than `trigger_m`.
     """
+    if terrain.is_level:
+        return trigger_m
     steps = np.hypot(*np.diff(path_m[:, :2], axis=0).T)
     run = np.concatenate([[0.0], np.cumsum(steps)])
     step = trigger_m / 4

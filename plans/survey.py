@@ -274,13 +274,8 @@ def _with_more_lanes(
 
 def _with_priority(lanes: Sequence[Lane], job: SurveyJob) -> list[LaidPart]:
     """Mending lanes as parts of the area that each lies in."""
-    parts = []
-    for area in job.areas:
-        own = tuple(lane for lane in lanes if area is _nearest_area(lane, job))
-        parts += [LaidPart(own, 0.0, area.priority)] if own else []
-    return parts
-
-
-def _nearest_area(lane: Lane, job: SurveyJob) -> Any:
-    middle = lane.line.interpolate(0.5, normalized=True)
-    return min(job.areas, key=lambda area: area.region.distance(middle))
+    owned: dict[float, list[Lane]] = {area.priority: [] for area in job.areas}
+    for lane in lanes:
+        middle = lane.line.interpolate(0.5, normalized=True)
+        owned[min(job.areas, key=lambda area: area.region.distance(middle)).priority].append(lane)
+    return [LaidPart(tuple(own), 0.0, priority) for priority, own in owned.items() if own]
