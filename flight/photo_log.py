@@ -1,0 +1,97 @@
+"""Photos that no message told of, out of the vehicle's own log after the landing."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+from flight.errors import FlightError
+from flight.flight_log import FlightLog
+from flight.log_fetch import fetch_log
+from flight.log_files import read_log
+from flight.logs import LogEntry, OnShare, list_logs
+from flight.photo_keeper import PhotoKeeper
+from flight.vehicle import Vehicle
+from plans.mission import CameraEvent
+
+LONGEST_S = 180.0
+"""A crew that waits for the next battery waits no longer for a log."""
+_UNLIMITED_BYTES_PER_S = 100_000.0
+"""What a link without a limit gives at least, by our own figures for a log over wifi (docs/figures.md)."""
+_SAME_DEG = 2e-5
+_AGREEING_SHARE = 0.8
+
+
+@dataclass(frozen=True)
+class LogRecovery:
+    """What the log gave: the numbers found, and `why_not` in words when it was not read."""
+
+    found: tuple[int, ...] = ()
+    log: Path | None = None
+    why_not: str | None = None
+
+
+async def recover_from_log(
+    vehicle: Vehicle,
+    keeper: PhotoKeeper,
+    folder: Path,
+    longest_s: float = LONGEST_S,
+    on_share: OnShare | None = None,
+) -> LogRecovery:
+    """Fetch the vehicle's newest log into `folder` and fill the keeper's gaps from it.
+
+    Does nothing when nothing is missing. Never raises for what the vehicle or the link does: the flight is
+    over, and what is not found is said in `why_not`.
+    """
+    await keeper.last_count()
+    if not keeper.missing:
+        return LogRecovery()
+    if vehicle.state.armed:
+        return LogRecovery(why_not="the vehicle is armed: it gives its log on the ground only")
+    try:
+        logs = [entry for entry in await list_logs(vehicle) if entry.size_bytes > 0]
+        if not logs:
+            return LogRecovery(why_not="the vehicle keeps no log")
+        newest = max(logs, key=lambda entry: entry.number)
+        takes_s = newest.size_bytes / (vehicle.profile.file_bytes_per_s or _UNLIMITED_BYTES_PER_S)
+        if takes_s > longest_s:
+            return LogRecovery(why_not=_too_long(newest, takes_s))
+        async with asyncio.timeout(longest_s):
+            path = await fetch_log(vehicle, newest, folder, on_share)
+        log = await asyncio.to_thread(read_log, path)
+    except TimeoutError:
+        return LogRecovery(why_not=_too_long(newest, longest_s))
+    except FlightError as fault:
+        return LogRecovery(why_not=str(fault))
+    return fill_from_log(keeper, log)
+
+
+def fill_from_log(keeper: PhotoKeeper, log: FlightLog) -> LogRecovery:
+    """Fill the keeper's gaps from a log that is of this flight: where both know a photo, both must have it at
+    the same place."""
+    heard = {e.index: e for e in keeper.photos}
+    told = {e.index: e for e in log.camera_events}
+    both = [i for i in told if i in heard]
+    agreeing = sum(_same_place(heard[i], told[i]) for i in both)
+    if heard and (not both or agreeing < _AGREEING_SHARE * len(both)):
+        return LogRecovery(log=log.path, why_not=f"{log.path.name} is not of this flight")
+    begins_at = keeper.begins_at
+    new = [e for e in log.camera_events if begins_at is None or e.index >= begins_at]
+    before = set(keeper.missing)
+    covered = range(min(told, default=0), max(told, default=-1) + 1)
+    keeper.fill((e for e in new if e.captured), [i for i in before if i in covered and i not in told])
+    found = tuple(sorted(i for i in told if i in keeper.recovered and i not in heard))
+    left = keeper.missing
+    return LogRecovery(found, log.path, f"the log does not hold {len(left)} of them" if left else None)
+
+
+def _too_long(entry: LogEntry, takes_s: float) -> str:
+    return (
+        f"its log of {entry.size_bytes / 1e6:.1f} MB takes more than {takes_s:.0f} s over this link; "
+        "fetch it with `missionctl logs download` on a better one"
+    )
+
+
+def _same_place(a: CameraEvent, b: CameraEvent) -> bool:
+    return abs(a.lat_deg - b.lat_deg) < _SAME_DEG and abs(a.lon_deg - b.lon_deg) < _SAME_DEG
