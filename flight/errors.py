@@ -5,9 +5,15 @@
         ├── AddressError          a connection address that is not understood
         ├── LinkError             a port that cannot be opened, or a link that is gone
         ├── NoVehicleError        nobody answered
+        ├── DisputedError         two vehicles speak under one system id
         ├── CommandError          a command that the vehicle refused or did not answer
-        │   └── ArmingError       arming refused, with the vehicle's own reasons
+        │   ├── ArmingError       arming refused, with the vehicle's own reasons
+        │   ├── NotConfirmedError something dangerous that nobody confirmed for this vehicle
+        │   ├── NotSeenError      accepted, but telemetry does not show that it is done
+        │   └── OvertakenError    given up for a more urgent command of the same kind
         ├── TransferError         a mission exchange that did not end well
+        ├── PlanFaultsError       a plan that must not be uploaded, with its faults
+        ├── ChecklistError        a vehicle that must not be armed, with what does not pass
         ├── ParameterError        a parameter that is unknown or was not taken
         ├── LogError              a log that cannot be listed, fetched or read
         ├── FileError             a file on the vehicle that cannot be listed, fetched or written
@@ -32,6 +38,7 @@ Every message is one line: what is wrong, with what, and what to do.
 from __future__ import annotations
 
 from plans.errors import MissionError
+from plans.mission import MissionItem
 
 
 class FlightError(MissionError):
@@ -50,6 +57,10 @@ class NoVehicleError(FlightError):
     """Nobody answered within the time limit."""
 
 
+class DisputedError(FlightError):
+    """Two vehicles speak under one system id: neither may be commanded."""
+
+
 class CommandError(FlightError):
     """A command that the vehicle refused or did not answer. `result`: MAV_RESULT, None without an answer."""
 
@@ -66,12 +77,36 @@ class ArmingError(CommandError):
         self.reasons = reasons
 
 
-class TransferError(FlightError):
-    """A mission exchange that did not end well. `result` is MAV_MISSION_RESULT, None without an answer."""
+class NotConfirmedError(CommandError):
+    """Something dangerous that nobody confirmed for this vehicle; nothing was sent."""
 
-    def __init__(self, message: str, result: int | None = None) -> None:
+
+class NotSeenError(CommandError):
+    """The vehicle accepted, but its telemetry does not show that it does it."""
+
+
+class OvertakenError(CommandError):
+    """Given up for a more urgent command of the same kind."""
+
+
+class TransferError(FlightError):
+    """A mission exchange that did not end well.
+
+    `result` is MAV_MISSION_RESULT, None without an answer. `kind` is MAV_MISSION_TYPE. After an upload `held`
+    is the list that the vehicle holds now, None where that is not known.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        result: int | None = None,
+        kind: int = 0,
+        held: tuple[MissionItem, ...] | None = None,
+    ) -> None:
         super().__init__(message)
         self.result = result
+        self.kind = kind
+        self.held = held
 
 
 class ParameterError(FlightError):
