@@ -109,6 +109,24 @@ class TransferError(FlightError):
         self.held = held
 
 
+class PlanFaultsError(FlightError):
+    """A plan that must not be uploaded. `faults` has a line for each."""
+
+    def __init__(self, faults: tuple[str, ...]) -> None:
+        more = f"; and {len(faults) - 3} more" if len(faults) > 3 else ""
+        super().__init__(f"the plan cannot be flown: {'; '.join(faults[:3])}{more}")
+        self.faults = faults
+
+
+class ChecklistError(FlightError):
+    """A vehicle that must not be armed. `failed` has the key and a line for each check that does not pass."""
+
+    def __init__(self, failed: tuple[tuple[str, str], ...]) -> None:
+        lines = "; ".join(f"{key}: {line}" for key, line in failed)
+        super().__init__(f"not ready to fly: {lines} (--accept KEY flies all the same)")
+        self.failed = failed
+
+
 class ParameterError(FlightError):
     """A parameter that is unknown or was not taken."""
 
