@@ -44,6 +44,8 @@ class SimSettings:
 
     home: GeoPoint | None = None
     listen: tuple[str, ...] = ("tcpin:127.0.0.1:5760",)
+    listen_high_latency: tuple[str, ...] = ()
+    """Addresses of satellite modems: silent until MAV_CMD_CONTROL_HIGH_LATENCY opens them."""
     speedup: float = 1.0
     vehicles: int = 1
     world: Path | None = None
@@ -82,7 +84,7 @@ class SimSettings:
             raise SettingsError("photos need a world to be taken of and a camera; give --world and a camera")
         if not self.listen:
             raise SettingsError("the simulator needs an address to listen on")
-        for url in self.listen:
+        for url in (*self.listen, *self.listen_high_latency):
             parse_address(url)
         find_gnss(self.gnss)
         if not 0.0 < self.charge_share <= 1.0:
@@ -127,14 +129,16 @@ def make_vehicles(settings: SimSettings) -> tuple[Place, list[Vehicle]]:
 class _Port:
     """A link with its radio and one channel per vehicle."""
 
-    def __init__(self, link: Link, faces: list[Face], radio: RadioSettings, seed: str) -> None:
+    def __init__(
+        self, link: Link, faces: list[Face], radio: RadioSettings, seed: str, high_latency: bool = False
+    ) -> None:
         self.link = link
         self._faces = faces
         self.down: Radio[tuple[bytes, bool]] = Radio(radio, f"{seed} down")
         self.up: Radio[Message] = Radio(radio, f"{seed} up")
         self._parser = Parser()
         self._generation = link.generation
-        self._channels = [Channel(face.vehicle, self._write) for face in faces]
+        self._channels = [Channel(face.vehicle, self._write, high_latency) for face in faces]
         for face, channel in zip(faces, self._channels, strict=True):
             channel.bytes_per_s = radio.bytes_per_s
             face.channels.append(channel)
@@ -266,6 +270,8 @@ def serve(
     try:
         for url in settings.listen:
             ports.append(_Port(open_link(url), faces, settings.radio, f"{settings.seed} {url}"))
+        for url in settings.listen_high_latency:
+            ports.append(_Port(open_link(url), faces, RadioSettings(), f"{settings.seed} {url}", True))
         radios = [radio for port in ports for radio in (port.up, port.down)]
         timelines = [
             FaultTimeline(settings.faults, vehicle, radios, watcher.on_fault)

@@ -29,6 +29,10 @@ def sim(
         list[str] | None,
         typer.Option(metavar="URL", help="Address; may be repeated (default tcpin:127.0.0.1:5760)."),
     ] = None,
+    listen_high_latency: Annotated[
+        list[str] | None,
+        typer.Option(metavar="URL", help="Address of a satellite modem: silent until it is opened."),
+    ] = None,
     speedup: Annotated[float, typer.Option(metavar="X", help="Simulated time goes X times as fast.")] = 1.0,
     vehicles: Annotated[int, typer.Option(metavar="N", help="Vehicles, system ids 1 to N.")] = 1,
     world: Annotated[
@@ -66,6 +70,7 @@ def sim(
         idle: dict[str, object] = {
             "--scenario": scenario,
             "--listen": listen,
+            "--listen-high-latency": listen_high_latency,
             "--photos": photos,
             "--gnss": gnss,
         }
@@ -77,6 +82,7 @@ def sim(
     settings = SimSettings(
         home=lat_lon(home, "--home") if home else None,
         listen=tuple(listen) if listen else ("tcpin:127.0.0.1:5760",),
+        listen_high_latency=tuple(listen_high_latency or ()),
         speedup=speedup,
         vehicles=vehicles,
         world=world,

@@ -263,6 +263,13 @@ def _banner(channel: Channel, c: CommandIn) -> int:
     return ACCEPTED
 
 
+def _high_latency(channel: Channel, c: CommandIn) -> int:
+    if c.p1 not in (0.0, 1.0):
+        return FAILED
+    channel.vehicle.high_latency_open = c.p1 == 1.0
+    return ACCEPTED
+
+
 def _terminate(channel: Channel, c: CommandIn) -> int:
     if c.p1 < 0.5:
         return FAILED
@@ -299,5 +306,6 @@ _HANDLERS: dict[int, Callable[[Channel, CommandIn], int]] = {
     mavlink.MAV_CMD_REQUEST_AUTOPILOT_CAPABILITIES: _capabilities,
     mavlink.MAV_CMD_DO_SET_MISSION_CURRENT: _set_current,
     mavlink.MAV_CMD_DO_SEND_BANNER: _banner,
+    mavlink.MAV_CMD_CONTROL_HIGH_LATENCY: _high_latency,
     mavlink.MAV_CMD_DO_FLIGHTTERMINATION: _terminate,
 }

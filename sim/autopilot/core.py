@@ -155,6 +155,8 @@ class Vehicle:
         self.origin_east_m, self.origin_north_m, self.origin_up_m = east, north, ground
         self.home_east_m, self.home_north_m, self.home_up_m = east, north, ground
         self.camera_stuck = False
+        self.high_latency_open = False
+        self.last_shot: Shot | None = None
         self.motor_share = 1.0
         self.events: list[Event] = []
         self.reached: int | None = None
@@ -340,6 +342,7 @@ class Vehicle:
             position_sigma_v_m=gnss.sigma_v_m,
             captured=not self.camera_stuck,
         )
+        self.last_shot = shot
         self.events.append(shot)
 
     @property

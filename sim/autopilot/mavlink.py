@@ -12,7 +12,7 @@ from pathlib import Path
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from flight.wire import AUTOPILOT_COMPONENT, Encoder, Message
-from sim.autopilot import commands, telemetry
+from sim.autopilot import camera_messages, commands, high_latency, telemetry
 from sim.autopilot.card import Card
 from sim.autopilot.core import Event, HomeSet, Shot, Text, Vehicle
 from sim.autopilot.exchange import Exchange
@@ -21,9 +21,11 @@ from sim.autopilot.logbook import Logbook
 from sim.autopilot.mission import HIGHEST_M
 from sim.autopilot.modes import Mode, mode_of
 from sim.autopilot.params import PARAMETERS
+from sim.autopilot.streams import BUILDERS, STREAM_GROUPS
 
 HEARTBEAT_S = 1.0
 TIMESYNC_S = 10.0
+HIGH_LATENCY_S = 5.0
 _TEXT_BYTES = 50
 _PARAMS_PER_STEP = 20
 
@@ -35,8 +37,14 @@ class Channel:
     when the link is slow (streams), as ArduPilot drops them.
     """
 
-    def __init__(self, vehicle: Vehicle, write: Callable[[bytes, bool], None]) -> None:
+    def __init__(
+        self, vehicle: Vehicle, write: Callable[[bytes, bool], None], high_latency: bool = False
+    ) -> None:
+        """`high_latency`: a satellite modem, as ArduPilot's serial protocol MAVLinkHL. Nothing goes out on it
+        until MAV_CMD_CONTROL_HIGH_LATENCY opens it, then HIGH_LATENCY2 instead of heartbeats."""
         self.vehicle = vehicle
+        self.high_latency = high_latency
+        self._next_high_latency_s = 0.0
         self._write = write
         self._encoder = Encoder(vehicle.sysid, AUTOPILOT_COMPONENT)
         self._streams: dict[int, list[float]] = {}
@@ -52,11 +60,13 @@ class Channel:
 
     def send(self, message: Message, droppable: bool = False) -> None:
         """Put a message on the link."""
+        if self.high_latency and not self.vehicle.high_latency_open:
+            return
         self._write(self._encoder.encode(message), droppable)
 
     def send_state(self, message_id: int) -> bool:
         """Send a state message once; False if this vehicle has no such message, or nothing to say in it."""
-        build = telemetry.BUILDERS.get(message_id)
+        build = BUILDERS.get(message_id)
         message = build(self.vehicle) if build else None
         if message is None:
             return False
@@ -72,7 +82,7 @@ class Channel:
 
     def set_interval(self, message_id: int, interval_us: float) -> int:
         """SET_MESSAGE_INTERVAL: 0 and -1 stop it (the vehicle's default is silence). Returns MAV_RESULT."""
-        if message_id not in telemetry.BUILDERS or not math.isfinite(interval_us):
+        if message_id not in BUILDERS or not math.isfinite(interval_us):
             return commands.FAILED
         if message_id == mavlink.MAVLINK_MSG_ID_HEARTBEAT:
             return commands.ACCEPTED
@@ -85,7 +95,7 @@ class Channel:
 
     def interval_us(self, message_id: int) -> int:
         """The interval of a stream as MESSAGE_INTERVAL gives it: -1 off, 0 no such message."""
-        if message_id not in telemetry.BUILDERS:
+        if message_id not in BUILDERS:
             return 0
         stream = self._streams.get(message_id)
         return round(stream[0] * 1e6) if stream else -1
@@ -93,12 +103,16 @@ class Channel:
     def tick(self) -> None:
         """Called after each step of the vehicle: whatever is due."""
         now = self.vehicle.time_s
-        if now >= self._next_heartbeat_s:
+        if self.high_latency:
+            if now >= self._next_high_latency_s and self.vehicle.high_latency_open:
+                self._next_high_latency_s = now + HIGH_LATENCY_S
+                self.send(high_latency.high_latency2(self.vehicle))
+        elif now >= self._next_heartbeat_s:
             self._next_heartbeat_s = now + HEARTBEAT_S
             self.send(telemetry.heartbeat(self.vehicle))
         if now >= self._next_stream_s:
             self._send_streams(now)
-        if now >= self._next_timesync_s:
+        if now >= self._next_timesync_s and not self.high_latency:
             self._next_timesync_s = now + TIMESYNC_S
             self.send(mavlink.MAVLink_timesync_message(0, round(now * 1e9)), droppable=True)
         if self._params_left:
@@ -113,7 +127,7 @@ class Channel:
         for message_id, stream in self._streams.items():
             if now >= stream[1] - 1e-9:
                 stream[1] = max(stream[1] + stream[0], now)
-                message = telemetry.BUILDERS[message_id](self.vehicle)
+                message = BUILDERS[message_id](self.vehicle)
                 if message is not None:
                     self.send(message, droppable=True)
             soonest = min(soonest, stream[1])
@@ -204,7 +218,7 @@ class Face:
                 for channel in self.channels:
                     channel.send_text(event, self._texts)
             elif isinstance(event, Shot):
-                self._broadcast(telemetry.camera_feedback(self.vehicle, event))
+                self._broadcast(camera_messages.camera_feedback(self.vehicle, event))
                 self.shots.append(event)
             elif isinstance(event, HomeSet):
                 for build in (telemetry.home_position, telemetry.gps_global_origin):
@@ -262,9 +276,9 @@ def _on_param_set(channel: Channel, message: Message) -> None:
 
 def _on_data_stream(channel: Channel, message: Message) -> None:
     if message.req_stream_id == mavlink.MAV_DATA_STREAM_ALL:
-        groups = tuple(telemetry.STREAM_GROUPS.values())
+        groups = tuple(STREAM_GROUPS.values())
     else:
-        groups = (telemetry.STREAM_GROUPS.get(message.req_stream_id, ()),)
+        groups = (STREAM_GROUPS.get(message.req_stream_id, ()),)
     on = message.start_stop == 1 and message.req_message_rate > 0
     for message_id in (i for group in groups for i in group):
         channel.set_interval(message_id, 1e6 / message.req_message_rate if on else -1)

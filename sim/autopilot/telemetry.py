@@ -1,4 +1,4 @@
-"""The vehicle's state as MAVLink messages: one function per message, found by its number.
+"""The vehicle's state as MAVLink messages: one function per message (sim.autopilot.streams finds them).
 
 This is where the simulator's east-north-up becomes MAVLink's north-east-down.
 """
@@ -6,12 +6,11 @@ This is where the simulator's east-north-up becomes MAVLink's north-east-down.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from flight.wire import Message
-from sim.autopilot.core import Shot, Vehicle
+from sim.autopilot.core import Vehicle
 from sim.autopilot.modes import Mode
 from sim.sensors import GNSS_KINDS
 
@@ -50,7 +49,8 @@ VERSION = 4 << 24 | 7 << 16
 """flight_sw_version: 4.7.0, development."""
 
 
-def _ms(v: Vehicle) -> int:
+def ms(v: Vehicle) -> int:
+    """Milliseconds since power-up."""
     return round(v.time_s * 1000) & 0xFFFFFFFF
 
 
@@ -59,11 +59,12 @@ def utc_usec(v: Vehicle) -> int:
     return round(v.setup.start_utc.timestamp() * 1e6 + v.time_s * 1e6)
 
 
-def _wrap_cdeg(angle_rad: float) -> int:
+def wrap_cdeg(angle_rad: float) -> int:
+    """An angle as hundredths of a degree, 0 to 35999."""
     return round(math.degrees(angle_rad) * 100) % 36000
 
 
-def _position(v: Vehicle) -> tuple[int, int]:
+def believed_place(v: Vehicle) -> tuple[int, int]:
     """lat and lon times 1e7 as believed; 0, 0 before the filter has an origin."""
     if not v.origin_set:
         return 0, 0
@@ -124,7 +125,7 @@ def remaining_percent(v: Vehicle) -> int:
 
 def system_time(v: Vehicle) -> Message:
     """SYSTEM_TIME; no date before GNSS has one."""
-    return mavlink.MAVLink_system_time_message(utc_usec(v) if v.readiness.has_fix else 0, _ms(v))
+    return mavlink.MAVLink_system_time_message(utc_usec(v) if v.readiness.has_fix else 0, ms(v))
 
 
 def gps_raw_int(v: Vehicle) -> Message:
@@ -145,7 +146,7 @@ def gps_raw_int(v: Vehicle) -> Message:
         round(gnss.hdop * 100),
         round(gnss.hdop * 150),
         round(math.hypot(body.v_east_mps, body.v_north_mps) * 100),
-        _wrap_cdeg(math.atan2(body.v_east_mps, body.v_north_mps)),
+        wrap_cdeg(math.atan2(body.v_east_mps, body.v_north_mps)),
         gnss.satellites,
         alt_mm,
         round(gnss.sigma_h_m * 1000 * 1.414),
@@ -161,7 +162,7 @@ def attitude(v: Vehicle) -> Message:
     e, b = v.estimate, v.body
     yaw = math.remainder(e.yaw_rad, math.tau)
     return mavlink.MAVLink_attitude_message(
-        _ms(v), e.roll_rad, e.pitch_rad, yaw, b.roll_rate_radps, b.pitch_rate_radps, b.yaw_rate_radps
+        ms(v), e.roll_rad, e.pitch_rad, yaw, b.roll_rate_radps, b.pitch_rate_radps, b.yaw_rate_radps
     )
 
 
@@ -172,7 +173,7 @@ def attitude_quaternion(v: Vehicle) -> Message:
     cp, sp = math.cos(e.pitch_rad / 2), math.sin(e.pitch_rad / 2)
     cy, sy = math.cos(e.yaw_rad / 2), math.sin(e.yaw_rad / 2)
     return mavlink.MAVLink_attitude_quaternion_message(
-        _ms(v),
+        ms(v),
         cr * cp * cy + sr * sp * sy,
         sr * cp * cy - cr * sp * sy,
         cr * sp * cy + sr * cp * sy,
@@ -187,7 +188,7 @@ def local_position_ned(v: Vehicle) -> Message:
     """LOCAL_POSITION_NED, about the filter's origin."""
     e = v.estimate
     return mavlink.MAVLink_local_position_ned_message(
-        _ms(v),
+        ms(v),
         e.north_m - v.origin_north_m,
         e.east_m - v.origin_east_m,
         v.origin_up_m - e.up_m,
@@ -200,9 +201,9 @@ def local_position_ned(v: Vehicle) -> Message:
 def global_position_int(v: Vehicle) -> Message:
     """GLOBAL_POSITION_INT."""
     e = v.estimate
-    lat, lon = _position(v)
+    lat, lon = believed_place(v)
     return mavlink.MAVLink_global_position_int_message(
-        _ms(v),
+        ms(v),
         lat,
         lon,
         round(e.up_m * 1000),
@@ -210,7 +211,7 @@ def global_position_int(v: Vehicle) -> Message:
         round(e.v_north_mps * 100),
         round(e.v_east_mps * 100),
         round(-e.v_up_mps * 100),
-        _wrap_cdeg(e.yaw_rad),
+        wrap_cdeg(e.yaw_rad),
     )
 
 
@@ -246,8 +247,8 @@ def rc_channels(v: Vehicle) -> Message:
     throttle = s.throttle if s.throttle is not None else rest
     values = [round(1500 + 500 * x) for x in (s.roll, -s.pitch, throttle, s.yaw)]
     if s.failed:
-        return mavlink.MAVLink_rc_channels_message(_ms(v), 0, *[0] * 18, 0)
-    return mavlink.MAVLink_rc_channels_message(_ms(v), 8, *values, *[1800, 1000, 1000, 1800], *[0] * 10, 254)
+        return mavlink.MAVLink_rc_channels_message(ms(v), 0, *[0] * 18, 0)
+    return mavlink.MAVLink_rc_channels_message(ms(v), 8, *values, *[1800, 1000, 1000, 1800], *[0] * 10, 254)
 
 
 def mission_current(v: Vehicle) -> Message:
@@ -289,7 +290,7 @@ def position_target_global_int(v: Vehicle) -> Message:
     goal = v.pilot.track.goal
     lat, lon = v.place.to_geo(goal[0], goal[1])
     return mavlink.MAVLink_position_target_global_int_message(
-        _ms(v), 0, 0xDF8, round(lat * 1e7), round(lon * 1e7), v.pilot.target.up_m, *(0,) * 8
+        ms(v), 0, 0xDF8, round(lat * 1e7), round(lon * 1e7), v.pilot.target.up_m, *(0,) * 8
     )
 
 
@@ -352,75 +353,6 @@ def autopilot_version(v: Vehicle) -> Message:
 
 def terrain_report(v: Vehicle) -> Message:
     """TERRAIN_REPORT: height above the ground below."""
-    lat, lon = _position(v)
+    lat, lon = believed_place(v)
     ground = v.place.ground.height_m(v.estimate.east_m, v.estimate.north_m)
     return mavlink.MAVLink_terrain_report_message(lat, lon, 30, ground, v.estimate.up_m - ground, 0, 0)
-
-
-def camera_feedback(v: Vehicle, shot: Shot) -> Message:
-    """CAMERA_FEEDBACK: the airframe's attitude, as ArduPilot reports it for a camera on its trigger."""
-    return mavlink.MAVLink_camera_feedback_message(
-        round(shot.time_utc.timestamp() * 1e6),
-        0,
-        0,
-        shot.index & 0xFFFF,
-        round(shot.believed_lat_deg * 1e7),
-        round(shot.believed_lon_deg * 1e7),
-        shot.believed_alt_amsl_m,
-        shot.believed_rel_alt_m,
-        shot.airframe_roll_deg,
-        shot.airframe_pitch_deg,
-        shot.airframe_yaw_deg,
-        0.0,
-        mavlink.CAMERA_FEEDBACK_PHOTO,
-        shot.index & 0xFFFF,
-    )
-
-
-BUILDERS: dict[int, Callable[[Vehicle], Message | None]] = {
-    mavlink.MAVLINK_MSG_ID_HEARTBEAT: heartbeat,
-    mavlink.MAVLINK_MSG_ID_SYS_STATUS: sys_status,
-    mavlink.MAVLINK_MSG_ID_SYSTEM_TIME: system_time,
-    mavlink.MAVLINK_MSG_ID_GPS_RAW_INT: gps_raw_int,
-    mavlink.MAVLINK_MSG_ID_ATTITUDE: attitude,
-    mavlink.MAVLINK_MSG_ID_ATTITUDE_QUATERNION: attitude_quaternion,
-    mavlink.MAVLINK_MSG_ID_LOCAL_POSITION_NED: local_position_ned,
-    mavlink.MAVLINK_MSG_ID_GLOBAL_POSITION_INT: global_position_int,
-    mavlink.MAVLINK_MSG_ID_VFR_HUD: vfr_hud,
-    mavlink.MAVLINK_MSG_ID_BATTERY_STATUS: battery_status,
-    mavlink.MAVLINK_MSG_ID_RC_CHANNELS: rc_channels,
-    mavlink.MAVLINK_MSG_ID_MISSION_CURRENT: mission_current,
-    mavlink.MAVLINK_MSG_ID_NAV_CONTROLLER_OUTPUT: nav_controller_output,
-    mavlink.MAVLINK_MSG_ID_POSITION_TARGET_GLOBAL_INT: position_target_global_int,
-    mavlink.MAVLINK_MSG_ID_EXTENDED_SYS_STATE: extended_sys_state,
-    mavlink.MAVLINK_MSG_ID_EKF_STATUS_REPORT: ekf_status_report,
-    mavlink.MAVLINK_MSG_ID_HOME_POSITION: home_position,
-    mavlink.MAVLINK_MSG_ID_GPS_GLOBAL_ORIGIN: gps_global_origin,
-    mavlink.MAVLINK_MSG_ID_AUTOPILOT_VERSION: autopilot_version,
-    mavlink.MAVLINK_MSG_ID_TERRAIN_REPORT: terrain_report,
-}
-"""Messages that can be asked for, once or as a stream, by message number."""
-
-STREAM_GROUPS: dict[int, tuple[int, ...]] = {
-    mavlink.MAV_DATA_STREAM_EXTENDED_STATUS: (
-        mavlink.MAVLINK_MSG_ID_SYS_STATUS,
-        mavlink.MAVLINK_MSG_ID_MISSION_CURRENT,
-        mavlink.MAVLINK_MSG_ID_GPS_RAW_INT,
-        mavlink.MAVLINK_MSG_ID_NAV_CONTROLLER_OUTPUT,
-        mavlink.MAVLINK_MSG_ID_POSITION_TARGET_GLOBAL_INT,
-    ),
-    mavlink.MAV_DATA_STREAM_RC_CHANNELS: (mavlink.MAVLINK_MSG_ID_RC_CHANNELS,),
-    mavlink.MAV_DATA_STREAM_POSITION: (
-        mavlink.MAVLINK_MSG_ID_GLOBAL_POSITION_INT,
-        mavlink.MAVLINK_MSG_ID_LOCAL_POSITION_NED,
-    ),
-    mavlink.MAV_DATA_STREAM_EXTRA1: (mavlink.MAVLINK_MSG_ID_ATTITUDE,),
-    mavlink.MAV_DATA_STREAM_EXTRA2: (mavlink.MAVLINK_MSG_ID_VFR_HUD,),
-    mavlink.MAV_DATA_STREAM_EXTRA3: (
-        mavlink.MAVLINK_MSG_ID_SYSTEM_TIME,
-        mavlink.MAVLINK_MSG_ID_BATTERY_STATUS,
-        mavlink.MAVLINK_MSG_ID_EKF_STATUS_REPORT,
-        mavlink.MAVLINK_MSG_ID_TERRAIN_REPORT,
-    ),
-}
-"""What REQUEST_DATA_STREAM's groups hold (MAV_DATA_STREAM_ALL is all of them)."""

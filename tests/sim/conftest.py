@@ -36,8 +36,8 @@ class Bench:
         self.channel = self.new_channel(self._hear)
         self._mouth, self._wire = Encoder(255, 190), Parser(clock=lambda: 0.0)
 
-    def new_channel(self, write):
-        channel = Channel(self.vehicle, write)
+    def new_channel(self, write, high_latency=False):
+        channel = Channel(self.vehicle, write, high_latency)
         self.face.channels.append(channel)
         return channel
 

@@ -1,0 +1,204 @@
+"""A vehicle over a satellite: one HIGH_LATENCY2 every few seconds instead of all other messages.
+
+Source: https://mavlink.io/en/services/high_latency.html, and what ArduPilot (GCS_Common.cpp) and PX4
+(streams/HIGH_LATENCY2.hpp) put into it: ArduPilot its base_mode into custom0 and the direction that the wind
+comes from, PX4 nothing of arming, the upper half of its custom_mode, and the direction that the wind goes to.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from pymavlink.dialects.v20 import ardupilotmega as mavlink
+
+from flight.modes import mode_name
+from flight.state import (
+    Battery,
+    Ekf,
+    Gps,
+    MissionProgress,
+    Position,
+    VehicleState,
+    Wind,
+)
+from flight.wire import Message
+
+NAMES = ("HIGH_LATENCY2", "HIGH_LATENCY")
+_FIX_3D = 3
+_NO_FIX = 1
+_EKF_GOOD = mavlink.ESTIMATOR_ATTITUDE | mavlink.ESTIMATOR_VELOCITY_HORIZ | mavlink.ESTIMATOR_POS_HORIZ_ABS
+_FAILURES = {
+    mavlink.HL_FAILURE_FLAG_GPS: "GPS",
+    mavlink.HL_FAILURE_FLAG_DIFFERENTIAL_PRESSURE: "airspeed sensor",
+    mavlink.HL_FAILURE_FLAG_ABSOLUTE_PRESSURE: "barometer",
+    mavlink.HL_FAILURE_FLAG_3D_ACCEL: "accelerometer",
+    mavlink.HL_FAILURE_FLAG_3D_GYRO: "gyroscope",
+    mavlink.HL_FAILURE_FLAG_3D_MAG: "compass",
+    mavlink.HL_FAILURE_FLAG_TERRAIN: "terrain heights",
+    mavlink.HL_FAILURE_FLAG_BATTERY: "battery",
+    mavlink.HL_FAILURE_FLAG_RC_RECEIVER: "remote control",
+    mavlink.HL_FAILURE_FLAG_OFFBOARD_LINK: "offboard link",
+    mavlink.HL_FAILURE_FLAG_ENGINE: "engine",
+    mavlink.HL_FAILURE_FLAG_GEOFENCE: "fence",
+    mavlink.HL_FAILURE_FLAG_ESTIMATOR: "position estimate",
+    mavlink.HL_FAILURE_FLAG_MISSION: "mission",
+}
+
+
+@dataclass(frozen=True)
+class HighLatency:
+    """One HIGH_LATENCY or HIGH_LATENCY2 in plain units; NaN and None where it does not tell.
+
+    Climb is the greatest since the last message, without a sign (HIGH_LATENCY2). Wind comes from
+    `wind_from_deg`.
+    """
+
+    vehicle_type: int | None
+    autopilot: int | None
+    custom_mode: int
+    armed: bool | None
+    lat_deg: float
+    lon_deg: float
+    alt_amsl_m: float
+    heading_deg: float
+    ground_speed_mps: float
+    climb_mps: float
+    battery_percent: float
+    mission_item: int
+    wind_mps: float
+    wind_from_deg: float
+    gps_fix: int
+    satellites: int | None
+    failures: tuple[str, ...]
+
+    @property
+    def has_place(self) -> bool:
+        """False before the vehicle knows where it is: it says 0, 0 then."""
+        return self.lat_deg != 0.0 or self.lon_deg != 0.0
+
+
+def decode(message: Message, autopilot: int = mavlink.MAV_AUTOPILOT_GENERIC) -> HighLatency:
+    """The values in a HIGH_LATENCY2 or HIGH_LATENCY; the latter does not tell the `autopilot`."""
+    if message.get_type() == "HIGH_LATENCY":
+        return _decode_first(message, autopilot)
+    px4 = message.autopilot == mavlink.MAV_AUTOPILOT_PX4
+    ardupilot = message.autopilot == mavlink.MAV_AUTOPILOT_ARDUPILOTMEGA
+    failures = tuple(words for flag, words in _FAILURES.items() if message.failure_flags & flag)
+    base_mode = message.custom0 & 0xFF  # told as a signed byte
+    return HighLatency(
+        vehicle_type=message.type,
+        autopilot=message.autopilot,
+        custom_mode=message.custom_mode << 16 if px4 else message.custom_mode,
+        armed=bool(base_mode & mavlink.MAV_MODE_FLAG_SAFETY_ARMED) if ardupilot else None,
+        lat_deg=message.latitude / 1e7,
+        lon_deg=message.longitude / 1e7,
+        alt_amsl_m=float(message.altitude),
+        heading_deg=message.heading * 2.0,
+        ground_speed_mps=message.groundspeed / 5.0,
+        climb_mps=message.climb_rate / 10.0,
+        battery_percent=float(message.battery) if message.battery >= 0 else math.nan,
+        mission_item=message.wp_num,
+        wind_mps=message.windspeed / 5.0,
+        wind_from_deg=(message.wind_heading * 2.0 + 180.0 * px4) % 360,
+        gps_fix=_NO_FIX if message.failure_flags & mavlink.HL_FAILURE_FLAG_GPS else _FIX_3D,
+        satellites=None,
+        failures=failures,
+    )
+
+
+def _decode_first(message: Message, autopilot: int) -> HighLatency:
+    return HighLatency(
+        vehicle_type=None,
+        autopilot=autopilot,
+        custom_mode=message.custom_mode,
+        armed=bool(message.base_mode & mavlink.MAV_MODE_FLAG_SAFETY_ARMED),
+        lat_deg=message.latitude / 1e7,
+        lon_deg=message.longitude / 1e7,
+        alt_amsl_m=float(message.altitude_amsl),
+        heading_deg=message.heading / 100 % 360,
+        ground_speed_mps=float(message.groundspeed),
+        climb_mps=float(message.climb_rate),
+        battery_percent=float(message.battery_remaining) if message.battery_remaining <= 100 else math.nan,
+        mission_item=message.wp_num,
+        wind_mps=math.nan,
+        wind_from_deg=math.nan,
+        gps_fix=message.gps_fix_type,
+        satellites=message.gps_nsat if message.gps_nsat != 255 else None,
+        failures=("failsafe",) if message.failsafe else (),
+    )
+
+
+def first_state(message: Message, now_s: float) -> VehicleState:
+    """The state that a first HIGH_LATENCY2 gives: over a satellite it comes instead of heartbeats."""
+    state = VehicleState(
+        sysid=message.get_srcSystem(),
+        compid=message.get_srcComponent(),
+        autopilot=message.autopilot,
+        vehicle_type=message.type,
+        heard_s=now_s,
+        heartbeat_s=now_s,
+    )
+    return update_from_high_latency(state, message, now_s)
+
+
+def update_from_high_latency(state: VehicleState, message: Message, now_s: float) -> VehicleState:
+    """The state after a HIGH_LATENCY2 or HIGH_LATENCY, which stand for heartbeat, position, battery, GPS,
+    estimator, mission and wind at once.
+
+    What it does not tell stays as it was: attitude, voltage, arming on PX4. The height above the launch point
+    follows from the launch point's own height, where that has been known; the way it moves is taken to be
+    where it looks.
+    """
+    told = decode(message, state.autopilot)
+    kind = state.vehicle_type if told.vehicle_type is None else told.vehicle_type
+    autopilot = state.autopilot if told.autopilot is None else told.autopilot
+    state = replace(
+        state,
+        autopilot=autopilot,
+        vehicle_type=kind,
+        heartbeat_s=now_s,
+        custom_mode=told.custom_mode,
+        mode=mode_name(autopilot, kind, told.custom_mode),
+        armed=state.armed if told.armed is None else told.armed,
+        position=_position(state, told, now_s),
+        gps=Gps(now_s, told.gps_fix, _satellites(state, told)),
+        ekf=Ekf(now_s, 0 if "position estimate" in told.failures else _EKF_GOOD),
+        mission=_mission(state, told, now_s),
+    )
+    if not math.isnan(told.battery_percent):
+        state = replace(state, battery=Battery(now_s, math.nan, math.nan, told.battery_percent))
+    if not math.isnan(told.wind_mps):
+        state = replace(state, wind=Wind(now_s, told.wind_mps, told.wind_from_deg))
+    return state
+
+
+def _position(state: VehicleState, told: HighLatency, now_s: float) -> Position | None:
+    before = state.position
+    if not told.has_place:
+        return before
+    launch_m = math.nan if before is None else before.alt_amsl_m - before.alt_rel_m
+    heading = math.radians(told.heading_deg)
+    return Position(
+        at_s=now_s,
+        lat_deg=told.lat_deg,
+        lon_deg=told.lon_deg,
+        alt_amsl_m=told.alt_amsl_m,
+        alt_rel_m=told.alt_amsl_m - launch_m,
+        north_mps=told.ground_speed_mps * math.cos(heading),
+        east_mps=told.ground_speed_mps * math.sin(heading),
+        down_mps=math.nan,
+        heading_deg=told.heading_deg,
+    )
+
+
+def _satellites(state: VehicleState, told: HighLatency) -> int:
+    if told.satellites is not None:
+        return told.satellites
+    return state.gps.satellites if state.gps else 0
+
+
+def _mission(state: VehicleState, told: HighLatency, now_s: float) -> MissionProgress:
+    before = state.mission or MissionProgress(now_s)
+    done = max(before.done, told.mission_item - 1) if state.armed else before.done
+    return replace(before, at_s=now_s, current=told.mission_item, done=done)
