@@ -146,12 +146,12 @@ def test_what_fifty_vehicles_cost(tell, riders, signed):
                 child.start()
                 await station.wait_for_vehicle(30.0)
                 await asyncio.sleep(2.0)
-                before = sum(v.link_stats.received for v in station.vehicles.values())
+                before = sum(v.stats.received for v in station.vehicles.values())
                 cpu, wall = time.process_time(), time.monotonic()
                 await asyncio.sleep(SECONDS - 3.0)
                 share = (time.process_time() - cpu) / (time.monotonic() - wall)
-                heard = sum(v.link_stats.received for v in station.vehicles.values()) - before
-                lost = sum(v.link_stats.lost for v in station.vehicles.values())
+                heard = sum(v.stats.received for v in station.vehicles.values()) - before
+                lost = sum(v.stats.lost for v in station.vehicles.values())
                 return share, heard / (time.monotonic() - wall), lost, len(station.vehicles)
 
     share, rate, lost, vehicles = asyncio.run(watch())

@@ -29,8 +29,9 @@ from flight.preflight import wait_until_ready
 from flight.profiles import LinkProfile, find_profile
 from flight.recorder import Recorder
 from flight.state import VehicleState
-from flight.station import PLAIN, Inbox, StationSettings, Vehicle, open_station
+from flight.station import PLAIN, StationSettings, open_station
 from flight.track import TrackPoint, track_point
+from flight.vehicle import Inbox, Vehicle
 from flight.wire import decode_text
 from plans.frames import GeoPoint
 from plans.mission import CameraEvent, Command, Mission, MissionItem

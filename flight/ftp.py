@@ -36,7 +36,7 @@ from flight.ftp_link import FtpLink, Request
 from flight.ftp_packets import DATA_BYTES, Nak, Op, Packet
 from flight.ftp_read import Download, Pieces, is_made_up, told_size
 from flight.ftp_write import upload
-from flight.station import Vehicle
+from flight.vehicle import Vehicle
 
 OnShare = Callable[[float], None]
 OnFile = Callable[[str, float], None]

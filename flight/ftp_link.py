@@ -17,7 +17,7 @@ from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from flight.errors import FileAnswerError, FileServerSilentError, NoFileServerError
 from flight.ftp_packets import DATA_BYTES, SEQUENCE, Op, Packet, error_of, pack, unpack
-from flight.station import Inbox, Vehicle
+from flight.vehicle import Inbox, Vehicle
 from flight.wire import Message
 
 _LEAST_WAIT_S = 0.05

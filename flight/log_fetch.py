@@ -10,7 +10,7 @@ from pathlib import Path
 from flight.errors import FileError, LogError
 from flight.ftp import Entry, Files, has_file_server, open_files
 from flight.logs import LogEntry, OnShare, download_log, suffix_of
-from flight.station import Vehicle
+from flight.vehicle import Vehicle
 
 LOG_FOLDERS = ("/APM/LOGS", "logs")
 """On a board's card, and where a simulated ArduPilot was started."""

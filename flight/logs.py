@@ -17,7 +17,7 @@ from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from flight import dataflash, ulog
 from flight.errors import LogError
-from flight.station import Inbox, Vehicle
+from flight.vehicle import Inbox, Vehicle
 from flight.wire import Message
 
 OnShare = Callable[[float], None]

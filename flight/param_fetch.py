@@ -14,7 +14,7 @@ from pymavlink.dialects.v20 import ardupilotmega as mavlink
 from flight.errors import FileError, ParameterError
 from flight.ftp import has_file_server, open_files
 from flight.params import Param, fetch_all
-from flight.station import Vehicle
+from flight.vehicle import Vehicle
 
 OnShare = Callable[[float], None]
 

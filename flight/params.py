@@ -16,7 +16,7 @@ from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from flight.commands import request_message
 from flight.errors import ParameterError
-from flight.station import Inbox, Vehicle
+from flight.vehicle import Inbox, Vehicle
 from flight.wire import Message, decode_text
 
 OnShare = Callable[[float], None]

@@ -13,7 +13,7 @@ from pymavlink.dialects.v20 import ardupilotmega as mavlink
 from flight.commands import arming_reasons, command, last_words
 from flight.errors import ArmingError, CommandError
 from flight.state import VehicleState
-from flight.station import Vehicle
+from flight.vehicle import Vehicle
 
 _ASK_REASONS_S = 10.0
 _POLL_S = 0.1

@@ -39,6 +39,10 @@ class LinkProfile:
     file_bytes_per_s: float | None = None
     """What file transfers may take of the link, both ways together; telemetry needs the rest. None: no limit,
     and files come in bursts."""
+    ping_s: float | None = 1.0
+    """How often the round trip is measured; None where each byte costs money."""
+    beats: bool = True
+    """Whether the station's heartbeat goes over it: not over satellites (MAVLink's high latency protocol)."""
 
 
 def _rates(**hz: float) -> dict[int, float]:
@@ -69,6 +73,7 @@ PROFILES: Mapping[str, LinkProfile] = {
         LinkProfile(
             "radio57k",
             answer_s=2.0,
+            ping_s=2.0,
             file_piece_bytes=110,
             file_bytes_per_s=2500.0,
             tries=6,
@@ -87,6 +92,7 @@ PROFILES: Mapping[str, LinkProfile] = {
         LinkProfile(
             "narrowband",
             answer_s=5.0,
+            ping_s=10.0,
             file_piece_bytes=110,
             file_bytes_per_s=300.0,
             tries=6,
@@ -102,6 +108,8 @@ PROFILES: Mapping[str, LinkProfile] = {
         LinkProfile(
             "satellite",
             answer_s=20.0,
+            ping_s=None,
+            beats=False,
             file_piece_bytes=80,
             file_bytes_per_s=25.0,
             tries=5,
@@ -120,3 +128,19 @@ def find_profile(name: str) -> LinkProfile:
         return PROFILES[name]
     except KeyError:
         raise FlightError(f"link profile {name!r} is not known; one of: {', '.join(PROFILES)}") from None
+
+
+def profile_of(address: str, usual: LinkProfile) -> tuple[str, LinkProfile]:
+    """An address without its `?profile=NAME`, and the profile: the usual one where it names none.
+
+    Raises FlightError for a profile that is not known or another option.
+    """
+    place, separator, option = address.partition("?")
+    if not separator:
+        return address, usual
+    key, _, name = option.partition("=")
+    if key != "profile":
+        raise FlightError(
+            f"address {address!r}: {option!r} is not understood; only ?profile=NAME may follow it"
+        )
+    return place, find_profile(name)

@@ -10,7 +10,7 @@ from pymavlink.dialects.v20 import ardupilotmega as mavlink
 from flight.endpoints import is_direct
 from flight.errors import SigningError
 from flight.signing import KEY_BYTES, Signing, Verdict
-from flight.station import Vehicle
+from flight.vehicle import Vehicle
 
 _POLL_S = 0.05
 

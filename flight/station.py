@@ -1,21 +1,16 @@
 """The ground station: links, the vehicles heard on them, and the station's own heartbeat.
 
 Everything runs on one asyncio loop. If that loop hangs, the heartbeat stops, and a vehicle that watches its
-station brings itself home; `alive` lets a window or a job prove that it does not hang either.
+station brings itself home; `alive` lets a window or a job prove that it does not hang either (flight.core).
+A vehicle may be heard on several links: each is a path with its own statistics (flight.paths).
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import (
-    AbstractAsyncContextManager,
-    AbstractContextManager,
-    asynccontextmanager,
-    contextmanager,
-)
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,19 +19,20 @@ from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from flight.endpoints import EndpointSpec
 from flight.errors import NoVehicleError
-from flight.link_stats import LinkStats, heard
 from flight.links import Link, open_link
-from flight.profiles import LinkProfile
+from flight.paths import Copies
+from flight.profiles import LinkProfile, profile_of
 from flight.recorder import Recorder
 from flight.router import COMPONENT_BESIDE_RIDERS, Router
 from flight.signing import SETUP_SIGNING, Signing, SigningKey, UnsignedRule, Verdict
 from flight.signing_clock import SigningClock
-from flight.state import VehicleState, first_state, update
+from flight.state import first_state
+from flight.station_id import station_id
+from flight.vehicle import Vehicle
 from flight.wire import STATION_COMPONENT, Encoder, Message, Parser, packet_of, station_heartbeat
 
-STATION_SYSID = 255
-"""What ArduPilot takes for its station unless told otherwise (MAV_GCS_SYSID)."""
 _HEARTBEAT_S = 1.0
+_PINGS_KEPT = 64
 
 _ANSWERS = frozenset(
     {
@@ -50,7 +46,6 @@ _ANSWERS = frozenset(
         mavlink.MAVLINK_MSG_ID_FILE_TRANSFER_PROTOCOL,
     }
 )
-Match = Callable[[Message], bool]
 
 
 @dataclass(frozen=True)
@@ -69,104 +64,6 @@ class StationSettings:
 PLAIN = StationSettings()
 
 
-class Inbox:
-    """What a vehicle says from now on, in order."""
-
-    def __init__(self) -> None:
-        self._queue: asyncio.Queue[Message] = asyncio.Queue()
-
-    def put(self, message: Message) -> None:
-        """Take a message in."""
-        self._queue.put_nowait(message)
-
-    def drain(self) -> Iterator[Message]:
-        """What is there now, without waiting."""
-        while not self._queue.empty():
-            yield self._queue.get_nowait()
-
-    async def next(self, match: Match, timeout_s: float) -> Message | None:
-        """The next message that fits, or None after `timeout_s`. What does not fit is let go."""
-        deadline = time.monotonic() + timeout_s
-        while (left := deadline - time.monotonic()) > 0:
-            try:
-                message = await asyncio.wait_for(self._queue.get(), left)
-            except TimeoutError:
-                return None
-            if match(message):
-                return message
-        return None
-
-
-class Vehicle:
-    """One vehicle: its latest state, and the way to it. `compid` is its autopilot."""
-
-    def __init__(self, station: Station, state: VehicleState, link: Link) -> None:
-        self.station = station
-        self.state = state
-        self.link = link
-        self._inboxes: set[Inbox] = set()
-        self._stats: dict[Link, LinkStats] = {}
-
-    @property
-    def link_stats(self) -> LinkStats:
-        """What arrives of its autopilot's messages on the link on which it was last heard."""
-        return self._stats.get(self.link, LinkStats())
-
-    @property
-    def sysid(self) -> int:
-        """Its MAVLink system id."""
-        return self.state.sysid
-
-    @property
-    def compid(self) -> int:
-        """The component id of its autopilot."""
-        return self.state.compid
-
-    @property
-    def profile(self) -> LinkProfile:
-        """How to use the link to it."""
-        return self.station.profile
-
-    def send(self, message: Message) -> None:
-        """Put a message on the link on which the vehicle was last heard."""
-        self.station.send(message, self.link)
-
-    def mission_turn(self) -> AbstractAsyncContextManager[None]:
-        """While it is open, nobody who rides along exchanges a mission with this vehicle."""
-        router = self.station.router
-        return router.mission_turn(self.sysid) if router is not None else contextlib.nullcontext()
-
-    def mission_kept(self) -> AbstractContextManager[None]:
-        """While it is open, nobody who rides along replaces the mission of this vehicle."""
-        router = self.station.router
-        return router.mission_kept(self.sysid) if router is not None else contextlib.nullcontext()
-
-    @contextmanager
-    def inbox(self) -> Iterator[Inbox]:
-        """All messages of this system while the context is open (every component: cameras too)."""
-        box = Inbox()
-        self._inboxes.add(box)
-        try:
-            yield box
-        finally:
-            self._inboxes.discard(box)
-
-    def take(self, message: Message, link: Link) -> None:
-        """A message of this system has come."""
-        if message.get_srcComponent() == self.compid:
-            self.link = link
-            now_s = time.monotonic()
-            self.state = update(self.state, message, now_s)
-            before = self._stats.get(link, LinkStats())
-            self._stats[link] = heard(before, message.get_seq(), len(message.get_msgbuf()), now_s)
-        for box in self._inboxes:
-            box.put(message)
-
-    def silence_s(self) -> float:
-        """For how long nothing has been heard of it."""
-        return time.monotonic() - self.state.heard_s
-
-
 class Station:
     """Open links and the vehicles on them. Made by `open_station`."""
 
@@ -178,13 +75,15 @@ class Station:
         settings: StationSettings = PLAIN,
     ) -> None:
         self.profile = profile
+        """How to use links whose address names no profile of its own."""
         self.settings = settings
-        self.sysid = sysid
+        self.now_s = asyncio.get_running_loop().time
         self.vehicles: dict[int, Vehicle] = {}
         self.alive: Callable[[], bool] = lambda: True
         """Asked before each heartbeat; False keeps the heartbeat back."""
         self.addresses: tuple[str, ...] = ()
-        self._encoder = Encoder(sysid, COMPONENT_BESIDE_RIDERS if settings.forward else STATION_COMPONENT)
+        compid = COMPONENT_BESIDE_RIDERS if settings.forward else STATION_COMPONENT
+        self._encoder = Encoder(sysid, compid)
         self._recorder = recorder
         self.signing: Signing | None = None
         if settings.key is not None:
@@ -193,15 +92,27 @@ class Station:
             self.signing = Signing(settings.key, clock, rule, on_rejected=self._rejected)
         self.router: Router | None = None
         if settings.forward:
-            ids = sysid, self._encoder.compid
+            ids = sysid, compid
             self.router = Router(settings.forward, ids, self.pass_on, self.signing, self._rode)
         self._links: list[Link] = []
+        self._profiles: dict[Link, LinkProfile] = {}
+        self._copies = Copies()
+        self._pings: dict[int, tuple[Link, float]] = {}
+        self._ping_due_s: dict[Link, float] = {}
+        self._told: set[str] = set()
         self._heard = asyncio.Event()
 
+    @property
+    def sysid(self) -> int:
+        """The system id that the station speaks under."""
+        return self._encoder.sysid
+
     async def connect(self, addresses: Sequence[str]) -> None:
-        """Open links; messages come in from now on. Raises AddressError, LinkError."""
+        """Open links; messages come in from now on. Raises AddressError, FlightError for a link profile that
+        is not known, LinkError."""
         self.addresses = tuple(addresses)
-        for address in addresses:
+        for text in addresses:
+            address, profile = profile_of(text, self.profile)
             parser = Parser()
             holder: list[Link] = []
 
@@ -211,6 +122,7 @@ class Station:
                         self._take(message, holder[0])
 
             link = await open_link(address, on_bytes)
+            self._profiles[link] = profile
             holder.append(link)
             self._links.append(link)
         if self.router is not None:
@@ -282,14 +194,19 @@ class Station:
         if kind.startswith("UNKNOWN") or not self._concerns_us(message):
             return
         sysid = message.get_srcSystem()
+        if sysid == self.sysid:
+            self._double_heard(message)
+            return
         vehicle = self.vehicles.get(sysid)
         if vehicle is None:
             if kind != "HEARTBEAT" or message.autopilot == mavlink.MAV_AUTOPILOT_INVALID:
                 return
-            vehicle = Vehicle(self, first_state(message, time.monotonic()), link)
+            vehicle = Vehicle(self, first_state(message, self.now_s()), link, self._profiles[link])
             self.vehicles[sysid] = vehicle
             self._heard.set()
-        vehicle.take(message, link)
+        if kind == "TIMESYNC" and message.tc1:
+            self._pong(vehicle, message.ts1, link)
+        vehicle.hear(message, link, self._profiles[link], self._copies.is_copy(message, link, self.now_s()))
 
     def _concerns_us(self, message: Message) -> bool:
         """False for an answer to another station: it must not be taken for an answer to us."""
@@ -298,31 +215,69 @@ class Station:
         system, component = getattr(message, "target_system", 0), getattr(message, "target_component", 0)
         return system in (0, self.sysid) and component in (0, self._encoder.compid)
 
+    def _double_heard(self, message: Message) -> None:
+        if message.get_type() == "HEARTBEAT" and message.autopilot != mavlink.MAV_AUTOPILOT_INVALID:
+            self._tell(f"a vehicle speaks under this station's system id {self.sysid}; give it another one")
+        elif message.get_srcComponent() == self._encoder.compid:
+            self._tell(f"another station speaks as system {self.sysid} too: answers to it look like ours")
+
+    def _tell(self, trouble: str) -> None:
+        if trouble not in self._told:
+            self._told.add(trouble)
+            self._event("trouble", what=trouble)
+            self.settings.on_trouble(trouble)
+
+    # -- the heartbeat, and what goes with it --------------------------------------------------------------
+
     async def beat(self) -> None:
-        """The station's heartbeat, for ever."""
+        """The station's heartbeat, for ever; with it the round trips of links are measured, and each
+        vehicle's best link is chosen."""
         while True:
             if self.alive():
                 for link in self._links:
-                    self.send(station_heartbeat(), link)
+                    if self._profiles[link].beats:
+                        self.send(station_heartbeat(), link)
+                    self._ping(link)
+            for vehicle in list(self.vehicles.values()):
+                if vehicle.choose_link():
+                    self._event("link changed", vehicle=vehicle.sysid, link=str(vehicle.link.address))
+                if vehicle.disputed is not None:
+                    self._tell(vehicle.disputed)
             await asyncio.sleep(_HEARTBEAT_S)
+
+    def _ping(self, link: Link) -> None:
+        every_s, now_s = self._profiles[link].ping_s, self.now_s()
+        if every_s is None or not link.connected or now_s < self._ping_due_s.get(link, now_s):
+            return
+        self._ping_due_s[link] = now_s + every_s
+        number = max(int(now_s * 1e9), 1)
+        self._pings[number] = (link, now_s)
+        while len(self._pings) > _PINGS_KEPT:
+            del self._pings[next(iter(self._pings))]
+        self.send(mavlink.MAVLink_timesync_message(0, number), link)
+
+    def _pong(self, vehicle: Vehicle, number: int, link: Link) -> None:
+        asked = self._pings.get(number)
+        if asked is not None and asked[0] is link and link in vehicle.paths:
+            vehicle.paths[link] = vehicle.paths[link].timed(self.now_s() - asked[1])
 
     async def wait_for_vehicle(self, timeout_s: float, sysid: int | None = None) -> Vehicle:
         """The first vehicle heard (or the one with `sysid`). Raises NoVehicleError."""
-        deadline = time.monotonic() + timeout_s
+        deadline_s = self.now_s() + timeout_s
         while True:
             self._heard.clear()
             found = self.vehicles.get(sysid) if sysid else next(iter(self.vehicles.values()), None)
             if found is not None:
                 return found
-            left = deadline - time.monotonic()
-            if left <= 0:
+            left_s = deadline_s - self.now_s()
+            if left_s <= 0:
                 who = f"vehicle {sysid}" if sysid else "no vehicle"
                 raise NoVehicleError(
                     f"{', '.join(self.addresses)}: {who} {'did not answer' if sysid else 'answered'} within "
                     f"{timeout_s:g} s; is it powered, and does it send to this address?"
                 )
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._heard.wait(), left)
+                await asyncio.wait_for(self._heard.wait(), left_s)
 
 
 @asynccontextmanager
@@ -330,11 +285,12 @@ async def open_station(
     addresses: Sequence[str],
     profile: LinkProfile,
     recorder: Recorder | None = None,
-    sysid: int = STATION_SYSID,
+    sysid: int | None = None,
     settings: StationSettings = PLAIN,
 ) -> AsyncIterator[Station]:
-    """A station on the running loop, its heart beating. Raises AddressError, LinkError, SigningError."""
-    station = Station(profile, sysid, recorder, settings)
+    """A station on the running loop, its heart beating; `sysid` None takes this computer's own id
+    (flight.station_id). Raises AddressError, LinkError, SigningError."""
+    station = Station(profile, sysid or station_id(), recorder, settings)
     try:
         await station.connect(addresses)
         pulse = asyncio.get_running_loop().create_task(station.beat())

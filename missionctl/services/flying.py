@@ -17,8 +17,9 @@ from flight.errors import CommandError, FlightAborted
 from flight.fly import FlightResult, describe, fly_mission
 from flight.log_files import camera_events
 from flight.profiles import find_profile
-from flight.station import PLAIN, StationSettings, Vehicle, open_station
+from flight.station import PLAIN, StationSettings, open_station
 from flight.track import TrackPoint
+from flight.vehicle import Vehicle
 from imagery.geotag import PhotoStamp, event_tags, match_photos
 from imagery.photo_tags import read_tags, write_tags
 from imagery.photos import list_photo_files
@@ -223,7 +224,7 @@ async def _find_vehicles(
 
 
 def _describe_with_link(vehicle: Vehicle) -> dict[str, Any]:
-    stats = vehicle.link_stats
+    stats = vehicle.stats
     return {
         **describe(vehicle.state),
         "link": str(vehicle.link.address),

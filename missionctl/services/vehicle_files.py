@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from flight.errors import FileError, FileMissingError
 from flight.ftp import Entry, Files, Transferred, open_files
-from flight.station import Vehicle
+from flight.vehicle import Vehicle
 from missionctl.services.vehicle_work import OnProgress, Target, with_vehicle
 
 Result = TypeVar("Result")

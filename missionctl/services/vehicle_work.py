@@ -16,7 +16,8 @@ from flight.param_fetch import fetch_params
 from flight.param_files import check_suffix, read_params, write_params
 from flight.params import Param, compare, get_param, set_param, values_are_bytewise
 from flight.profiles import find_profile
-from flight.station import PLAIN, StationSettings, Vehicle, open_station
+from flight.station import PLAIN, StationSettings, open_station
+from flight.vehicle import Vehicle
 
 OnProgress = Callable[[str, float], None]
 Result = TypeVar("Result")

@@ -14,7 +14,8 @@ from flight.commands import request_streams
 from flight.errors import CommandError, FlightError, NoVehicleError
 from flight.profiles import LinkProfile, find_profile
 from flight.state import VehicleState
-from flight.station import Vehicle, open_station
+from flight.station import open_station
+from flight.vehicle import Vehicle
 
 _NEWS_S = 0.2
 _ALIVE_S = 5.0

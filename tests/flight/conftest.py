@@ -107,7 +107,7 @@ def meet(free_port, quick):
             port = free_port()
             async with (
                 vehicle.on_air(port),
-                open_station([f"tcp:127.0.0.1:{port}"], quick) as station,
+                open_station([f"tcp:127.0.0.1:{port}"], quick, sysid=255) as station,
             ):
                 return await work(await station.wait_for_vehicle(5.0))
 

@@ -35,10 +35,10 @@ def test_a_radio_that_loses_a_fifth_shows_as_one(simulator):
         async with open_station([address], find_profile("wifi")) as station:
             vehicle = await station.wait_for_vehicle(10.0)
             async with asyncio.timeout(30.0):
-                while vehicle.link_stats.received < 400:
+                while vehicle.stats.received < 400:
                     vehicle.send(_all_streams())
                     await asyncio.sleep(0.1)
-            return vehicle.link_stats
+            return vehicle.stats
 
     stats = asyncio.run(story())
     assert 0.15 < stats.loss_share < 0.25

@@ -327,7 +327,7 @@ def test_a_riders_words_reach_a_signed_vehicle_signed_by_the_station(free_port, 
         wanted = StationSettings(
             KEY, allow_unsigned=True, forward=(parse_endpoint(f"tcpin:127.0.0.1:{door}"),)
         )
-        async with open_station([f"tcp:127.0.0.1:{port}"], quick, settings=wanted) as station:
+        async with open_station([f"tcp:127.0.0.1:{port}"], quick, sysid=255, settings=wanted) as station:
             encoder = Encoder(1, 1)
             rider = await open_link(f"tcp:127.0.0.1:{door}", lambda data: None)
             async with asyncio.timeout(5.0):
@@ -422,7 +422,7 @@ async def on_air(vehicle, free_port, quick, forward, recorder=None, **more):
     wanted = StationSettings(forward=tuple(map(parse_endpoint, forward)), **more)
     async with (
         vehicle.on_air(port),
-        open_station([f"tcp:127.0.0.1:{port}"], quick, recorder, settings=wanted) as station,
+        open_station([f"tcp:127.0.0.1:{port}"], quick, recorder, 255, settings=wanted) as station,
     ):
         yield station, await station.wait_for_vehicle(5.0)
 
@@ -529,7 +529,7 @@ def test_two_riders_cannot_disturb_the_stations_mission_transfer(simulator, free
         forward = tuple(parse_endpoint(f"udpin:127.0.0.1:{door}") for door in doors)
         wanted = StationSettings(forward=forward)
         loop = asyncio.get_running_loop()
-        async with open_station([simulator(speedup=2.0)], quick, settings=wanted) as station:
+        async with open_station([simulator(speedup=2.0)], quick, sysid=255, settings=wanted) as station:
             vehicle = await station.wait_for_vehicle(5.0)
             riders = [
                 loop.create_task(hammer(d, ids)) for d, ids in zip(doors, ((255, 190), STATION), strict=True)
