@@ -1,81 +1,62 @@
-"""Commands to a vehicle: asked again until answered, with the vehicle's own reasons when it refuses."""
+"""Commands to a vehicle in the words of the station: modes, streams, single messages, plain commands."""
 
 from __future__ import annotations
 
 import asyncio
 import math
-import time
 from collections.abc import Callable
 
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
+from flight.command_protocol import CommandResult, OnProgress, Order, command_name, texts_since, transact
 from flight.errors import ArmingError, CommandError
 from flight.modes import mode_number
 from flight.state import VehicleState
-from flight.station import Inbox, Vehicle
+from flight.vehicle import Vehicle
 from flight.wire import Message, decode_text
 
-_IN_PROGRESS_S = 60.0
+__all__ = [
+    "arm",
+    "arming_reasons",
+    "command",
+    "command_name",
+    "last_words",
+    "request_message",
+    "request_streams",
+    "set_mode",
+    "take_off",
+    "wait_until",
+]
+
 _REASONS_S = 1.5
+_ARMING_WORDS = ("PreArm:", "Arm:", "Preflight Fail:", "Arming denied")
 _REFUSED_YET_RISING_S = 4.0
-_RESULT_WORDS = {
-    mavlink.MAV_RESULT_TEMPORARILY_REJECTED: "refused for now",
-    mavlink.MAV_RESULT_DENIED: "denied",
-    mavlink.MAV_RESULT_UNSUPPORTED: "not supported by this vehicle",
-    mavlink.MAV_RESULT_FAILED: "failed",
-    6: "cancelled",  # MAV_RESULT_CANCELLED, which this dialect does not name
-}
 
 
-def command_name(command: int) -> str:
-    """The name of a MAV_CMD without its prefix."""
-    entry = mavlink.enums["MAV_CMD"].get(command)
-    return str(entry.name).removeprefix("MAV_CMD_") if entry else f"command {command}"
+async def command(
+    vehicle: Vehicle,
+    number: int,
+    *params: float,
+    component: int | None = None,
+    urgent: bool = False,
+    on_progress: OnProgress | None = None,
+) -> CommandResult:
+    """Send a command that names no place until it is answered; missing parameters are 0.
 
-
-async def command(vehicle: Vehicle, number: int, *params: float) -> None:
-    """Send COMMAND_LONG until it is acknowledged; returns when the vehicle has accepted it.
-
-    Missing parameters are 0. Raises CommandError when it is refused or nobody answers.
+    Raises CommandError when it is refused or nobody answers, DisputedError.
     """
-    values = (*params, *([0.0] * (7 - len(params))))
-    with vehicle.inbox() as inbox:
-        for confirmation in range(vehicle.profile.tries):
-            vehicle.send(
-                mavlink.MAVLink_command_long_message(
-                    vehicle.sysid, vehicle.compid, number, confirmation, *values
-                )
-            )
-            result = await _acknowledged(inbox, number, vehicle.profile.answer_s)
-            if result is None:
-                continue
-            if result == mavlink.MAV_RESULT_ACCEPTED:
-                return
-            words = _RESULT_WORDS.get(result, f"result {result}")
-            raise CommandError(f"vehicle {vehicle.sysid}: {command_name(number)} {words}", result)
-    raise CommandError(
-        f"vehicle {vehicle.sysid}: no answer to {command_name(number)} after {vehicle.profile.tries} tries; "
-        "check the link"
-    )
-
-
-async def _acknowledged(inbox: Inbox, number: int, timeout_s: float) -> int | None:
-    def is_ack(message: Message) -> bool:
-        return message.get_type() == "COMMAND_ACK" and message.command == number
-
-    ack = await inbox.next(is_ack, timeout_s)
-    while ack is not None and ack.result == mavlink.MAV_RESULT_IN_PROGRESS:
-        ack = await inbox.next(is_ack, _IN_PROGRESS_S)
-    return None if ack is None else int(ack.result)
+    p = (*params, *([0.0] * (7 - len(params))))
+    order = Order(number, p[:4], p[4], p[5], p[6], component=component)
+    return await transact(vehicle, order, on_progress, urgent)
 
 
 async def wait_until(
     vehicle: Vehicle, condition: Callable[[VehicleState], bool], timeout_s: float, poll_s: float = 0.02
 ) -> bool:
     """Wait until the vehicle's state fulfils a condition; False when it has not within `timeout_s`."""
-    deadline = time.monotonic() + timeout_s
+    deadline_s = vehicle.now_s() + timeout_s
     while not condition(vehicle.state):
-        if time.monotonic() >= deadline:
+        if vehicle.now_s() >= deadline_s:
             return False
         await asyncio.sleep(poll_s)
     return True
@@ -91,7 +72,7 @@ async def set_mode(vehicle: Vehicle, name: str) -> None:
     else:
         params = (float(custom), float(number), 0.0)
     await command(vehicle, mavlink.MAV_CMD_DO_SET_MODE, *params)
-    patience_s = vehicle.profile.answer_s * vehicle.profile.tries
+    patience_s = vehicle.answer_s * vehicle.profile.tries
     if not await wait_until(vehicle, lambda s: s.custom_mode == number, patience_s):
         raise CommandError(
             f"vehicle {vehicle.sysid}: accepted mode {name} but stays in {vehicle.state.mode}", None
@@ -100,7 +81,7 @@ async def set_mode(vehicle: Vehicle, name: str) -> None:
 
 async def arm(vehicle: Vehicle) -> None:
     """Arm the motors. Raises ArmingError with the vehicle's own reasons when it refuses."""
-    began_s = time.monotonic()
+    began_s = vehicle.now_s()
     try:
         await command(vehicle, mavlink.MAV_CMD_COMPONENT_ARM_DISARM, 1.0)
     except CommandError as refusal:
@@ -108,14 +89,17 @@ async def arm(vehicle: Vehicle) -> None:
         reasons = arming_reasons(vehicle.state, began_s)
         why = "; ".join(reasons) or str(refusal)
         raise ArmingError(f"vehicle {vehicle.sysid} does not arm: {why}", refusal.result, reasons) from None
-    if not await wait_until(vehicle, lambda s: s.armed, vehicle.profile.answer_s * vehicle.profile.tries):
+    if not await wait_until(vehicle, lambda s: s.armed, vehicle.answer_s * vehicle.profile.tries):
         raise ArmingError(f"vehicle {vehicle.sysid}: accepted arming but is not armed; look at it")
 
 
 def arming_reasons(state: VehicleState, since_s: float) -> tuple[str, ...]:
     """What the vehicle has said about not arming since a moment, without repetition."""
-    texts = [t.text for t in state.texts if t.at_s >= since_s]
-    told = [t for t in texts if t.startswith(("PreArm:", "Arm:", "Preflight Fail:", "Arming denied"))]
+    told = [
+        t
+        for t in texts_since(state, since_s)
+        if t.startswith(("PreArm:", "Arm:", "Preflight Fail:", "Arming denied"))
+    ]
     return tuple(dict.fromkeys(t.split(":", 1)[-1].strip() for t in told))
 
 
@@ -165,7 +149,7 @@ async def request_message(
     vehicle: Vehicle, message_id: int, timeout_s: float | None = None
 ) -> Message | None:
     """One message of a kind, now; None when it does not come."""
-    timeout_s = timeout_s or vehicle.profile.answer_s
+    timeout_s = timeout_s or vehicle.answer_s
     with vehicle.inbox() as inbox:
         vehicle.send(
             mavlink.MAVLink_command_long_message(
