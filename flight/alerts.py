@@ -30,7 +30,8 @@ _ORDER = (Severity.BAD, Severity.WARN, Severity.INFO)
 
 @dataclass(frozen=True)
 class Alert:
-    """One thing that a pilot should know. `about` tells alerts of one key apart (an item, a vehicle)."""
+    """One thing that a pilot should know. `about` tells alerts of one key apart (an item, a vehicle). A value
+    may be an Alert: its sentence is filled in."""
 
     key: str
     severity: Severity
@@ -44,11 +45,14 @@ class Alert:
 
     def says(self, language: str = "en") -> str:
         """What is the matter, in one sentence."""
-        return phrase(self.key, language, self.values)[0]
+        return phrase(self.key, language, self._figures(language))[0]
 
     def todo(self, language: str = "en") -> str:
         """What to do about it, in one sentence; empty where nothing is to be done."""
-        return phrase(self.key, language, self.values)[1]
+        return phrase(self.key, language, self._figures(language))[1]
+
+    def _figures(self, language: str) -> dict[str, Any]:
+        return {k: v.says(language) if isinstance(v, Alert) else v for k, v in self.values.items()}
 
     def line(self, language: str = "en") -> str:
         """Both on one line."""
@@ -63,7 +67,7 @@ class Alert:
             "severity": str(self.severity),
             "says": self.says(),
             "do": self.todo(),
-            "values": dict(self.values),
+            "values": self._figures("en"),
         }
 
 

@@ -19,10 +19,10 @@ from flight.plan_area import NoFlyArea, area_alerts
 from flight.plan_ground import Ground, ground_of
 from flight.plan_items import in_this_world, item_alerts
 from flight.plan_path import FlightPath, LegKind, flight_paths
+from flight.plan_time import flight_use
 from flight.way_home import ReturnSettings
 from plans.capacity import count_items, item_capacity
-from plans.energy import Airframe, Battery, Wind, drain, segment_uses
-from plans.errors import SurveyError
+from plans.energy import Airframe, Battery, Wind
 from plans.frames import GeoPoint, LocalFrame
 from plans.mission import Command, Mission, MissionItem
 from plans.terrain import Terrain
@@ -210,32 +210,8 @@ def _ground_alerts(ground: Ground | None, limits: PlanLimits) -> Iterator[Alert]
 
 def _use(paths: Sequence[FlightPath], limits: PlanLimits) -> tuple[float, float]:
     """(seconds, battery seconds) of the longest flight."""
-    uses = [flight_use(path, limits.airframe, limits.wind) for path in paths]
+    uses = [flight_use(path.legs, limits.airframe, limits.wind) for path in paths]
     return max(uses, key=lambda use: use[1], default=(0.0, 0.0))
-
-
-def flight_use(path: FlightPath, airframe: Airframe, wind: Wind) -> tuple[float, float]:
-    """(seconds, battery seconds) of a flight as it is planned, with its waits; (inf, inf) where the wind does
-    not let it."""
-    points = path.points_m()
-    if not len(points):
-        return 0.0, 0.0
-    speeds = np.array([leg.speed_mps for leg in path.legs])
-    cruise = float(np.median(speeds))
-    level = [i for i, leg in enumerate(path.legs) if leg.kind is not LegKind.LAND]
-    try:
-        uses = segment_uses(points, speeds, airframe, wind, cruise)
-    except SurveyError:
-        return math.inf, math.inf
-    seconds, battery = (float(v) for v in uses[level].sum(axis=0)) if level else (0.0, 0.0)
-    hover = float(drain(0.0, 0.0, cruise, airframe))
-    still = sum(leg.hold_s for leg in path.legs) + airframe.take_off_wait_s
-    for leg in path.legs:
-        if leg.kind is LegKind.LAND:
-            height = leg.start[2] - leg.end[2]
-            slow = min(height, airframe.landing_height_m)
-            still += (height - slow) / airframe.descent_mps + slow / airframe.landing_mps
-    return seconds + still, battery + still * hover
 
 
 def _use_alerts(paths: Sequence[FlightPath], use: tuple[float, float], limits: PlanLimits) -> Iterator[Alert]:
