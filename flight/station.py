@@ -26,7 +26,7 @@ from flight.recorder import Recorder
 from flight.router import COMPONENT_BESIDE_RIDERS, Router
 from flight.signing import SETUP_SIGNING, Signing, SigningKey, UnsignedRule, Verdict
 from flight.signing_clock import SigningClock
-from flight.state import first_state
+from flight.state_update import first_state
 from flight.station_id import station_id
 from flight.vehicle import Vehicle
 from flight.wire import STATION_COMPONENT, Encoder, Message, Parser, packet_of, station_heartbeat

@@ -16,7 +16,8 @@ from flight.links import Link
 from flight.paths import Path, choose_path
 from flight.profiles import LinkProfile
 from flight.round_trip import RoundTrip
-from flight.state import VehicleState, update
+from flight.state import VehicleState
+from flight.state_update import update
 from flight.turns import Turns
 from flight.wire import Message
 

@@ -8,7 +8,7 @@ from pymavlink.dialects.v20 import ardupilotmega as mavlink
 from flight.errors import FlightError
 from flight.modes import mode_number
 from flight.preflight import unready
-from flight.state import first_state, update
+from flight.state_update import first_state, update
 from flight.wire import Encoder, Parser, vehicle_heartbeat
 
 ARDUPILOT, PX4 = mavlink.MAV_AUTOPILOT_ARDUPILOTMEGA, mavlink.MAV_AUTOPILOT_PX4
@@ -102,3 +102,54 @@ def test_readiness_needs_position_estimator_and_prearm_checks():
 
 def test_a_vehicle_that_has_no_prearm_bit_is_not_held_back_by_it():
     assert unready(known(position(), ekf(), sys_status(present=False))) == ()
+
+
+def test_long_texts_come_in_pieces_also_when_others_speak_between():
+    state = first_state(heard(vehicle_heartbeat(2, ARDUPILOT, 81, 0, 3)), 0.0)
+
+    def piece(text, number=0, chunk=0):
+        message = mavlink.MAVLink_statustext_message(4, text.encode(), number, chunk)
+        return heard(message)
+
+    for text in (
+        piece("Preflight Fail: ", 7),
+        piece("Other"),
+        piece("no GPS", 7, 1),
+        piece("lost start", 9, 1),
+    ):
+        state = update(state, text, 10.0)
+    assert [t.text for t in state.texts] == ["Preflight Fail: no GPS", "Other", "lost start"]
+
+
+def test_each_part_says_how_old_it_is_and_sensors_that_fail_are_named():
+    state = first_state(heard(vehicle_heartbeat(2, ARDUPILOT, 81, 0, 3)), 0.0)
+    bits = (
+        mavlink.MAV_SYS_STATUS_PREARM_CHECK
+        | mavlink.MAV_SYS_STATUS_SENSOR_3D_MAG
+        | mavlink.MAV_SYS_STATUS_SENSOR_GPS
+    )
+    status = mavlink.MAVLink_sys_status_message(
+        bits, bits, mavlink.MAV_SYS_STATUS_SENSOR_GPS, 0, 22200, 1200, 71, 0, 0, 0, 0, 0, 0
+    )
+    state = update(state, heard(status), 2.0)
+    assert state.health.prearm_ok is False
+    assert state.health.faulty == ("compass",)
+    packs = mavlink.MAVLink_battery_status_message(0, 0, 0, 32767, [65535] * 10, 1200, 850, -1, 71, 600)
+    state = update(state, heard(packs), 3.0)
+    assert (state.battery.voltage_v, state.battery.used_mah, state.battery.left_s) == (22.2, 850.0, 600.0)
+    state = update(state, heard(mavlink.MAVLink_rc_channels_message(1, 0, *[1500] * 18, 255)), 4.0)
+    assert state.rc.heard is False
+    down = mavlink.MAVLink_distance_sensor_message(1, 10, 9000, 4321, 0, 0, 25, 0)
+    assert update(state, heard(down), 5.0).rangefinder.distance_m == 43.21
+    ahead = mavlink.MAVLink_distance_sensor_message(1, 10, 9000, 4321, 0, 0, 0, 0)
+    assert update(state, heard(ahead), 5.0).rangefinder is None
+    assert state.ages_s(10.0) == {"battery": 8.0, "health": 8.0, "rc": 6.0, "failsafe": 10.0}
+
+
+def test_a_failsafe_shows_in_the_heartbeat_and_a_breached_fence_beside_it():
+    state = first_state(heard(vehicle_heartbeat(2, ARDUPILOT, 81, 0, 3)), 0.0)
+    assert state.failsafe.critical is False
+    beat = mavlink.MAVLink_heartbeat_message(2, 3, 0x51, 6, mavlink.MAV_STATE_CRITICAL, 3)
+    state = update(state, heard(beat), 1.0)
+    state = update(state, heard(mavlink.MAVLink_fence_status_message(1, 1, 2, 0)), 2.0)
+    assert (state.failsafe.critical, state.failsafe.fence_breached) == (True, True)
