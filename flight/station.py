@@ -74,6 +74,8 @@ class Station:
         recorder: Recorder | None,
         settings: StationSettings = PLAIN,
     ) -> None:
+        self.recorders: list[Recorder] = [] if recorder is None else [recorder]
+        """Where packets and events go; each takes those of one vehicle, or all."""
         self.profile = profile
         """How to use links whose address names no profile of its own."""
         self.settings = settings
@@ -84,7 +86,6 @@ class Station:
         self.addresses: tuple[str, ...] = ()
         compid = COMPONENT_BESIDE_RIDERS if settings.forward else STATION_COMPONENT
         self._encoder = Encoder(sysid, compid)
-        self._recorder = recorder
         self.signing: Signing | None = None
         if settings.key is not None:
             clock = SigningClock(settings.clock_folder, settings.key.name)
@@ -141,8 +142,8 @@ class Station:
         """Put a message on a link, and on record."""
         packet = self._signed(self._encoder.encode(message), link)
         link.write(packet)
-        if self._recorder is not None and message.get_msgId() != SETUP_SIGNING:
-            self._recorder.packet(packet)
+        if message.get_msgId() != SETUP_SIGNING:
+            self._record(packet, getattr(message, "target_system", 0) or None)
 
     def pass_on(self, packet: bytes, link: Link) -> None:
         """Put what somebody else said on a link, signed with our key where we have one."""
@@ -171,8 +172,16 @@ class Station:
             self.settings.on_trouble(f"{detail['endpoint']}: {action}{': ' if rest else ''}{rest}")
 
     def _event(self, action: str, **detail: Any) -> None:
-        if self._recorder is not None:
-            self._recorder.event(action, **detail)
+        vehicle = detail.get("vehicle")
+        for recorder in self.recorders:
+            if recorder.sysid is None or vehicle is None or vehicle == recorder.sysid:
+                recorder.event(action, **detail)
+
+    def _record(self, packet: bytes, sysid: int | None) -> None:
+        # what is heard of others than vehicles (radios, other stations) is everybody's
+        known = sysid if sysid in self.vehicles else None
+        for recorder in self.recorders:
+            recorder.packet(packet, known)
 
     def report(self) -> dict[str, Any]:
         """What signing and the endpoints have counted; nothing where there are none."""
@@ -187,8 +196,8 @@ class Station:
         kind = message.get_type()
         if self.signing is not None and not self.signing.incoming(packet_of(message)).passes:
             return
-        if self._recorder is not None and message.get_msgId() != SETUP_SIGNING:
-            self._recorder.packet(packet_of(message))
+        if message.get_msgId() != SETUP_SIGNING:
+            self._record(packet_of(message), message.get_srcSystem())
         if self.router is not None:
             self.router.heard(message, link)
         if kind.startswith("UNKNOWN") or not self._concerns_us(message):
