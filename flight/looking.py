@@ -1,0 +1,144 @@
+"""What a vehicle is told to look at, and its camera to take. The same errors as flight.actions."""
+
+from __future__ import annotations
+
+import math
+
+from pymavlink.dialects.v20 import ardupilotmega as mavlink
+
+from flight.command_protocol import ABOVE_HOME, ABOVE_SEA, Order
+from flight.commands import request_message
+from flight.evidence import ActionResult, Doing, bearing_deg, check_number, check_place, turn_between_deg
+from flight.vehicle import Inbox, Vehicle
+from flight.wire import Message
+from plans.frames import GeoPoint
+
+_UNSUPPORTED = (mavlink.MAV_RESULT_UNSUPPORTED,)
+_REFUSALS = (mavlink.MAV_RESULT_UNSUPPORTED, mavlink.MAV_RESULT_FAILED, mavlink.MAV_RESULT_DENIED)
+_TURNS_S = 10.0
+_NOSE_DEG = 10.0
+_GIMBAL_DEG = 4.0
+_PHOTO_S = 5.0
+_PHOTO_MESSAGES = ("CAMERA_FEEDBACK", "CAMERA_IMAGE_CAPTURED", "CAMERA_TRIGGER")
+
+
+async def look_at(vehicle: Vehicle, place: GeoPoint, height_m: float = 0.0) -> ActionResult:
+    """Keep looking at a place (`height_m` above the launch point). A vehicle whose gimbal does not turn turns
+    its nose; where only the gimbal turns, and does not tell, nothing is seen."""
+    doing = Doing(vehicle, "look at")
+    check_place(doing, place)
+    check_number(doing, "height (m)", height_m, -1000.0, 10_000.0)
+    here = await doing.place_in_flight()
+    z_m, frame = height_m, ABOVE_HOME
+    if vehicle.state.is_px4:
+        z_m, frame = here.alt_amsl_m - here.alt_rel_m + height_m, ABOVE_SEA
+    number = mavlink.MAV_CMD_DO_SET_ROI_LOCATION
+    order = Order(number, (), place.lat_deg, place.lon_deg, z_m, frame)
+    if await doing.order(order, unless=_UNSUPPORTED) is None:
+        number = mavlink.MAV_CMD_DO_SET_ROI
+        params = (float(mavlink.MAV_ROI_LOCATION),)
+        await doing.order(Order(number, params, place.lat_deg, place.lon_deg, z_m, frame))
+    turned = await doing.seen(
+        lambda now: turn_between_deg(now.heading_deg, bearing_deg(now, place)) < _NOSE_DEG, _TURNS_S
+    )
+    if turned:
+        return doing.result("the nose points there")
+    return doing.result("accepted; the nose does not turn, and where the gimbal looks is not told", False)
+
+
+async def look_ahead(vehicle: Vehicle) -> ActionResult:
+    """Look at no place any more."""
+    doing = Doing(vehicle, "look ahead")
+    if await doing.command(mavlink.MAV_CMD_DO_SET_ROI_NONE, unless=_UNSUPPORTED) is None:
+        await doing.command(mavlink.MAV_CMD_DO_SET_ROI, float(mavlink.MAV_ROI_NONE))
+    return doing.result("accepted; nothing shows it before the next turn", False)
+
+
+async def point_gimbal(vehicle: Vehicle, pitch_deg: float, yaw_deg: float = 0.0) -> ActionResult:
+    """Turn the gimbal: pitch -90 looks down, yaw counts from the nose, clockwise."""
+    doing = Doing(vehicle, "point the gimbal")
+    check_number(doing, "pitch (deg)", pitch_deg, -180.0, 180.0)
+    check_number(doing, "yaw (deg)", yaw_deg, -360.0, 360.0)
+    params = (pitch_deg, yaw_deg, math.nan, math.nan)
+    answer = await doing.command(mavlink.MAV_CMD_DO_GIMBAL_MANAGER_PITCHYAW, *params, unless=_REFUSALS)
+    if answer is None:
+        mode = float(mavlink.MAV_MOUNT_MODE_MAVLINK_TARGETING)
+        old = (pitch_deg, 0.0, yaw_deg, 0.0, 0.0, 0.0, mode)
+        if await doing.command(mavlink.MAV_CMD_DO_MOUNT_CONTROL, *old, unless=_REFUSALS) is None:
+            raise doing.fault("refused; this vehicle has no gimbal that it can turn")
+    told: float | None = None
+    deadline_s = vehicle.now_s() + _TURNS_S + doing.delay_s()
+    while vehicle.now_s() < deadline_s:
+        told = await _gimbal_pitch_deg(vehicle)
+        if told is None:
+            return doing.result("accepted; where the gimbal looks is not told", False)
+        if turn_between_deg(told, pitch_deg) < _GIMBAL_DEG:
+            return doing.result(f"the gimbal is at pitch {told:.0f} deg")
+    raise doing.not_seen(f"the gimbal stays at pitch {told:.0f} deg")
+
+
+async def _gimbal_pitch_deg(vehicle: Vehicle) -> float | None:
+    told = await request_message(vehicle, mavlink.MAVLINK_MSG_ID_GIMBAL_DEVICE_ATTITUDE_STATUS)
+    if told is not None:
+        w, x, y, z = told.q
+        sine = max(-1.0, min(1.0, 2.0 * (w * y - z * x)))
+        return math.degrees(math.asin(sine))
+    told = await request_message(vehicle, mavlink.MAVLINK_MSG_ID_MOUNT_ORIENTATION)
+    return None if told is None else float(told.pitch)
+
+
+async def take_photo(vehicle: Vehicle) -> ActionResult:
+    """One photo now."""
+    doing = Doing(vehicle, "take a photo")
+    with vehicle.inbox() as inbox:
+        number = mavlink.MAV_CMD_IMAGE_START_CAPTURE
+        if await doing.command(number, 0.0, 0.0, 1.0, unless=_REFUSALS) is None:
+            await doing.command(mavlink.MAV_CMD_DO_DIGICAM_CONTROL, 0.0, 0.0, 0.0, 0.0, 1.0)
+        return await _photo_seen(doing, inbox, 0.0)
+
+
+async def photos_each_seconds(vehicle: Vehicle, interval_s: float) -> ActionResult:
+    """A photo every so many seconds, the first one now, until stopped."""
+    doing = Doing(vehicle, "take photos by time")
+    check_number(doing, "interval (s)", interval_s, 0.1, 3600.0)
+    with vehicle.inbox() as inbox:
+        number = mavlink.MAV_CMD_IMAGE_START_CAPTURE
+        if await doing.command(number, 0.0, interval_s, 0.0, unless=_REFUSALS) is None:
+            await doing.command(mavlink.MAV_CMD_DO_SET_CAM_TRIGG_INTERVAL, interval_s * 1000.0, -1.0)
+        return await _photo_seen(doing, inbox, interval_s)
+
+
+async def photos_each_metres(vehicle: Vehicle, distance_m: float) -> ActionResult:
+    """A photo every so many metres, the first one now, until stopped."""
+    doing = Doing(vehicle, "take photos by distance")
+    check_number(doing, "distance (m)", distance_m, 0.1, 10_000.0)
+    with vehicle.inbox() as inbox:
+        await doing.command(mavlink.MAV_CMD_DO_SET_CAM_TRIGG_DIST, distance_m, 0.0, 1.0)
+        return await _photo_seen(doing, inbox, 0.0)
+
+
+async def stop_photos(vehicle: Vehicle) -> ActionResult:
+    """No more photos by time or distance. A mission's own triggers begin again with its next trigger item."""
+    doing = Doing(vehicle, "stop photos")
+    by_distance = await doing.command(mavlink.MAV_CMD_DO_SET_CAM_TRIGG_DIST, 0.0, unless=_REFUSALS)
+    by_time = await doing.command(mavlink.MAV_CMD_IMAGE_STOP_CAPTURE, 0.0, unless=_REFUSALS)
+    if by_distance is None and by_time is None:
+        raise doing.fault("refused; this vehicle triggers no camera")
+    await doing.holds(lambda state: False, doing.delay_s())
+    with vehicle.inbox() as inbox:
+        late = await inbox.next(_is_photo, 2.0)
+    return doing.result("no photo for 2 s" if late is None else "photos still come", late is None)
+
+
+async def _photo_seen(doing: Doing, inbox: Inbox, interval_s: float) -> ActionResult:
+    photo = await inbox.next(_is_photo, _PHOTO_S + interval_s + doing.delay_s())
+    if photo is None:
+        raise doing.not_seen("no photo is told; is a camera set up on it?")
+    index = getattr(photo, "img_idx", getattr(photo, "image_index", getattr(photo, "seq", None)))
+    return doing.result(f"photo {index}")
+
+
+def _is_photo(message: Message) -> bool:
+    if message.get_type() == "CAMERA_IMAGE_CAPTURED" and message.capture_result == 0:
+        return False
+    return message.get_type() in _PHOTO_MESSAGES
