@@ -204,8 +204,9 @@ def _acts(
 ) -> float | None:
     action = failsafe.action
     if action is Action.LAND:
-        down = landing(here, returns)
-        return _tell_way(story, down, at_s, returns)
+        stop_s = math.hypot(*velocity) / returns.acceleration_mps2 / 2
+        stop = Place(here.east_m + stop_s * velocity[0], here.north_m + stop_s * velocity[1], here.up_m)
+        return _tell_way(story, landing(stop, returns), at_s, returns)
     if action is Action.HOLD:
         story.tell(at_s, "stays", here)
         return None

@@ -21,7 +21,7 @@ _LEAST_HEIGHT_M = 2.0
 """RTL_ALT_MIN of ArduCopter."""
 _LEAST_CONE_SLOPE = 0.5
 """RTL_MIN_CONE_SLOPE of ArduCopter: shallower ones do not count."""
-_TOUCHDOWN_S = 1.5
+_TOUCHDOWN_S = 3.5
 """From the ground to disarmed: the landing detector's second, and the motors."""
 
 
@@ -245,10 +245,9 @@ def way_home(
     return WayHome(tuple(clock.phases))
 
 
-def landing(here: Place, settings: ReturnSettings, pause_s: float = 0.0) -> WayHome:
+def landing(here: Place, settings: ReturnSettings) -> WayHome:
     """To the ground where it is."""
     clock = _Clock(here, settings.speed_mps, settings.airframe())
-    clock.add(Doing.BRAKE, pause_s, here)
     _to_ground(clock, settings)
     return WayHome(tuple(clock.phases))
 
