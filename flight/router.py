@@ -175,7 +175,8 @@ class Router:
     ) -> None:
         """`to_vehicle` puts a packet on a vehicle's link (and signs it, where the station signs)."""
         self.endpoints = [Endpoint(spec) for spec in specs]
-        self._station = station
+        self.station = station
+        """The ids that the station speaks under."""
         self._to_vehicle = to_vehicle
         self._signing = signing
         self._on_event = on_event
@@ -224,7 +225,7 @@ class Router:
     def _to_endpoints(
         self, packet: bytes, message_id: int, source: Ids, target: Ids, origin: Endpoint | None, now_s: float
     ) -> None:
-        if target == self._station:
+        if target == self.station:
             return
         for endpoint in self.endpoints:
             if endpoint is origin or not endpoint.spec.lets(message_id):
@@ -276,7 +277,7 @@ class Router:
         """Why a rider's message is not even routed."""
         if message_id == SETUP_SIGNING:
             return "carries a key"
-        if source == self._station:
+        if source == self.station:
             return "speaks as this station"
         if any(sources.has(source, now_s, _VEHICLE_HERE_S) for sources in self._vehicles.values()):
             return "speaks as a vehicle"  # an echo, most likely: a loop
@@ -404,7 +405,7 @@ class Router:
 
     def _follow_rider(self, system: int, message_id: int, target: Ids) -> None:
         exchange = self._exchanges.get(system)
-        if exchange is None or exchange.rider is None or target == self._station:
+        if exchange is None or exchange.rider is None or target == self.station:
             return
         exchange.rider_s = self._clock()
         if message_id == mavlink.MAVLINK_MSG_ID_MISSION_ACK:

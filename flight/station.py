@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ from flight.wire import STATION_COMPONENT, Encoder, Message, Parser, packet_of, 
 
 _HEARTBEAT_S = 1.0
 _PINGS_KEPT = 64
+_STATION_HERE_S = 10.0
 
 _ANSWERS = frozenset(
     {
@@ -101,6 +103,7 @@ class Station:
         self._pings: dict[int, tuple[Link, float]] = {}
         self._ping_due_s: dict[Link, float] = {}
         self._told: set[str] = set()
+        self._stations: dict[int, float] = {}
         self._heard = asyncio.Event()
 
     @property
@@ -203,6 +206,8 @@ class Station:
         if kind.startswith("UNKNOWN") or not self._concerns_us(message):
             return
         sysid = message.get_srcSystem()
+        if kind == "HEARTBEAT" and message.type == mavlink.MAV_TYPE_GCS:
+            self._stations[sysid] = self.now_s()
         if sysid == self.sysid:
             self._double_heard(message)
             return
@@ -229,6 +234,17 @@ class Station:
             self._tell(f"a vehicle speaks under this station's system id {self.sysid}; give it another one")
         elif message.get_srcComponent() == self._encoder.compid:
             self._tell(f"another station speaks as system {self.sysid} too: answers to it look like ours")
+
+    def speak_as(self, sysid: int) -> None:
+        """Take another system id from now on."""
+        self._event("station id", before=self.sysid, now=sysid)
+        self._encoder = Encoder(sysid, self._encoder.compid)
+        if self.router is not None:
+            self.router.station = (sysid, self._encoder.compid)
+
+    def hears_station(self, sysid: int) -> bool:
+        """Whether another station with this id was heard in the last seconds."""
+        return self.now_s() - self._stations.get(sysid, -math.inf) < _STATION_HERE_S
 
     def _tell(self, trouble: str) -> None:
         if trouble not in self._told:

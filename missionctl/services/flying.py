@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import hashlib
+import json
 import os
 import shutil
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +17,10 @@ from typing import Any
 import shapely
 
 from flight.commands import request_streams
-from flight.errors import CommandError, FlightAborted
-from flight.fly import FlightResult, describe, fly_mission
+from flight.describe import describe, describe_links
+from flight.errors import CommandError, FlightAborted, FlightError
+from flight.flight_job import FlightJob, FlightResult
+from flight.fly import fly_missions
 from flight.log_files import camera_events
 from flight.profiles import find_profile
 from flight.station import PLAIN, StationSettings, open_station
@@ -36,19 +42,26 @@ OnProgress = Callable[[str, float], None]
 _TRACK_STEP_M = 2.0
 _LISTEN_S = 3.0
 _WATCH_S = 0.2
+_UNFINISHED_S = 7200.0
 
 
 @dataclass(frozen=True)
 class FlyRequest:
-    """What `missionctl fly` was asked for. `photos` is the folder where the camera's photos turn up (a card
-    that is put in after the landing, say); they are copied to the flight and matched with its events."""
+    """What `missionctl fly` was asked for: a plan for a vehicle (`sysid`; None for the only one that is
+    heard). `photos` is the folder where the camera's photos turn up (a card that is put in after the landing,
+    say); they are copied to the flight and matched with its events. `by` is who confirmed the take-off."""
 
     plan: Path
-    connect: str
+    connect: str | Sequence[str]
     out: Path | None = None
     photos: Path | None = None
     profile: str = "wifi"
     settings: StationSettings = PLAIN
+    sysid: int | None = None
+    by: str = "the command line"
+
+
+OnFlight = Callable[[int, str, float], None]
 
 
 def fly_plan(
@@ -58,21 +71,59 @@ def fly_plan(
 
     Raises FlightAborted, its record and report saved, when the flight was not flown to its end.
     """
+    outcome = fly_plans((request,), lambda _, step, share: on_progress(step, share), should_stop)[0]
+    if isinstance(outcome, FlightError):
+        raise outcome
+    return outcome
+
+
+def fly_plans(
+    requests: Sequence[FlyRequest], on_flight: OnFlight, should_stop: Callable[[], bool] | None = None
+) -> list[dict[str, Any] | FlightError]:
+    """Fly several plans at once, each with its own vehicle, over the links of the first request. Gives each
+    one's report or error (FlightAborted, with record and report saved, for one that did not fly to its end).
+    """
+    first = requests[0]
+    jobs = [_job_of(request, len(requests)) for request in requests]
+    connect = [first.connect] if isinstance(first.connect, str) else list(first.connect)
+    outcomes = fly_missions(
+        jobs,
+        connect,
+        profile=first.profile,
+        on_flight=on_flight,
+        should_stop=should_stop or (lambda: False),
+        settings=first.settings,
+    )
+    for job in jobs:
+        _remove_if_empty(job.folder)
+    return [
+        outcome if isinstance(outcome, FlightError) else _concluded(request, outcome)
+        for request, outcome in zip(requests, outcomes, strict=True)
+    ]
+
+
+def _job_of(request: FlyRequest, of: int) -> FlightJob:
     mission = read_mission(request.plan)
     if not mission.items:
         raise PlanFileError(f"{request.plan}: has no items; there is nothing to fly")
     workspace = find_workspace(request.out or request.plan.parent)
-    folder = _flight_folder(request, workspace)
-    result = fly_mission(
+    digest = hashlib.sha256(request.plan.read_bytes()).hexdigest()
+    unfinished = unfinished_record(_flights_place(request, workspace, of), digest, request.sysid)
+    return FlightJob(
         mission,
-        request.connect,
-        folder,
-        profile=request.profile,
-        photos_expected=expected_photos(mission),
-        on_progress=on_progress,
-        should_stop=should_stop,
-        settings=request.settings,
+        unfinished or _flight_folder(request, workspace, of),
+        request.sysid,
+        expected_photos(mission),
+        unfinished,
+        request.by,
+        {"plan": request.plan.name, "plan_sha256": digest},
     )
+
+
+def _concluded(request: FlyRequest, result: FlightResult) -> dict[str, Any] | FlightError:
+    """Put a flight on record in the mission folder."""
+    folder = result.folder
+    workspace = find_workspace(folder.parent)
     report = {**result.report(), "folder": str(folder), "photos_dir": str(folder / "photos")}
     if request.photos is not None:
         report["photos"] = take_photos(request.photos, folder / "photos", result.camera_events)
@@ -80,11 +131,53 @@ def fly_plan(
     if workspace:
         _record(workspace, request, folder, result, report)
     if not result.complete:
-        raise FlightAborted(
+        return FlightAborted(
             f"vehicle {result.sysid} landed before the end of its mission: {'; '.join(result.notes)}; "
             f"{len(result.camera_events)} photos; all is kept in {folder}"
         )
     return report
+
+
+def unfinished_record(place: Path, plan_sha256: str, sysid: int | None) -> Path | None:
+    """The newest record of a flight of this plan that took off and has no end: its station was killed.
+    `place` is a flight's folder, or a folder of flights. Only the last two hours count: batteries do not
+    last longer."""
+    folders = [place] if (place / "events.jsonl").is_file() else sorted(place.glob("*/"), reverse=True)
+    for folder in folders:
+        if _is_unfinished(folder, plan_sha256, sysid):
+            return folder
+    return None
+
+
+def _is_unfinished(folder: Path, plan_sha256: str, sysid: int | None) -> bool:
+    journal = folder / "events.jsonl"
+    try:
+        if (folder / "report.json").exists() or time.time() - journal.stat().st_mtime > _UNFINISHED_S:
+            return False
+        lines = journal.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return False
+    took_off = ended = False
+    for line in lines:
+        try:
+            event = json.loads(line)
+        except ValueError:
+            continue
+        action = event.get("action")
+        if action == "flight" and event.get("plan_sha256") != plan_sha256:
+            return False
+        if action == "connected" and sysid is not None and event.get("vehicle") != sysid:
+            return False
+        took_off |= action in ("mission started", "taken over")
+        ended |= action == "landed"
+    return took_off and not ended
+
+
+def _remove_if_empty(folder: Path) -> None:
+    """A flight of which nothing was recorded leaves no folder."""
+    for place in (folder / "photos", folder):
+        with contextlib.suppress(OSError):
+            place.rmdir()
 
 
 def expected_photos(mission: Mission) -> int:
@@ -97,12 +190,17 @@ def expected_photos(mission: Mission) -> int:
     return len(mission_poses(mission, flat_terrain(frame, height, (-2e5, -2e5, 2e5, 2e5))))
 
 
-def _flight_folder(request: FlyRequest, workspace: Workspace | None) -> Path:
-    if request.out is not None:
-        return request.out
-    if workspace is not None:
+def _flight_folder(request: FlyRequest, workspace: Workspace | None, of: int) -> Path:
+    if request.out is None and workspace is not None:
         return workspace.new_flight_folder()
-    return request.plan.with_suffix(".flight")
+    return _flights_place(request, workspace, of)
+
+
+def _flights_place(request: FlyRequest, workspace: Workspace | None, of: int) -> Path:
+    """Where this flight is recorded, or the folder of all flights."""
+    if request.out is not None:
+        return request.out if of == 1 else request.out / f"vehicle-{request.sysid}"
+    return workspace.path / "flights" if workspace is not None else request.plan.with_suffix(".flight")
 
 
 def _write_report(folder: Path, report: dict[str, Any]) -> None:
@@ -224,12 +322,5 @@ async def _find_vehicles(
 
 
 def _describe_with_link(vehicle: Vehicle) -> dict[str, Any]:
-    stats = vehicle.stats
-    return {
-        **describe(vehicle.state),
-        "link": str(vehicle.link.address),
-        "messages_received": stats.received,
-        "messages_lost": stats.lost,
-        "loss_share": stats.loss_share,
-        "bytes_per_s": stats.bytes_per_s,
-    }
+    links = describe_links(vehicle)
+    return {**describe(vehicle.state, vehicle.now_s()), **links[0], "links": links}

@@ -5,8 +5,11 @@ import json
 
 import pytest
 
-from flight.commands import arm, request_streams, set_mode, take_off
+from flight.actions import arm, take_off
+from flight.commands import request_streams, set_mode
+from flight.confirmed import Confirmed, Danger
 from flight.errors import ArmingError, CommandError, FlightStopped
+from flight.flight_job import FlightJob
 from flight.fly import fly_mission
 from flight.log_files import read_log
 from flight.profiles import find_profile
@@ -15,9 +18,13 @@ from sim.faults import Fault
 from sim.radio import RadioSettings
 
 
+def fly(mission, address, folder, photos_expected=None, **rest):
+    return fly_mission(FlightJob(mission, folder, photos_expected=photos_expected), [address], **rest)
+
+
 def test_a_mission_is_flown_from_first_contact_to_landing(simulator, mission, tmp_path):
     shares = []
-    result = fly_mission(mission, simulator(), tmp_path, on_progress=lambda step, share: shares.append(share))
+    result = fly(mission, simulator(), tmp_path, on_progress=lambda step, share: shares.append(share))
     assert result.complete, result.notes
     assert (result.differences, result.notes) == ((), ())
     assert len(result.sent) == len(mission.items) + 1
@@ -36,7 +43,7 @@ def test_a_mission_is_flown_from_first_contact_to_landing(simulator, mission, tm
 def test_a_vehicle_without_a_camera_is_told_before_it_flies(simulator, mission, tmp_path):
     said = []
     address = simulator(params=(("CAM1_TYPE", 0.0),))
-    result = fly_mission(
+    result = fly(
         mission, address, tmp_path, photos_expected=10, on_progress=lambda step, share: said.append(step)
     )
     assert result.complete
@@ -49,7 +56,7 @@ def test_a_vehicle_without_a_camera_is_told_before_it_flies(simulator, mission, 
 def test_a_mission_gets_through_a_radio_that_loses_a_tenth(simulator, mission, tmp_path):
     radio = RadioSettings(loss=0.1, latency_s=0.3, jitter_s=0.2)
     params = (("DISARM_DELAY", 0.0),)  # eight times as fast, its ten seconds are one of the station's tries
-    result = fly_mission(mission, simulator(radio=radio, speedup=8.0, params=params), tmp_path)
+    result = fly(mission, simulator(radio=radio, speedup=8.0, params=params), tmp_path)
     assert result.complete, result.notes
     assert result.differences == ()
 
@@ -57,7 +64,7 @@ def test_a_mission_gets_through_a_radio_that_loses_a_tenth(simulator, mission, t
 def test_a_failsafe_is_a_result_with_its_reason(simulator, mission, tmp_path):
     faults = (Fault("battery_sag", at_s=15.0, since="takeoff", ohm=0.15),)
     params = (("BATT_LOW_VOLT", 21.6), ("BATT_LOW_TIMER", 1.0), ("BATT_FS_LOW_ACT", 2.0))
-    result = fly_mission(mission, simulator(faults=faults, params=params), tmp_path)
+    result = fly(mission, simulator(faults=faults, params=params), tmp_path)
     assert not result.complete
     assert "left AUTO for RTL" in result.notes[0]
 
@@ -65,7 +72,7 @@ def test_a_failsafe_is_a_result_with_its_reason(simulator, mission, tmp_path):
 def test_a_flight_that_is_stopped_before_take_off_stays_on_the_ground(simulator, mission, tmp_path):
     address = simulator()
     with pytest.raises(FlightStopped, match="stays on the ground"):
-        fly_mission(mission, address, tmp_path, should_stop=lambda: True)
+        fly(mission, address, tmp_path, should_stop=lambda: True)
 
 
 def test_arming_is_refused_with_the_vehicles_own_reasons(simulator):
@@ -74,10 +81,10 @@ def test_arming_is_refused_with_the_vehicles_own_reasons(simulator):
             vehicle = await station.wait_for_vehicle(5.0)
             await set_mode(vehicle, "GUIDED")
             with pytest.raises(ArmingError, match=r"does not arm: .*(GPS|Position)") as caught:
-                await arm(vehicle)
+                await arm(vehicle, Confirmed("test", Danger.ARM, 1))
             assert caught.value.reasons
-            with pytest.raises(CommandError, match="NAV_TAKEOFF failed"):
-                await take_off(vehicle, 10.0)
+            with pytest.raises(CommandError, match="does not arm"):
+                await take_off(vehicle, 10.0, Confirmed("test", Danger.TAKE_OFF, 1))
 
     asyncio.run(story())
 

@@ -12,6 +12,7 @@ import pytest
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from flight.errors import NoVehicleError, SigningError
+from flight.flight_job import FlightJob
 from flight.fly import fly_mission
 from flight.log_files import read_log
 from flight.signing import SigningKey, Verdict
@@ -49,7 +50,9 @@ def test_a_whole_flight_is_signed_both_ways(simulator, mission, opened, tmp_path
     address = simulator(speedup=8.0, params=(("DISARM_DELAY", 0.0),))
     door = opened(peers.Door(int(address.rsplit(":", 1)[1]), KEY.reveal()))
     settings = StationSettings(KEY, tmp_path / "clock")
-    result = fly_mission(mission, f"tcp:127.0.0.1:{door.port}", tmp_path / "flight", settings=settings)
+    result = fly_mission(
+        FlightJob(mission, tmp_path / "flight"), [f"tcp:127.0.0.1:{door.port}"], settings=settings
+    )
     assert result.complete, result.notes
     assert result.differences == ()
     assert door.rejected == 0
@@ -67,7 +70,7 @@ def test_a_whole_flight_is_signed_both_ways(simulator, mission, opened, tmp_path
 def test_a_signed_vehicle_does_not_obey_a_station_without_the_key(simulator, mission, opened, tmp_path):
     door = opened(peers.Door(int(simulator().rsplit(":", 1)[1]), KEY.reveal()))
     with pytest.raises(Exception, match=r"no answer|not tell|stopped"):
-        fly_mission(mission, f"tcp:127.0.0.1:{door.port}", tmp_path)
+        fly_mission(FlightJob(mission, tmp_path), [f"tcp:127.0.0.1:{door.port}"])
     assert door.kinds == []
     assert door.rejected > 3
 
