@@ -116,7 +116,7 @@ def _sys_status(state: VehicleState, m: Message, now: float) -> VehicleState:
         current_a=m.current_battery / 100 if m.current_battery != -1 else math.nan,
         remaining_percent=float(m.battery_remaining) if m.battery_remaining >= 0 else math.nan,
     )
-    told = m.onboard_control_sensors_present & PREARM_BIT
+    told = m.onboard_control_sensors_present & PREARM_BIT or state.is_px4  # which sets it in health alone
     ok = bool(m.onboard_control_sensors_health & PREARM_BIT) if told else None
     bad = (
         m.onboard_control_sensors_present
@@ -147,6 +147,11 @@ def _gps(state: VehicleState, m: Message, now: float) -> VehicleState:
 
 def _ekf(state: VehicleState, m: Message, now: float) -> VehicleState:
     return replace(state, ekf=Ekf(now, m.flags))
+
+
+def _estimator(state: VehicleState, m: Message, now: float) -> VehicleState:
+    """PX4 sets CONST_POS_MODE whenever it stands still; without a position it sets no POS_HORIZ_ABS."""
+    return replace(state, ekf=Ekf(now, m.flags & ~mavlink.ESTIMATOR_CONST_POS_MODE))
 
 
 def _mission_current(state: VehicleState, m: Message, now: float) -> VehicleState:
@@ -228,7 +233,7 @@ _READERS: Mapping[str, Callable[[VehicleState, Message, float], VehicleState]] =
     "SYS_STATUS": _sys_status,
     "GPS_RAW_INT": _gps,
     "EKF_STATUS_REPORT": _ekf,
-    "ESTIMATOR_STATUS": _ekf,
+    "ESTIMATOR_STATUS": _estimator,
     "MISSION_CURRENT": _mission_current,
     "MISSION_ITEM_REACHED": _item_reached,
     "WIND": _wind,

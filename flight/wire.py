@@ -33,7 +33,8 @@ class Parser:
 
     Frames are found by their own length and checksum; after a bad checksum the search goes on one byte
     later, so that a false start marker in noise does not swallow the messages behind it. An unfinished
-    frame is given up when its rest has not come for a second.
+    frame is given up when its rest has not come for a second. A message that is not known has no checksum
+    that we could check: it counts when another one begins right behind it, or nothing comes for a second.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -63,8 +64,11 @@ class Parser:
                 message = None
             else:
                 message = self._decode(bytes(self._buffer[start : start + length]))
-                if message is not None and self._runs_into_another(message, start + length):
-                    message = None
+                if message is not None and message.get_msgId() == mavlink.MAVLINK_MSG_ID_UNKNOWN:
+                    if start + length == size and not stale:
+                        break
+                    if start + length < size and self._buffer[start + length] not in _MARKERS:
+                        message = None
             if message is None:
                 start += 1
                 self.bad_bytes += 1
@@ -87,19 +91,23 @@ class Parser:
         signed = self._buffer[start + 2] & mavlink.MAVLINK_IFLAG_SIGNED
         return payload + mavlink.HEADER_LEN_V2 + 2 + (mavlink.MAVLINK_SIGNATURE_BLOCK_LEN if signed else 0)
 
-    def _runs_into_another(self, message: Message, end: int) -> bool:
-        """A message that is not known has no checksum that we could check: it counts only when another one
-        begins right behind it. Else a torn frame would swallow the one that follows."""
-        unknown = message.get_type().startswith("UNKNOWN")
-        return unknown and end < len(self._buffer) and self._buffer[end] not in _MARKERS
-
     def _decode(self, frame: bytes) -> Message | None:
         if frame[0] == mavlink.PROTOCOL_MARKER_V2 and frame[2] & ~mavlink.MAVLINK_IFLAG_SIGNED:
             return None  # a flag that we must understand and do not
         try:
-            return self._mav.decode(bytearray(frame))
+            message = self._mav.decode(bytearray(frame))
         except (mavlink.MAVError, struct.error):
             return None
+        if message.get_msgId() == mavlink.MAVLINK_MSG_ID_UNKNOWN:
+            _name_sender(message, frame)
+        return message
+
+
+def _name_sender(message: Message, frame: bytes) -> None:
+    """A message that this dialect does not have was sent by somebody too, and had a running number."""
+    at = 4 if frame[0] == mavlink.PROTOCOL_MARKER_V2 else 2
+    seq, system, component = frame[at : at + 3]
+    message._header = mavlink.MAVLink_header(message.get_msgId(), 0, 0, frame[1], seq, system, component)
 
 
 class Encoder:

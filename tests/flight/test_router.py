@@ -173,7 +173,7 @@ def test_messages_of_another_dialect_pass_as_they_are():
     yard = Yard(HERE)
     body = bytes([4, 0, 0, 5, 1, 1, 0x11, 0x22, 0x33]) + b"abcd"
     packet = b"\xfd" + body + b"\1\2"
-    yard.router.heard(Parser().feed(packet)[0], yard.links[0])
+    yard.router.heard(Parser().feed(packet + packet)[0], yard.links[0])
     assert yard.riders[0].out == [packet]
 
 

@@ -104,6 +104,24 @@ def test_a_vehicle_that_has_no_prearm_bit_is_not_held_back_by_it():
     assert unready(known(position(), ekf(), sys_status(present=False))) == ()
 
 
+def test_a_px4_tells_of_its_prearm_checks_in_the_health_bits_alone_and_stands_still_with_a_position():
+    def px4(estimator_flags, health_bits):
+        state = first_state(heard(vehicle_heartbeat(2, PX4, 0x1D, 4 << 16 | 3 << 24, 3)), 0.0)
+        estimator = mavlink.MAVLink_estimator_status_message(0, estimator_flags, *[0.1] * 8)
+        status = mavlink.MAVLink_sys_status_message(
+            0x300402D, 0x301402D, health_bits, 100, 16200, -1, 100, 0, 0, 0, 0, 0, 0
+        )
+        for message in (position(), estimator, status):
+            state = update(state, heard(message), 1.0)
+        return state
+
+    ready = px4(0x3FF, 0x3320C83F)
+    assert unready(ready) == ()
+    assert ready.health.faulty == ()
+    assert unready(px4(0x0A7, 0x3320C83F)) == ("its estimator has no position yet",)
+    assert unready(px4(0x3FF, 0x2320C83F)) == ("its pre-arm checks do not pass",)
+
+
 def test_long_texts_come_in_pieces_also_when_others_speak_between():
     state = first_state(heard(vehicle_heartbeat(2, ARDUPILOT, 81, 0, 3)), 0.0)
 

@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pymavlink.dialects.v10 import ardupilotmega as mavlink1
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
@@ -40,6 +40,7 @@ def packets(count):
     ]
 
 
+@example([b"", b"", b"", b"\xfe\x00\x00\x00\x00\x08"], 1)
 @given(st.lists(st.binary(max_size=40), min_size=4, max_size=4), st.integers(1, 97))
 def test_noise_between_messages_costs_nothing_but_itself(noise, chunk):
     time_s = [0.0]
@@ -128,3 +129,12 @@ def test_a_text_field_is_cut_between_characters(text, size):
 
 def test_a_text_field_ends_at_its_first_zero():
     assert decode_text(b"RTL_ALT\0\0x") == decode_text("RTL_ALT\0y") == "RTL_ALT"
+
+
+def test_a_message_of_another_dialect_has_a_sender_and_a_number_all_the_same():
+    second = bytes([0xFD, 2, 0, 0, 41, 7, 1, 0x9A, 1, 0, 5, 6, 0, 0])  # message 410
+    first = bytes([0xFE, 2, 42, 8, 3, 240, 5, 6, 0, 0])
+    got = Parser().feed(second + first + packets(1)[0])[:2]
+    for message, expected in zip(got, ((41, 7, 1), (42, 8, 3)), strict=True):
+        sender = (message.get_seq(), message.get_srcSystem(), message.get_srcComponent())
+        assert (message.get_type()[:7], sender) == ("UNKNOWN", expected)
