@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
@@ -176,6 +176,30 @@ async def get_param(vehicle: Vehicle, name: str, bytewise: bool | None = None) -
         f"vehicle {vehicle.sysid}: does not tell {wanted}; it has no such parameter, or the link is bad "
         "(missionctl params list shows what it has)"
     )
+
+
+async def get_some(vehicle: Vehicle, names: Sequence[str]) -> dict[str, Param]:
+    """Those of some parameters that the vehicle has and tells, asked for all at once. Never raises."""
+    bytewise = await values_are_bytewise(vehicle)
+    missing = dict.fromkeys(_checked_name(name) for name in names)
+    found: dict[str, Param] = {}
+    with vehicle.inbox() as inbox:
+        for _ in range(min(_GET_TRIES, vehicle.profile.tries)):
+            for name in missing:
+                vehicle.send(
+                    mavlink.MAVLink_param_request_read_message(
+                        vehicle.sysid, vehicle.compid, name.encode("ascii"), -1
+                    )
+                )
+            before = len(missing)
+            while missing and (message := await _next_value(vehicle, inbox)) is not None:
+                param = _param_of(message, bytewise)
+                if param.name in missing:
+                    del missing[param.name]
+                    found[param.name] = param
+            if not missing or (found and len(missing) == before):
+                break  # what is still missing it does not have
+    return found
 
 
 async def set_param(vehicle: Vehicle, name: str, value: float, bytewise: bool | None = None) -> Param:

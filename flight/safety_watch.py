@@ -1,0 +1,196 @@
+"""The watch over one flight: battery, link and traffic, once a second; told when they change."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime as dt
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from flight.actions import return_home
+from flight.alerts import Alert, Severity, worst_first
+from flight.conflicts import SeparationLimits, Traffic, traffic_alerts
+from flight.errors import FlightError
+from flight.lost_link import LostLink, lost_link, rest_of_mission
+from flight.plan_time import leg_uses
+from flight.reserves import (
+    Order,
+    ReserveAdvice,
+    ReserveLimits,
+    ReservePlan,
+    Sample,
+    kept,
+    link_state,
+    reserve_state,
+    sample_of,
+)
+from flight.state import VehicleState
+from flight.vehicle import Inbox, Vehicle
+from flight.way_home import Place, return_settings
+from plans.energy import Wind
+from plans.frames import GeoPoint, LocalFrame
+from plans.mission import Mission
+
+_LOOK_S = 1.0
+_REST_S = 5.0
+_MISSION_MODES = ("AUTO", "AUTO.MISSION")
+_HOMEWARD = ("RTL", "SMART_RTL", "AUTO_RTL", "AUTO RTL", "LAND", "AUTO.RTL", "AUTO.LAND")
+_WORSE = {Severity.INFO: 0, Severity.WARN: 1, Severity.BAD: 2}
+
+
+@dataclass(frozen=True)
+class WatchPlan:
+    """What the watch goes by. `endurance_s` is how long 100 % of the pack cruises, None when unknown."""
+
+    mission: Mission
+    params: Mapping[str, float]
+    home: GeoPoint | None
+    endurance_s: float | None
+    reserves: ReserveLimits
+    separation: SeparationLimits
+
+
+class SafetyWatch:
+    """Watches while `running` is open."""
+
+    def __init__(self, vehicle: Vehicle, plan: WatchPlan, on_alert: Callable[[Alert, bool], None]) -> None:
+        self.alerts: tuple[Alert, ...] = ()
+        """What is the matter now, the worst first."""
+        self.lost: LostLink | None = None
+        """What the vehicle would do if its last word had been the last."""
+        self.advice = ReserveAdvice(())
+        self.ordered = False
+        """Whether this watch has ordered the return: it does so once."""
+        self._vehicle, self._plan, self._on_alert = vehicle, plan, on_alert
+        self._traffic = Traffic()
+        self._history: tuple[Sample, ...] = ()
+        self._rest: tuple[float, float | None] = (-_REST_S, None)
+        self._in_mission = False
+        self._orders: tuple[Alert, ...] = ()
+        self._order_task: asyncio.Task[None] | None = None
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Look once a second until left. An order that is under way is waited for."""
+        with self._vehicle.inbox() as inbox:
+            task = asyncio.get_running_loop().create_task(self._run(inbox))
+            try:
+                yield
+            finally:
+                task.cancel()
+                for left in (task, self._order_task):
+                    if left is not None:
+                        left.cancel()
+                        with contextlib.suppress(asyncio.CancelledError):
+                            await left
+
+    async def _run(self, inbox: Inbox) -> None:
+        while True:
+            self.look(inbox)
+            await asyncio.sleep(_LOOK_S)
+
+    def look(self, inbox: Inbox) -> None:
+        """One look at everything."""
+        vehicle, plan = self._vehicle, self._plan
+        state, now = vehicle.state, vehicle.now_s()
+        for message in inbox.drain():
+            self._traffic.take(message, now)
+        silence = vehicle.silence_s()
+        alerts = list(self._orders)
+        if silence > vehicle.profile.silence_s:
+            if self.lost is not None and state.armed:
+                alerts.append(self.lost.now(silence))
+        else:
+            self._history = kept(self._history, sample_of(state, now, vehicle.stats.recent_loss_share))
+            alerts += self._reserves(state, now)
+            alerts += link_state(self._history, silence, vehicle.profile.silence_s)
+            alerts += self._hands_off(state)
+            home = self._home(state)
+            if home is not None and state.armed:
+                wind = Wind(state.wind.speed_mps, state.wind.from_deg) if state.wind else None
+                ours = vehicle.station.sysid
+                self.lost = lost_link(state, plan.params, plan.mission, home, ours, wind)
+        states = [other.state for other in vehicle.station.vehicles.values()]
+        mine = (f"vehicle {state.sysid}", f"vehicle {state.sysid}/")
+        near = traffic_alerts(states, self._traffic, now, plan.separation)
+        alerts += [a for a in near if "/" not in a.about or mine[1] in a.about or a.about.endswith(mine[0])]
+        self._tell(worst_first(alerts))
+
+    def _home(self, state: VehicleState) -> GeoPoint | None:
+        if state.home is not None:
+            return GeoPoint(state.home.lat_deg, state.home.lon_deg, state.home.alt_amsl_m)
+        return self._plan.home
+
+    def _reserves(self, state: VehicleState, now: float) -> tuple[Alert, ...]:
+        home = self._home(state)
+        if home is None or not state.armed:
+            return ()
+        plan = self._plan
+        reserve = ReservePlan(
+            home,
+            return_settings(plan.params, state.is_px4),
+            plan.endurance_s,
+            plan.params.get("BATT_CAPACITY"),
+            self._remaining_s(state, home, now),
+        )
+        in_command = state.mode in _MISSION_MODES and not self.ordered
+        self.advice = reserve_state(self._history, state, reserve, plan.reserves, in_command, _clock)
+        if self.advice.order is Order.RETURN and not self.ordered:
+            self.ordered = True
+            self._order_task = asyncio.get_running_loop().create_task(self._order_return())
+        return self.advice.alerts
+
+    async def _order_return(self) -> None:
+        """Order the return, unless the mode has changed since it was decided: then somebody else decides."""
+        if self._vehicle.state.mode not in _MISSION_MODES:
+            return
+        try:
+            await return_home(self._vehicle)
+        except FlightError as fault:
+            self._orders = (Alert("reserve.order_failed", Severity.BAD, {"why": str(fault)}),)
+            return
+        self._orders = (Alert("reserve.ordered", Severity.WARN),)
+
+    def _remaining_s(self, state: VehicleState, home: GeoPoint, now: float) -> float | None:
+        """How long its mission still takes, reckoned anew every few seconds."""
+        if state.mode not in _MISSION_MODES or state.position is None:
+            return None
+        if now - self._rest[0] >= _REST_S:
+            local = LocalFrame(home.lat_deg, home.lon_deg)
+            east, north = local.to_local(state.position.lat_deg, state.position.lon_deg)
+            here = Place(float(east), float(north), state.position.alt_rel_m)
+            returns = return_settings(self._plan.params, state.is_px4)
+            legs = rest_of_mission(state, self._plan.mission, here, returns, local)
+            wind = Wind(state.wind.speed_mps, state.wind.from_deg) if state.wind else Wind()
+            uses = leg_uses(legs, returns.airframe(), wind)
+            self._rest = (now, float(uses[:, 1].sum()) if len(legs) else None)
+        return self._rest[1]
+
+    def _hands_off(self, state: VehicleState) -> tuple[Alert, ...]:
+        """Once it has left its mission by somebody else's will, that is told."""
+        if not state.armed:
+            self._in_mission = False
+            return ()
+        self._in_mission = self._in_mission or state.mode in _MISSION_MODES
+        if not self._in_mission or state.mode in (*_MISSION_MODES, *_HOMEWARD):
+            return ()
+        return (Alert("reserve.hands_off", Severity.INFO, {"mode": state.mode}),)
+
+    def _tell(self, alerts: tuple[Alert, ...]) -> None:
+        before = {alert.identity: alert for alert in self.alerts}
+        after = {alert.identity: alert for alert in alerts}
+        self.alerts = alerts
+        for identity, alert in after.items():
+            old = before.get(identity)
+            if old is None or _WORSE[alert.severity] > _WORSE[old.severity]:
+                self._on_alert(alert, True)
+        for identity, alert in before.items():
+            if identity not in after:
+                self._on_alert(alert, False)
+
+
+def _clock(seconds: float) -> str:
+    """The local time so many seconds from now."""
+    return f"{dt.datetime.now().astimezone() + dt.timedelta(seconds=max(seconds, 0.0)):%H:%M}"
