@@ -67,6 +67,13 @@ class Auto:
         self._begin()
         return True
 
+    @property
+    def can_pause(self) -> bool:
+        """Only on the way to a place, as in ArduCopter: not while it takes off, turns home or lands."""
+        item = self._item
+        on_leg = item is not None and item.command not in (m.TAKEOFF, m.RTL, m.DELAY)
+        return on_leg and self._pilot.phase == "track" and not self._pilot.track.finished
+
     def pause(self, on: bool) -> None:
         """Stop on the way, or carry on."""
         self.paused = self._pilot.track.paused = on

@@ -25,6 +25,8 @@ ACCEPTED, TEMPORARILY_REJECTED, DENIED, UNSUPPORTED, FAILED = 0, 1, 2, 3, 4
 
 _FORCE = 21196
 _FORCE_ARM = 2989
+_FRAMES = frozenset({0, 3, 5, 6, 10, 11})
+"""MAV_FRAMEs in which a height is understood."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class CommandIn:
     y: float
     z: float
     frame: int
+    as_long: bool = False
+    """Whether it came as COMMAND_LONG."""
 
     @property
     def has_place(self) -> bool:
@@ -60,7 +64,7 @@ def command_of(message: Message) -> CommandIn:
         place = (message.x / 1e7, message.y / 1e7, message.z)
         return CommandIn(message.command, *params, *place, frame=message.frame)
     place = (message.param5, message.param6, message.param7)
-    return CommandIn(message.command, *params, *place, frame=Frame.RELATIVE)
+    return CommandIn(message.command, *params, *place, frame=Frame.RELATIVE, as_long=True)
 
 
 def run(channel: Channel, command: CommandIn) -> int:
@@ -111,6 +115,8 @@ def _enter(mode: Mode) -> Callable[[Channel, CommandIn], int]:
 
 def _takeoff(channel: Channel, c: CommandIn) -> int:
     vehicle = channel.vehicle
+    if c.frame != Frame.RELATIVE:
+        return DENIED
     if not vehicle.armed or vehicle.mode is not Mode.GUIDED or not vehicle.landed or not c.z > 0.0:
         return FAILED
     vehicle.pilot.take_off(vehicle.home_up_m + c.z)
@@ -119,24 +125,36 @@ def _takeoff(channel: Channel, c: CommandIn) -> int:
 
 def _mission_start(channel: Channel, c: CommandIn) -> int:
     vehicle = channel.vehicle
+    if c.p1 != 0.0 or c.p2 != 0.0:
+        return DENIED  # first and last item: not in ArduCopter
     if not vehicle.set_mode(Mode.AUTO):
         return FAILED
-    if c.p1 > 0:
-        set_current(vehicle, int(c.p1))
     if vehicle.armed:
         vehicle.auto_armed = True
     return ACCEPTED
 
 
 def _pause(channel: Channel, c: CommandIn) -> int:
-    vehicle = channel.vehicle
-    if vehicle.mode not in (Mode.AUTO, Mode.GUIDED) or c.p1 not in (0.0, 1.0):
-        return FAILED
-    if vehicle.mode is Mode.AUTO:
-        vehicle.pilot.auto.pause(c.p1 == 0.0)
-    else:
-        vehicle.pilot.track.paused = c.p1 == 0.0
-    return ACCEPTED
+    vehicle, pilot = channel.vehicle, channel.vehicle.pilot
+    if math.isnan(c.p1) or int(c.p1) not in (0, 1):
+        return DENIED
+    stop = int(c.p1) == 0
+    if vehicle.mode is Mode.GUIDED:
+        pilot.pause_guided(stop)
+        return ACCEPTED
+    if vehicle.mode is Mode.AUTO and (not stop or pilot.auto.can_pause):
+        pilot.auto.pause(stop)
+        return ACCEPTED
+    vehicle.say(6, "Failed to pause" if stop else "Failed to resume")
+    return FAILED
+
+
+def _frame_known(channel: Channel, c: CommandIn) -> bool:
+    """Whether a place's height can be understood; ArduPilot says so when it cannot."""
+    if c.frame in _FRAMES:
+        return True
+    channel.vehicle.say(4, f"Unknown mavlink coordinate frame {c.frame}")
+    return False
 
 
 def place_in(
@@ -152,22 +170,27 @@ def place_in(
 
 def _reposition(channel: Channel, c: CommandIn) -> int:
     vehicle = channel.vehicle
-    if not c.has_place or not math.isfinite(c.z):
+    if c.as_long:
+        return UNSUPPORTED  # it stores a place and has no frame
+    change_mode = not math.isnan(c.p2) and bool(int(c.p2) & 1)
+    if not c.has_place or not math.isfinite(c.z) or not _frame_known(channel, c):
         return DENIED
     if vehicle.mode is not Mode.GUIDED:
-        if math.isnan(c.p2) or not int(c.p2) & 1:
+        if not change_mode:
             return DENIED
         if not vehicle.set_mode(Mode.GUIDED):
             return FAILED
-    if not vehicle.armed or vehicle.landed:
-        return FAILED
-    change_speed(vehicle.pilot, 1.0, c.p1)
-    point, terrain = place_in(channel, c.x, c.y, c.z, c.frame)
-    vehicle.pilot.go_guided(point, terrain)
+    if vehicle.armed and not vehicle.landed:  # on the ground it is accepted and nothing flies
+        point, terrain = place_in(channel, c.x, c.y, c.z, c.frame)
+        vehicle.pilot.go_guided(point, terrain)
     return ACCEPTED
 
 
 def _change_speed(channel: Channel, c: CommandIn) -> int:
+    if not c.p2 > 0.0:
+        return DENIED
+    if channel.vehicle.mode not in (Mode.AUTO, Mode.GUIDED, Mode.RTL) or c.p1 not in (0.0, 1.0, 2.0, 3.0):
+        return FAILED
     return _result(change_speed(channel.vehicle.pilot, c.p1, c.p2))
 
 
@@ -195,6 +218,8 @@ def _set_home(channel: Channel, c: CommandIn) -> int:
 
 def _roi(channel: Channel, c: CommandIn) -> int:
     pilot = channel.vehicle.pilot
+    if c.command != mavlink.MAV_CMD_DO_SET_ROI_NONE and not _frame_known(channel, c):
+        return DENIED
     if c.command != mavlink.MAV_CMD_DO_SET_ROI_NONE and c.has_place:
         (east, north, _), _terrain = place_in(channel, c.x, c.y, 0.0, 0)
         pilot.roi, pilot.fixed_yaw = (east, north), True
@@ -204,27 +229,52 @@ def _roi(channel: Channel, c: CommandIn) -> int:
 
 
 def _trigger_distance(channel: Channel, c: CommandIn) -> int:
-    if not channel.vehicle.has_camera:
-        return FAILED
     channel.vehicle.shutter.by_distance(c.p1, at_once=c.p3 == 1.0)
-    return ACCEPTED
+    return ACCEPTED  # without a camera too, as in ArduPilot
 
 
 def _digicam(channel: Channel, c: CommandIn) -> int:
-    if not channel.vehicle.has_camera:
-        return FAILED
     if c.x == 1.0:  # param5: shoot
         channel.vehicle.shutter.once()
     return ACCEPTED
 
 
-def _mount(channel: Channel, c: CommandIn) -> int:
-    channel.vehicle.gimbal.pitch_deg = max(-90.0, min(30.0, c.p1))
+def _start_capture(channel: Channel, c: CommandIn) -> int:
+    shutter = channel.vehicle.shutter
+    if c.p1 < 0.0:
+        return UNSUPPORTED
+    if not channel.vehicle.has_camera:
+        return FAILED
+    if c.p3 == 1.0 or (c.p2 == 0.0 and c.p3 == 0.0):
+        shutter.once()
+        return ACCEPTED
+    if not c.p2 > 0.0 or math.isnan(c.p3):
+        return FAILED
+    shutter.by_time(c.p2, int(c.p3) or -1)
     return ACCEPTED
 
 
-def _refused(channel: Channel, c: CommandIn) -> int:
-    return FAILED
+def _stop_capture(channel: Channel, c: CommandIn) -> int:
+    channel.vehicle.shutter.by_time(0.0)
+    return ACCEPTED
+
+
+def _mount(channel: Channel, c: CommandIn) -> int:
+    return _point_gimbal(channel, c.p1)
+
+
+def _gimbal(channel: Channel, c: CommandIn) -> int:
+    """DO_GIMBAL_MANAGER_PITCHYAW by angles; this gimbal keeps to the airframe's yaw."""
+    if math.isnan(c.p1) or math.isnan(c.p2) or c.z not in (0.0, 1.0):
+        return FAILED
+    return _point_gimbal(channel, c.p1)
+
+
+def _point_gimbal(channel: Channel, pitch_deg: float) -> int:
+    if math.isnan(pitch_deg):
+        return FAILED
+    channel.vehicle.gimbal.pitch_deg = max(-90.0, min(30.0, pitch_deg))
+    return ACCEPTED
 
 
 def _interval(channel: Channel, c: CommandIn) -> int:
@@ -254,7 +304,15 @@ def _get_home(channel: Channel, c: CommandIn) -> int:
 
 
 def _set_current(channel: Channel, c: CommandIn) -> int:
-    return _result(set_current(channel.vehicle, _whole(c.p1)))
+    vehicle, seq = channel.vehicle, _whole(c.p1)
+    if not 0 <= seq < len(vehicle.mission):
+        return DENIED
+    if c.p2 == 1.0:
+        vehicle.walk.reset()
+    done = set_current(vehicle, seq)
+    if done:
+        channel.send_state(mavlink.MAVLINK_MSG_ID_MISSION_CURRENT)
+    return _result(done)
 
 
 def _banner(channel: Channel, c: CommandIn) -> int:
@@ -298,8 +356,9 @@ _HANDLERS: dict[int, Callable[[Channel, CommandIn], int]] = {
     mavlink.MAV_CMD_DO_SET_CAM_TRIGG_DIST: _trigger_distance,
     mavlink.MAV_CMD_DO_DIGICAM_CONTROL: _digicam,
     mavlink.MAV_CMD_DO_MOUNT_CONTROL: _mount,
-    mavlink.MAV_CMD_IMAGE_START_CAPTURE: _refused,
-    mavlink.MAV_CMD_IMAGE_STOP_CAPTURE: _refused,
+    mavlink.MAV_CMD_DO_GIMBAL_MANAGER_PITCHYAW: _gimbal,
+    mavlink.MAV_CMD_IMAGE_START_CAPTURE: _start_capture,
+    mavlink.MAV_CMD_IMAGE_STOP_CAPTURE: _stop_capture,
     mavlink.MAV_CMD_SET_MESSAGE_INTERVAL: _interval,
     mavlink.MAV_CMD_GET_MESSAGE_INTERVAL: _get_interval,
     mavlink.MAV_CMD_REQUEST_MESSAGE: _request_message,

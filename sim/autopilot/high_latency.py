@@ -29,7 +29,7 @@ def high_latency2(v: Vehicle) -> Message:
     lat, lon = believed_place(v)
     beat, health = heartbeat(v), sys_status(v).onboard_control_sensors_health
     failures = sum(flag for sensor, flag in _HIGH_LATENCY_FAILURES if not health & sensor)
-    goal = v.pilot.track.goal
+    goal = v.pilot.goal
     east, north = goal[0] - e.east_m, goal[1] - e.north_m
     return mavlink.MAVLink_high_latency2_message(
         ms(v),

@@ -308,7 +308,8 @@ def _on_target_global(channel: Channel, message: Message) -> None:
         lat, lon = message.lat_int / 1e7, message.lon_int / 1e7
         if abs(lat) <= 90 and abs(lon) <= 180 and _within_reason(message.alt):
             point, terrain = commands.place_in(channel, lat, lon, message.alt, message.coordinate_frame)
-            vehicle.pilot.go_guided(point, terrain)
+            turns = not message.type_mask & 0x400 and math.isfinite(message.yaw)
+            vehicle.pilot.go_guided(point, terrain, message.yaw if turns else None)
     elif not message.type_mask & 0x38 and _within_reason(message.vx, message.vy, message.vz):
         vehicle.pilot.go_guided_velocity((message.vy, message.vx, -message.vz))
 

@@ -41,6 +41,9 @@ class Pilot:
         """Where RTL, LAND or GUIDED is in its own sequence."""
         self.auto = Auto(self)
         self._terrain_leg = False
+        self._point: tuple[Point, bool] = ((0.0, 0.0, 0.0), False)
+        """GUIDED's goal, and whether its height is above ground."""
+        self._guided_paused = False
         self._velocity: tuple[float, float, float] | None = None
         self._velocity_until_s = 0.0
         self._since_s = 0.0
@@ -66,6 +69,7 @@ class Pilot:
         self.load_limits()
         self.settle()
         self._velocity = None
+        self._guided_paused = False
         mode = self.vehicle.mode
         self.phase = "hold"
         if mode is not Mode.AUTO:
@@ -122,13 +126,26 @@ class Pilot:
         if not self.fixed_yaw and math.hypot(point[0] - here[0], point[1] - here[1]) > 2.0:
             self.yaw_rad = math.atan2(point[0] - here[0], point[1] - here[1]) % math.tau
 
-    def go_guided(self, point: Point, terrain: bool = False) -> None:
-        """GUIDED: fly there."""
-        if self.phase != "track":
+    @property
+    def goal(self) -> Point:
+        """Where it is flying to."""
+        return self._point[0] if self.phase == "point" else self.track.goal
+
+    def go_guided(self, point: Point, terrain: bool = False, yaw_rad: float | None = None) -> None:
+        """GUIDED: fly there, from the present motion on, the nose ahead unless a yaw is given."""
+        if self.phase not in ("point", "velocity"):
             self.settle()
-        self._velocity, self.phase = None, "track"
-        self.track.hold(self.track.position) if not terrain and not self._terrain_leg else None
-        self.fly_to(point, terrain)
+        self._velocity, self.phase, self._point = None, "point", (point, terrain)
+        self.track.hold((self.target.east_m, self.target.north_m, self.target.up_m))
+        east, north = point[0] - self.target.east_m, point[1] - self.target.north_m
+        if yaw_rad is not None:
+            self.yaw_rad = yaw_rad % math.tau
+        elif not self.fixed_yaw and math.hypot(east, north) > 2.0:
+            self.yaw_rad = math.atan2(east, north) % math.tau
+
+    def pause_guided(self, on: bool) -> None:
+        """GUIDED: stop on the way, or go on."""
+        self._guided_paused = self.track.paused = on
 
     def go_guided_velocity(self, velocity: tuple[float, float, float]) -> None:
         """GUIDED: fly with this velocity (east, north, up) until the time-out."""
@@ -263,8 +280,26 @@ class Pilot:
             if self.vehicle.time_s > self._velocity_until_s:
                 self._velocity = (0.0, 0.0, 0.0)
             self.slew(*self._velocity, self.vehicle.limits.accel_mps2)
+        elif self.phase == "point":
+            self._pursue()
         else:
             self.follow()
+
+    def _pursue(self) -> None:
+        """One step towards GUIDED's goal, which may be moved at any time: as fast as it can stop there."""
+        t, limits = self.target, self.vehicle.limits
+        (goal_east, goal_north, goal_up), terrain = self._point
+        if terrain:
+            goal_up += self.vehicle.place.ground.height_m(t.east_m, t.north_m)
+        east, north, up = goal_east - t.east_m, goal_north - t.north_m, goal_up - t.up_m
+        far = math.hypot(east, north)
+        speed = min(limits.speed_mps, math.sqrt(limits.accel_mps2 * far), far)
+        climb = min(math.sqrt(limits.accel_z_mps2 * abs(up)), abs(up))
+        climb = min(climb, limits.climb_mps) if up > 0.0 else -min(climb, limits.sink_mps)
+        share = speed / far if far > 0.0 else 0.0
+        if self._guided_paused:
+            share = climb = 0.0
+        self.slew(east * share, north * share, climb, limits.accel_mps2)
 
     # -- going home and landing ----------------------------------------------------------------------------
 

@@ -30,6 +30,7 @@ BUILDERS: dict[int, Callable[[Vehicle], Message | None]] = {
     mavlink.MAVLINK_MSG_ID_HOME_POSITION: telemetry.home_position,
     mavlink.MAVLINK_MSG_ID_GPS_GLOBAL_ORIGIN: telemetry.gps_global_origin,
     mavlink.MAVLINK_MSG_ID_AUTOPILOT_VERSION: telemetry.autopilot_version,
+    mavlink.MAVLINK_MSG_ID_GIMBAL_DEVICE_ATTITUDE_STATUS: telemetry.gimbal_device_attitude_status,
     mavlink.MAVLINK_MSG_ID_TERRAIN_REPORT: telemetry.terrain_report,
     mavlink.MAVLINK_MSG_ID_CAMERA_FEEDBACK: camera_messages.newest_feedback,
     mavlink.MAVLINK_MSG_ID_CAMERA_INFORMATION: camera_messages.camera_information,

@@ -270,7 +270,7 @@ def mission_current(v: Vehicle) -> Message:
 def nav_controller_output(v: Vehicle) -> Message:
     """NAV_CONTROLLER_OUTPUT: where the target is."""
     t, e, d = v.pilot.target, v.estimate, v.pilot.demand
-    goal = v.pilot.track.goal
+    goal = v.pilot.goal
     east, north = goal[0] - e.east_m, goal[1] - e.north_m
     bearing = round(math.degrees(math.atan2(east, north)))
     return mavlink.MAVLink_nav_controller_output_message(
@@ -287,7 +287,7 @@ def nav_controller_output(v: Vehicle) -> Message:
 
 def position_target_global_int(v: Vehicle) -> Message:
     """POSITION_TARGET_GLOBAL_INT: where the current leg ends."""
-    goal = v.pilot.track.goal
+    goal = v.pilot.goal
     lat, lon = v.place.to_geo(goal[0], goal[1])
     return mavlink.MAVLink_position_target_global_int_message(
         ms(v), 0, 0xDF8, round(lat * 1e7), round(lon * 1e7), v.pilot.target.up_m, *(0,) * 8
@@ -348,6 +348,15 @@ def autopilot_version(v: Vehicle) -> Message:
     """AUTOPILOT_VERSION."""
     return mavlink.MAVLink_autopilot_version_message(
         CAPABILITIES, VERSION, 0, 0, 0, [0] * 8, [0] * 8, [0] * 8, 0x1209, 0x5740, 0x5157000 + v.sysid
+    )
+
+
+def gimbal_device_attitude_status(v: Vehicle) -> Message:
+    """GIMBAL_DEVICE_ATTITUDE_STATUS: level, at its pitch, with the airframe's yaw."""
+    half = math.radians(v.gimbal.pitch_deg) / 2
+    flags = mavlink.GIMBAL_DEVICE_FLAGS_ROLL_LOCK | mavlink.GIMBAL_DEVICE_FLAGS_PITCH_LOCK
+    return mavlink.MAVLink_gimbal_device_attitude_status_message(
+        0, 0, ms(v), flags, [math.cos(half), 0.0, math.sin(half), 0.0], 0.0, 0.0, 0.0, 0
     )
 
 
