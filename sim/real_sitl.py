@@ -1,15 +1,17 @@
-"""A real autopilot's own simulator as the vehicle: an ArduPilot or PX4 SITL binary, started as a child.
+"""A real autopilot's own simulator as the vehicle: ArduPilot or PX4 SITL binaries, started as children.
 
 The binary brings its own dynamics and its own MAVLink; this module puts it at the home position with the
-right frame and speed-up, says where it can be reached, and ends it with us. The working folder (parameters,
-logs of the autopilot) is a temporary one. Sources: ArduPilot's libraries/AP_HAL_SITL/SITL_cmdline.cpp, PX4's
-ROMFS/px4fmu_common/init.d-posix (px4-rc.mavlink, px4-rc.sihsim).
+right frame and speed-up and a camera to trigger, says where it can be reached, and ends it with us. The
+working folder (parameters, logs of the autopilot) is a temporary one. Sources: ArduPilot's
+libraries/AP_HAL_SITL/SITL_cmdline.cpp, PX4's ROMFS/px4fmu_common/init.d-posix (rcS, px4-rc.mavlink,
+px4-rc.simulator) and its drivers/camera_trigger.
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -17,11 +19,11 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from plans.frames import GeoPoint
+from plans.frames import GeoPoint, LocalFrame
 from sim.errors import SettingsError, SitlError
 
 _ARDUCOPTER_DEFAULTS = """\
@@ -54,23 +56,43 @@ INS_ACC2SCAL_Z 1.001
 """
 """A calibrated quadrotor: without these ArduCopter's simulator refuses to arm."""
 
+_PX4_PARAMS = """\
+param set-default TRIG_MODE 4
+param set-default TRIG_INTERFACE 3
+"""
+"""A camera that is triggered by distance while the mission asks for it. PX4's start script runs this file
+(`px4-rc.params`) from the PATH; the camera's driver starts only where it finds these at the start."""
+
+_PX4_MAVLINK = """\
+mavlink start -x -u {own} -o {station} -r 4000000 -f
+"""
+"""The link of every PX4 after the first, as `px4-rc.mavlink`: PX4's own one has all of them call one port,
+where a second station would hear nothing."""
+
+_PX4_OWN_PORT = 18570
 _PX4_STATION_PORT = 14550
-"""PX4's simulator calls the station here, whoever asks."""
+"""PX4 calls the station here until somebody speaks to it, and then speaks only to whoever spoke first."""
+_APART_M = 3.0
+"""Several vehicles stand in a row to the east, so far from each other."""
 _PATIENCE_S = 10.0
 """A simulator that has not said it is up after this long, and has not ended, is taken to be up."""
 _GRACE_S = 5.0
 _TAIL_LINES = 3
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @dataclass(frozen=True)
 class SitlSettings:
     """`autopilot` is ardupilot or px4; `binary` is ArduPilot's arducopter, or PX4's bin/px4 in its build
-    folder. `home` needs a height."""
+    folder. `home` needs a height. `instance` numbers the first vehicle, from 0: its system id is one more;
+    this machine runs one PX4 of a number."""
 
     autopilot: str
     binary: Path
     home: GeoPoint
     speedup: float = 1.0
+    vehicles: int = 1
+    instance: int = 0
 
     def check(self) -> None:
         """Raise SettingsError for what cannot be started."""
@@ -90,6 +112,8 @@ class SitlSettings:
             raise SettingsError(
                 f"{self.binary}: has no etc folder beside its bin folder; name bin/px4 in PX4's build folder"
             )
+        if not 1 <= self.vehicles <= 50:
+            raise SettingsError(f"{self.vehicles} vehicles are not possible; take 1 to 50")
 
 
 @dataclass(frozen=True)
@@ -103,19 +127,28 @@ class _Start:
     """What it prints when it can be reached."""
 
 
-def _ardupilot(settings: SitlSettings, folder: Path) -> _Start:
+def _ardupilot(settings: SitlSettings, folder: Path, number: int) -> _Start:
     defaults = folder / "defaults.parm"
     defaults.write_text(_ARDUCOPTER_DEFAULTS, encoding="ascii")
     port, home = _free_port(), settings.home
     place = f"{home.lat_deg:.8f},{home.lon_deg:.8f},{home.alt_amsl_m:.3f},0"
-    arguments = ["--base-port", str(port), "-I0", "--model", "+", "--wipe", "--home", place]
+    arguments = ["--base-port", str(port), f"-I{number}", "--model", "+", "--wipe", "--home", place]
     arguments += ["--speedup", f"{settings.speedup:g}", "--defaults", str(defaults)]
+    if number:
+        arguments += ["--sysid", str(number + 1)]
     return _Start(tuple(arguments), {}, f"tcp:127.0.0.1:{port}", b"Waiting for connection")
 
 
-def _px4(settings: SitlSettings, folder: Path) -> _Start:
-    home = settings.home
+def _px4(settings: SitlSettings, folder: Path, number: int) -> _Start:
+    home, station_port = settings.home, _PX4_STATION_PORT + number
+    scripts = folder / "scripts"
+    scripts.mkdir()
+    (scripts / "px4-rc.params").write_text(_PX4_PARAMS, encoding="ascii")
+    if number:
+        link = _PX4_MAVLINK.format(own=_PX4_OWN_PORT + number, station=station_port)
+        (scripts / "px4-rc.mavlink").write_text(link, encoding="ascii")
     environment = {
+        "PATH": os.pathsep.join((str(scripts), os.environ.get("PATH", os.defpath))),
         "PX4_SIM_MODEL": "sihsim_quadx",
         "PX4_SIMULATOR": "sihsim",
         "PX4_HOME_LAT": f"{home.lat_deg:.8f}",
@@ -124,11 +157,23 @@ def _px4(settings: SitlSettings, folder: Path) -> _Start:
         "PX4_SIM_SPEED_FACTOR": f"{settings.speedup:g}",
     }
     data = settings.binary.resolve().parent.parent / "etc"
-    arguments = ("-d", str(data), "-w", str(folder), "-i", "0")
-    return _Start(arguments, environment, f"udpin:127.0.0.1:{_PX4_STATION_PORT}", b"Startup script returned")
+    arguments = ("-d", str(data), "-w", str(folder), "-i", str(number))
+    return _Start(arguments, environment, f"udpin:127.0.0.1:{station_port}", b"Startup script returned")
 
 
-_COMMANDS: dict[str, Callable[[SitlSettings, Path], _Start]] = {"ardupilot": _ardupilot, "px4": _px4}
+_COMMANDS: dict[str, Callable[[SitlSettings, Path, int], _Start]] = {"ardupilot": _ardupilot, "px4": _px4}
+
+
+@dataclass(frozen=True)
+class _Child:
+    """A binary that runs."""
+
+    process: subprocess.Popen[bytes]
+    start: _Start
+    log: Path
+
+    def is_up(self) -> bool:
+        return self.start.up in self.log.read_bytes()
 
 
 def run_sitl(
@@ -136,41 +181,55 @@ def run_sitl(
     on_ready: Callable[[tuple[str, ...]], None] | None = None,
     stop_event: threading.Event | None = None,
 ) -> None:
-    """Run a SITL binary until `stop_event` is set, then end it and return. `on_ready` gets its address.
+    """Run SITL binaries until `stop_event` is set, then end them and return. `on_ready` gets their addresses.
 
-    Raises SettingsError for what cannot be started and SitlError when the binary ends by itself.
+    Raises SettingsError for what cannot be started and SitlError when one of them ends by itself.
     """
     settings.check()
     stop = stop_event or threading.Event()
-    with tempfile.TemporaryDirectory(prefix="missionctl-sitl-") as name:
-        folder = Path(name)
-        start = _COMMANDS[settings.autopilot](settings, folder)
-        log = folder / "output.log"
-        with log.open("wb") as out:
-            try:
-                child = subprocess.Popen(
-                    [str(settings.binary.resolve()), *start.arguments],
-                    cwd=folder,
-                    env={**os.environ, **start.environment},
-                    stdin=subprocess.DEVNULL,
-                    stdout=out,
-                    stderr=subprocess.STDOUT,
-                    preexec_fn=_die_with_parent if sys.platform == "linux" else None,
-                )
-            except OSError as error:
-                raise SettingsError(f"{settings.binary}: cannot be run ({error.strerror})") from error
+    children: list[_Child] = []
+    with tempfile.TemporaryDirectory(prefix="missionctl-sitl-", ignore_cleanup_errors=True) as name:
         try:
+            for place in range(settings.vehicles):
+                children.append(_start(settings, Path(name), place))
             ready_by_s = time.monotonic() + _PATIENCE_S
             told = False
             while not stop.wait(0.1):
-                if child.poll() is not None:
-                    raise SitlError(_obituary(settings, child.returncode, log))
-                if not told and (start.up in log.read_bytes() or time.monotonic() > ready_by_s):
+                for child in children:
+                    if child.process.poll() is not None:
+                        raise SitlError(_obituary(settings, child))
+                late = time.monotonic() > ready_by_s
+                if not told and (late or all(child.is_up() for child in children)):
                     told = True
                     if on_ready is not None:
-                        on_ready((start.connect,))
+                        on_ready(tuple(child.start.connect for child in children))
         finally:
-            _end(child)
+            _end([child.process for child in children])
+
+
+def _start(settings: SitlSettings, base: Path, place: int) -> _Child:
+    """Start the vehicle in the given place of the row. Raises SettingsError."""
+    number, home = settings.instance + place, settings.home
+    folder = base / str(number)
+    folder.mkdir()
+    lat, lon = LocalFrame(home.lat_deg, home.lon_deg).to_geo(_APART_M * place, 0.0)
+    stand = GeoPoint(float(lat), float(lon), home.alt_amsl_m) if place else home
+    start = _COMMANDS[settings.autopilot](replace(settings, home=stand), folder, number)
+    log = folder / "output.log"
+    with log.open("wb") as out:
+        try:
+            process = subprocess.Popen(
+                [str(settings.binary.resolve()), *start.arguments],
+                cwd=folder,
+                env={**os.environ, **start.environment},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+            )
+        except OSError as error:
+            raise SettingsError(f"{settings.binary}: cannot be run ({error.strerror})") from error
+    return _Child(process, start, log)
 
 
 def _die_with_parent() -> None:
@@ -178,20 +237,23 @@ def _die_with_parent() -> None:
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
-def _end(child: subprocess.Popen[bytes]) -> None:
-    if child.poll() is None:
-        child.terminate()
+def _end(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    for process in processes:
+        process.terminate()  # does nothing to one that has ended
+    end_by_s = time.monotonic() + _GRACE_S
+    for process in processes:
         try:
-            child.wait(_GRACE_S)
+            process.wait(max(0.0, end_by_s - time.monotonic()))
         except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
+            process.kill()
+            process.wait()
 
 
-def _obituary(settings: SitlSettings, code: int, log: Path) -> str:
-    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-_TAIL_LINES:]
+def _obituary(settings: SitlSettings, child: _Child) -> str:
+    words = child.log.read_text(encoding="utf-8", errors="replace")
+    lines = _COLOURS.sub("", words).strip().splitlines()[-_TAIL_LINES:]
     said = "; it said: " + " / ".join(lines) if lines else " without a word"
-    return f"{settings.binary.name} ended by itself (code {code}){said}"
+    return f"{settings.binary.name} ended by itself (code {child.process.returncode}){said}"
 
 
 def _free_port() -> int:

@@ -74,8 +74,7 @@ def sim(
             "--photos": photos,
             "--gnss": gnss,
         }
-        idle["--vehicles"] = vehicles if vehicles != 1 else None
-        _run_real(autopilot, binary, home, world, speedup, idle, ready, stop)
+        _run_real(autopilot, binary, home, world, speedup, vehicles, idle, ready, stop)
         return
     if binary is not None:
         raise ValueTypedError("--binary is for --autopilot ardupilot or px4")
@@ -110,6 +109,7 @@ def _run_real(
     home: str,
     world: Path | None,
     speedup: float,
+    vehicles: int,
     idle: dict[str, object],
     ready: Callable[[tuple[str, ...]], None],
     stop: threading.Event,
@@ -129,4 +129,4 @@ def _run_real(
         place = load_world(world).launch
     else:
         raise ValueTypedError("where does it stand? give --home LAT,LON,ALT or --world DIR")
-    run_sitl(SitlSettings(autopilot, binary, place, speedup), ready, stop)
+    run_sitl(SitlSettings(autopilot, binary, place, speedup, vehicles), ready, stop)

@@ -18,8 +18,9 @@ HOME = GeoPoint(30.0, 103.0, 650.0)
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="shell scripts stand in for the binaries")
 
 
-def binary(folder: Path, script: str) -> Path:
-    path = folder / "arducopter"
+def binary(folder: Path, script: str, name: str = "arducopter") -> Path:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(0o755)
     return path
@@ -45,6 +46,7 @@ def test_it_is_started_at_home_and_ended_when_told(tmp_path):
     assert "--speedup 3" in arguments
     port = arguments.split("--base-port ")[1].split()[0]
     assert addresses == [f"tcp:127.0.0.1:{port}"]
+    assert "--sysid" not in arguments
     pid = int((tmp_path / "pid").read_text())
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
@@ -72,9 +74,51 @@ def test_what_cannot_be_started_is_refused(tmp_path):
         (SitlSettings("ardupilot", tmp_path / "none", HOME), "no such file"),
         (SitlSettings("ardupilot", good, GeoPoint(30.0, 103.0)), "needs the height of its home"),
         (SitlSettings("px4", good, HOME), "has no etc folder beside its bin folder"),
+        (SitlSettings("ardupilot", good, HOME, vehicles=0), "0 vehicles are not possible"),
     ]
     if os.geteuid() != 0 or not os.access(plain, os.X_OK):
         cases.append((SitlSettings("ardupilot", plain, HOME), "cannot be run"))
     for settings, says in cases:
         with pytest.raises(SettingsError, match=says):
             run_sitl(settings)
+
+
+def test_several_are_numbered_stand_in_a_row_and_end_together(tmp_path):
+    script = f"""
+        mavlink() {{ echo "$@" > {tmp_path}/link-$number; }}
+        param() {{ echo "$@" >> {tmp_path}/params-$number; }}
+        number=$6; echo "$@" > {tmp_path}/arguments-$6
+        echo $$ > {tmp_path}/pid-$6; env > {tmp_path}/environment-$6
+        . px4-rc.mavlink; . px4-rc.params
+        echo Startup script returned; exec sleep 60"""
+    path = binary(tmp_path, script, "build/bin/px4")
+    (tmp_path / "build/etc").mkdir()
+    stop, addresses = threading.Event(), []
+
+    def ready(urls):
+        addresses.extend(urls)
+        stop.set()
+
+    run_sitl(SitlSettings("px4", path, HOME, speedup=4.0, vehicles=2, instance=3), ready, stop)
+    assert addresses == ["udpin:127.0.0.1:14553", "udpin:127.0.0.1:14554"]
+    for number in (3, 4):
+        assert f"-i {number}" in (tmp_path / f"arguments-{number}").read_text()
+        assert f"-u {18570 + number} -o {14550 + number} " in (tmp_path / f"link-{number}").read_text()
+        assert "TRIG_MODE 4" in (tmp_path / f"params-{number}").read_text()
+        with pytest.raises(ProcessLookupError):
+            os.kill(int((tmp_path / f"pid-{number}").read_text()), 0)
+    places = [(tmp_path / f"environment-{n}").read_text().splitlines() for n in (3, 4)]
+    lons = [float(next(w for w in words if w.startswith("PX4_HOME_LON")).split("=")[1]) for words in places]
+    assert 2.5e-5 < lons[1] - lons[0] < 3.5e-5
+    assert all("PX4_SIM_SPEED_FACTOR=4" in words for words in places)
+
+
+def test_when_one_of_several_ends_the_others_are_ended_too(tmp_path):
+    path = binary(
+        tmp_path,
+        f'case "$*" in *-I0*) echo $$ > {tmp_path}/pid; exec sleep 60;; esac; sleep 0.3; echo ill; exit 4',
+    )
+    with pytest.raises(SitlError, match=r"code 4\); it said: ill"):
+        run_sitl(SitlSettings("ardupilot", path, HOME, vehicles=2))
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
