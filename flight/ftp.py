@@ -13,12 +13,14 @@ Source of the protocol: https://mavlink.io/en/services/ftp.html, and what ArduPi
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
@@ -31,6 +33,7 @@ from flight.errors import (
     FilePresentError,
     FileServerSilentError,
     NoFileServerError,
+    SessionLostError,
 )
 from flight.ftp_link import FtpLink, Request
 from flight.ftp_packets import DATA_BYTES, Nak, Op, Packet
@@ -47,6 +50,7 @@ _SLOWEST_CARD_BYTES_PER_S = 100_000
 """A checksum over a big file takes the vehicle its time."""
 _PAGES_WITHOUT_NEWS = 3
 _CHUNK = 1 << 20
+_HEAD_BYTES = 64
 
 
 @dataclass(frozen=True)
@@ -77,10 +81,11 @@ async def has_file_server(vehicle: Vehicle) -> bool:
 
 
 @asynccontextmanager
-async def open_files(vehicle: Vehicle, compid: int | None = None) -> AsyncIterator[Files]:
-    """The files of a vehicle's autopilot, or of another component (a camera, a companion computer)."""
+async def open_files(vehicle: Vehicle, compid: int | None = None, share: float = 1.0) -> AsyncIterator[Files]:
+    """The files of a vehicle's autopilot, or of another component (a camera, a companion computer). `share`:
+    how many times what its profile grants to files they may take of the link."""
     with vehicle.inbox() as inbox:
-        files = Files(FtpLink(vehicle, inbox, vehicle.compid if compid is None else compid))
+        files = Files(FtpLink(vehicle, inbox, vehicle.compid if compid is None else compid, share))
         try:
             yield files
         finally:
@@ -170,11 +175,18 @@ class Files:
 
     # -- down ----------------------------------------------------------------------------------------------
 
-    async def read(self, path: str, on_share: OnShare | None = None) -> bytes:
-        """A whole file into memory, unchecked. Raises FileError."""
+    async def read(
+        self,
+        path: str,
+        on_share: OnShare | None = None,
+        length_of: Callable[[bytes], int | None] = lambda content: None,
+    ) -> bytes:
+        """A whole file into memory, unchecked. `length_of` may find the size of a file that the vehicle makes
+        up in its beginning; else its end has to be looked for. Raises FileError."""
         what, content = f"get {path}", bytearray()
         told = told_size(await self._open_file(Op.OPEN_READ, path, what), path)
-        pieces = Pieces(content.extend, 0, None if is_made_up(path) else told)
+        end = None if is_made_up(path) else told
+        pieces = Pieces(content.extend, 0, end, lambda: length_of(bytes(content[:_HEAD_BYTES])))
         await self._download(path, pieces, told, on_share)
         return bytes(content)
 
@@ -268,23 +280,15 @@ class Files:
         size = file.stat().st_size
         with file.open("rb") as source:
             if is_made_up(path):
-                start, there = 0, path
-                await self._open_file(Op.CREATE, path, what)
-            else:
-                there = path + _PART
-                start = await self._open_part(file, size, there, what)
+                await self._write(source, path, size, on_share)
+                return Transferred(file, path, size, checked=False)
+            there = path + _PART
+            start = await self._open_part(file, size, there, what)
 
             async def reopen() -> None:
                 await self._open_file(Op.OPEN_WRITE, there, what)
 
-            try:
-                await upload(self._link, source, start, size, what, reopen, on_share)
-            except BaseException:
-                self.abandon()
-                raise
-            await self._close(what)
-        if there == path:
-            return Transferred(file, path, size, checked=False)
+            await self._send(source, start, size, what, reopen, on_share)
         checked = await self._same(there, file, size)
         if checked is False:
             with contextlib.suppress(FileError):
@@ -292,6 +296,36 @@ class Files:
             raise FileChangedError(f"{what}: what the vehicle has stored is not what was sent; try again")
         await self._put_in_place(there, path)
         return Transferred(file, path, size, checked is True, start)
+
+    async def write(self, path: str, content: bytes, on_share: OnShare | None = None) -> None:
+        """Write one of the files that the vehicle makes up (@MISSION/...), as a whole: the vehicle takes it
+        when it is closed, and does not say whether it likes it. Raises FileError."""
+        await self._write(io.BytesIO(content), path, len(content), on_share or (lambda share: None))
+
+    async def _write(self, source: BinaryIO, path: str, size: int, on_share: OnShare) -> None:
+        what = f"put {path}"
+        await self._open_file(Op.CREATE, path, what)
+
+        async def begun_anew() -> None:
+            raise SessionLostError(f"{what}: the vehicle has closed the file meanwhile; try again")
+
+        await self._send(source, 0, size, what, begun_anew, on_share)
+
+    async def _send(
+        self,
+        source: BinaryIO,
+        start: int,
+        size: int,
+        what: str,
+        reopen: Callable[[], Awaitable[None]],
+        on_share: OnShare,
+    ) -> None:
+        try:
+            await upload(self._link, source, start, size, what, reopen, on_share)
+        except BaseException:
+            self.abandon()
+            raise
+        await self._close(what)
 
     async def _open_part(self, file: Path, size: int, part: str, what: str) -> int:
         """Open the part file on the vehicle; the bytes in it that are those of the file."""

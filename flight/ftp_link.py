@@ -7,8 +7,8 @@ is sent again as it was, so that the server can tell it from a new one. The data
 
 from __future__ import annotations
 
+import math
 import random
-import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -25,55 +25,31 @@ _LEAST_WAIT_S = 0.05
 _FRAME_BYTES = 12 + 3 + 12
 """Of a message without file data: frame, addresses, header of the payload (trailing noughts do not
 travel)."""
-_MOST_BACKOFF = 4.0
+_MOST_BACKOFF = 2.0
+_TRIES = 12
+_WINDOW = 4
+_LEAST_WINDOW, _MOST_WINDOW = 2, 32
 _LOST_WHEN_OVERTAKEN = 3
 """A request is asked again at once when so many that were sent after it have been answered (as TCP does)."""
-
-
-class RoundTrip:
-    """How long an answer takes on this link (RFC 6298: smoothed mean plus four mean deviations)."""
-
-    def __init__(self, answer_s: float) -> None:
-        self._most_s = answer_s
-        self._mean_s: float | None = None
-        self._deviation_s = 0.0
-
-    def add(self, seconds: float) -> None:
-        """An answer to a request that was sent once."""
-        if self._mean_s is None:
-            self._mean_s, self._deviation_s = seconds, seconds / 2
-        else:
-            self._deviation_s += 0.25 * (abs(seconds - self._mean_s) - self._deviation_s)
-            self._mean_s += 0.125 * (seconds - self._mean_s)
-
-    @property
-    def wait_s(self) -> float:
-        """How long to wait before asking again."""
-        if self._mean_s is None:
-            return self._most_s / 2
-        return min(max(self._mean_s + 4 * self._deviation_s, _LEAST_WAIT_S), self._most_s)
-
-    def wait_again_s(self, times: int) -> float:
-        """The same after having asked again so many times."""
-        return min(self.wait_s * min(2.0**times, _MOST_BACKOFF), self._most_s)
 
 
 class Budget:
     """Bytes per second that may be spent; a second's worth may be saved up, a message's worth owed."""
 
-    def __init__(self, bytes_per_s: float | None) -> None:
+    def __init__(self, bytes_per_s: float | None, now_s: Callable[[], float]) -> None:
         self._rate = bytes_per_s
-        self._free_s = time.monotonic()
+        self._now_s = now_s
+        self._free_s = now_s()
 
     def spend(self, size_bytes: int) -> None:
         """Bytes that have been, or will be, on the link."""
         if self._rate is not None:
-            self._free_s = max(self._free_s, time.monotonic() - 1.0) + size_bytes / self._rate
+            self._free_s = max(self._free_s, self._now_s() - 1.0) + size_bytes / self._rate
 
     @property
     def wait_s(self) -> float:
         """How long until more may be spent; 0 for now."""
-        return 0.0 if self._rate is None else max(0.0, self._free_s - time.monotonic())
+        return 0.0 if self._rate is None else max(0.0, self._free_s - self._now_s())
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +80,7 @@ OnAnswer = Callable[[Request, Packet], Iterable[Request]]
 class FtpLink:
     """The way to one file server (a component of a vehicle). One transfer at a time."""
 
-    def __init__(self, vehicle: Vehicle, inbox: Inbox, compid: int) -> None:
+    def __init__(self, vehicle: Vehicle, inbox: Inbox, compid: int, share: float = 1.0) -> None:
         self._vehicle = vehicle
         self._inbox = inbox
         self._compid = compid
@@ -113,15 +89,43 @@ class FtpLink:
         self.session = 0
         """The session that the server gave us last; it goes with every request."""
         self.profile = vehicle.profile
-        self.round_trip = RoundTrip(vehicle.profile.answer_s)
-        self.budget = Budget(vehicle.profile.file_bytes_per_s)
-        self.patience_s = vehicle.profile.tries * vehicle.profile.answer_s
-        """After this long without anything new a transfer is given up."""
+        self.now_s = vehicle.now_s
+        rate = vehicle.profile.file_bytes_per_s
+        self._rate = None if rate is None else share * rate
+        self.budget = Budget(self._rate, vehicle.now_s)
 
     @property
     def name(self) -> str:
         """Who is spoken to, for messages to a person."""
         return f"vehicle {self._vehicle.sysid}"
+
+    @property
+    def wait_s(self) -> float:
+        """How long to wait for an answer before asking again."""
+        return self._vehicle.wait_s(_LEAST_WAIT_S)
+
+    def wait_again_s(self, times: int) -> float:
+        """The same after having asked again so many times. Little longer: what gets lost on a radio is not
+        lost for want of room, which the budget sees to."""
+        return self.wait_s * min(1.3**times, _MOST_BACKOFF)
+
+    def answered(self, seconds: float) -> None:
+        """An answer to a request that was sent once took so long."""
+        self._vehicle.answered(seconds)
+
+    @property
+    def patience_s(self) -> float:
+        """After this long without anything new a transfer is given up: a dozen tries, where two in three get
+        lost, fail once in a hundred times."""
+        return max(self.profile.tries * self.profile.answer_s, _TRIES * self.wait_s)
+
+    def window(self, message_bytes: int) -> int:
+        """How many requests may be on the way: ArduPilot queues five and drops more, but where a budget
+        spaces them out, as many as fit into the time that an answer takes."""
+        if self._rate is None:
+            return _WINDOW
+        fitting = math.ceil(self.wait_s * self._rate / (2 * _FRAME_BYTES + message_bytes)) + 1
+        return min(max(fitting, _LEAST_WINDOW), _MOST_WINDOW)
 
     # -- messages ------------------------------------------------------------------------------------------
 
@@ -160,8 +164,8 @@ class FtpLink:
 
     async def pause(self, seconds: float) -> None:
         """Give the server time; what it says meanwhile is old and let go."""
-        until_s = time.monotonic() + seconds
-        while (left_s := until_s - time.monotonic()) > 0:
+        until_s = self.now_s() + seconds
+        while (left_s := until_s - self.now_s()) > 0:
             await self.hear(left_s)
 
     def _is_ours(self, message: Message) -> bool:
@@ -198,30 +202,32 @@ class FtpLink:
         self,
         todo: deque[Request],
         take: OnAnswer,
-        window: int,
+        window: int | None,
         what: str,
         stray: Callable[[Packet], None] | None = None,
         patience_s: float | None = None,
     ) -> None:
-        """Ask all that is in `todo`, `window` requests on the way at once. `take` gets every answer, NAKs
-        too; `stray` what else comes. Raises what `take` raises, and as `ask` does when the server falls
-        silent."""
-        patience_s = patience_s or self.patience_s
+        """Ask all that is in `todo`, `window` requests on the way at once (None: as the link lets). `take`
+        gets every answer, NAKs too; `stray` what else comes. Raises what `take` raises, and as `ask` does
+        when the server falls silent."""
         waiting: dict[int, _OnTheWay] = {}
-        news_s = time.monotonic()
+        news_s = self.now_s()
+        size = max((len(request.data) + request.answer_bytes for request in todo), default=0)
+        fixed = window
         while todo or waiting:
+            window = fixed or self.window(size)
             while todo and len(waiting) < window and not self.budget.wait_s:
                 request = todo.popleft()
                 packet = self.send(request)
-                now_s = time.monotonic()
-                due_s = now_s + self.budget.wait_s + self.round_trip.wait_s
+                now_s = self.now_s()
+                due_s = now_s + self.budget.wait_s + self.wait_s
                 waiting[(packet.seq + 1) % SEQUENCE] = _OnTheWay(request, packet, now_s, due_s)
-            now_s = time.monotonic()
+            now_s = self.now_s()
             soonest_s = min((w.due_s for w in waiting.values()), default=now_s + self.patience_s)
             if todo and len(waiting) < window:
                 soonest_s = min(soonest_s, now_s + self.budget.wait_s)
             answer = await self.hear(max(soonest_s - now_s, 0.0005))
-            now_s = time.monotonic()
+            now_s = self.now_s()
             if answer is not None:
                 asked = waiting.get(answer.seq)
                 if asked is None or answer.req_op != asked.request.op:
@@ -230,13 +236,13 @@ class FtpLink:
                 else:
                     del waiting[answer.seq]
                     if not asked.tries:
-                        self.round_trip.add(now_s - asked.sent_s)
+                        self.answered(now_s - asked.sent_s)
                         _overtake(waiting.values(), asked.sent_s, now_s)
                     _check(answer, what)
                     todo.extendleft(take(asked.request, answer))
                     news_s = now_s
             late = [w for w in waiting.values() if w.due_s <= now_s]
-            if late and now_s - news_s > patience_s and all(w.tries for w in late):
+            if late and now_s - news_s > (patience_s or self.patience_s) and all(w.tries for w in late):
                 raise self.silent(what)
             self._ask_again(late, now_s)
 
@@ -247,7 +253,7 @@ class FtpLink:
                 continue
             self._put(asked.packet, asked.request.answer_bytes)
             asked.tries += 1
-            asked.due_s = now_s + self.budget.wait_s + self.round_trip.wait_again_s(asked.tries)
+            asked.due_s = now_s + self.budget.wait_s + self.wait_again_s(asked.tries)
 
     def silent(self, what: str) -> Exception:
         """The error for a server that does not answer (any more)."""

@@ -8,7 +8,6 @@ burst.
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 
@@ -19,10 +18,9 @@ from flight.ftp_packets import DATA_BYTES, SEQUENCE, Nak, Op, Packet, error_of
 OnShare = Callable[[float], None]
 Sink = Callable[[bytes], object]
 """Takes the bytes of the file in their order."""
+FindEnd = Callable[[], int | None]
+"""The size of a file, when what has come of it tells; None until then."""
 
-READS_ON_THE_WAY = 4
-"""ArduPilot queues five requests and drops more."""
-_SLOW_READS_ON_THE_WAY = 2
 _SPARE_BYTES = 32 << 20
 """Pieces that came before their turn are kept up to this much; what is dropped is asked for again."""
 _REOPENED_TIMES = 3
@@ -43,11 +41,12 @@ def is_made_up(path: str) -> bool:
 class Pieces:
     """A file coming in pieces: its beginning goes to `sink` in order, what came early is kept meanwhile."""
 
-    def __init__(self, sink: Sink, have: int, end: int | None) -> None:
+    def __init__(self, sink: Sink, have: int, end: int | None, find_end: FindEnd | None = None) -> None:
         self.have = have
         """So much of the beginning is there."""
         self.end = end
         self._sink = sink
+        self._find_end = find_end
         self._early: dict[int, bytes] = {}
         self._early_bytes = 0
 
@@ -90,6 +89,8 @@ class Pieces:
     def _append(self, data: bytes) -> None:
         self._sink(data)
         self.have += len(data)
+        if self.end is None and self._find_end is not None:
+            self.end = self._find_end()
 
     def gaps(self) -> Iterator[tuple[int, int]]:
         """What is missing below the highest piece, as (offset, length)."""
@@ -140,7 +141,7 @@ class Download:
                 await reopen()
 
     def _tell(self) -> None:
-        self._on_share(min(self._pieces.have / max(self._told, 1), 1.0))
+        self._on_share(min(self._pieces.have / max(self._pieces.end or self._told, 1), 1.0))
 
     # -- bursts --------------------------------------------------------------------------------------------
 
@@ -151,12 +152,12 @@ class Download:
         left = _MADE_UP_BYTES if self._even else max(self._told - start, 0)
         most = min(left // _SMALLEST_PIECE_BYTES + 3, SEQUENCE // 4)
         request = Request(Op.BURST, offset=start, size=self._piece)
-        began_s, tries = time.monotonic(), 0
+        began_s, tries = link.now_s(), 0
         self._burst_seq = link.send(request).seq
         self._burst_numbers = most
         try:
-            while not await self._take_burst(link.round_trip.wait_again_s(tries)):
-                if time.monotonic() - began_s > link.patience_s and tries:
+            while not await self._take_burst(link.wait_again_s(tries), clean=not tries):
+                if link.now_s() - began_s > link.patience_s and tries:
                     raise link.silent(self._what)
                 tries += 1
                 again = link.send(request)
@@ -164,10 +165,10 @@ class Download:
         finally:
             link.skip_numbers(most)
 
-    async def _take_burst(self, first_wait_s: float) -> bool:
+    async def _take_burst(self, first_wait_s: float, clean: bool) -> bool:
         """True when the burst has brought anything, or the server has said that there is nothing."""
         link = self._link
-        begun_s = last_s = time.monotonic()
+        begun_s = last_s = link.now_s()
         count, wait_s = 0, first_wait_s
         while not self._pieces.whole:
             packet = await link.hear(wait_s)
@@ -175,9 +176,10 @@ class Download:
                 return count > 0
             if not self._is_of_burst(packet):
                 continue
-            last_s = time.monotonic()
+            last_s = link.now_s()
             if not count:
-                link.round_trip.add(last_s - begun_s)
+                if clean:
+                    link.answered(last_s - begun_s)
                 begun_s = last_s
             count += 1
             if packet.op == Op.NAK:
@@ -188,7 +190,7 @@ class Download:
                 return True
             # a radio spaces the packets out: it is quiet when several more should have come
             spacing_s = (last_s - begun_s) / count
-            wait_s = min(max(link.round_trip.wait_s, 8 * spacing_s, _LEAST_QUIET_S), link.profile.answer_s)
+            wait_s = min(max(link.wait_s, 8 * spacing_s, _LEAST_QUIET_S), link.profile.answer_s)
         return True
 
     def _is_of_burst(self, packet: Packet) -> bool:
@@ -235,7 +237,7 @@ class Download:
             for at in range(start, start + length, self._piece)
         )
         if todo:
-            await self._link.exchange(todo, self._answer, READS_ON_THE_WAY, self._what, self._late)
+            await self._link.exchange(todo, self._answer, None, self._what, self._late)
 
     async def _look_for_end(self) -> None:
         """After a burst: is there more? A file whose size is a guess says so itself."""
@@ -248,13 +250,13 @@ class Download:
 
     async def _read_on(self, most_pieces: int) -> None:
         """What is missing next, by plain reads in order."""
-        window = READS_ON_THE_WAY if self._link.profile.file_bytes_per_s is None else _SLOW_READS_ON_THE_WAY
+        window = self._link.window(self._piece)
         start, end = self._pieces.have, self._pieces.end
         if end is None:  # a windowful at a time, until the server says that this was all
             most_pieces, end = min(most_pieces, 2 * window), start + 2 * window * self._piece
         offsets = range(start, min(end, start + most_pieces * self._piece), self._piece)
         todo = deque(self._read(at, end - at) for at in offsets)
-        await self._link.exchange(todo, self._answer, window, self._what, self._late)
+        await self._link.exchange(todo, self._answer, None, self._what, self._late)
         if self._pieces.end is None and self._eof_at is not None and self._eof_at <= self._pieces.have:
             self._pieces.end = self._pieces.have
 

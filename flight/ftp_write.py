@@ -13,8 +13,6 @@ from flight.ftp_packets import Nak, Op, Packet, error_of
 
 OnShare = Callable[[float], None]
 
-_WRITES_ON_THE_WAY = 4
-_SLOW_WRITES_ON_THE_WAY = 2
 _WRITES_AT_ONCE = 2048
 _REOPENED_TIMES = 3
 
@@ -30,7 +28,6 @@ async def upload(
 ) -> None:
     """Write the bytes of `file` from `start` up to `size` into the open session. Raises FileError."""
     piece = link.profile.file_piece_bytes
-    window = _WRITES_ON_THE_WAY if link.profile.file_bytes_per_s is None else _SLOW_WRITES_ON_THE_WAY
     done, lost = start, 0
     while done < size:
         file.seek(done)
@@ -54,7 +51,7 @@ async def upload(
             return ()
 
         try:
-            await link.exchange(todo, take, window, what)
+            await link.exchange(todo, take, None, what)
             done, lost = end, 0
         except SessionLostError:
             reached = min(left, default=end)

@@ -1,16 +1,17 @@
-"""The mission protocol: upload, read back, compare. The vehicle asks, the station answers."""
+"""Lists of items as values: what goes to a vehicle as mission, fence and rally points, and how what it holds
+differs from what was sent. How they travel: mission_upload, mission_download, mission_file."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
 
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from flight.commands import command_name
-from flight.errors import TransferError
-from flight.station import Inbox, Vehicle
-from flight.wire import Message, item_to_message, message_to_item
+from flight.wire import Message
 from plans.frames import GeoPoint
 from plans.mission import AltitudeFrame, Command, Mission, MissionItem
 
@@ -23,23 +24,31 @@ KIND_NAMES = {MISSION: "mission", FENCE: "fence", RALLY: "rally points"}
 
 OnShare = Callable[[float], None]
 
-_QUIET_AFTER_LAST = 2
 _PLACE_TOLERANCE_DEG = 2e-7
 _HEIGHT_TOLERANCE_M = 0.011
 _PARAM_TOLERANCE = 0.011
-_RESULT_WORDS = {
-    mavlink.MAV_MISSION_ERROR: "refused (an upload while it flies a mission?)",
+RESULT_WORDS = {
+    mavlink.MAV_MISSION_ERROR: "refused or given up (does it fly a mission?)",
     mavlink.MAV_MISSION_UNSUPPORTED_FRAME: "altitude frame not supported",
     mavlink.MAV_MISSION_UNSUPPORTED: "command not supported",
     mavlink.MAV_MISSION_NO_SPACE: "too many items for this vehicle",
     mavlink.MAV_MISSION_INVALID: "an invalid value",
+    mavlink.MAV_MISSION_INVALID_PARAM1: "an invalid parameter 1",
+    mavlink.MAV_MISSION_INVALID_PARAM2: "an invalid parameter 2",
+    mavlink.MAV_MISSION_INVALID_PARAM3: "an invalid parameter 3",
+    mavlink.MAV_MISSION_INVALID_PARAM4: "an invalid parameter 4",
     mavlink.MAV_MISSION_INVALID_PARAM5_X: "an invalid latitude",
     mavlink.MAV_MISSION_INVALID_PARAM6_Y: "an invalid longitude",
     mavlink.MAV_MISSION_INVALID_PARAM7: "an invalid altitude",
     mavlink.MAV_MISSION_INVALID_SEQUENCE: "items out of order",
-    mavlink.MAV_MISSION_DENIED: "denied",
+    mavlink.MAV_MISSION_DENIED: "denied (does another station upload?)",
     mavlink.MAV_MISSION_OPERATION_CANCELLED: "the vehicle gave up waiting",
 }
+
+
+def result_words(result: int) -> str:
+    """A MAV_MISSION_RESULT in plain words."""
+    return RESULT_WORDS.get(result, f"result {result}")
 
 
 def slots_of(mission: Mission, ardupilot: bool, home: GeoPoint | None) -> tuple[MissionItem, ...]:
@@ -85,147 +94,6 @@ def rally_items(mission: Mission) -> tuple[MissionItem, ...]:
     )
 
 
-async def upload(
-    vehicle: Vehicle, items: Sequence[MissionItem], kind: int = MISSION, on_share: OnShare | None = None
-) -> None:
-    """Give the vehicle a list of items, all of them.
-
-    Raises TransferError that names the item and the reason; what the vehicle holds is then unknown.
-    """
-    async with vehicle.mission_turn():
-        await _upload(vehicle, items, kind, on_share)
-
-
-async def _upload(
-    vehicle: Vehicle, items: Sequence[MissionItem], kind: int, on_share: OnShare | None
-) -> None:
-    name = KIND_NAMES[kind]
-    count = mavlink.MAVLink_mission_count_message(vehicle.sysid, vehicle.compid, len(items), kind)
-    highest = -1
-    misses = 0
-    out_of_order = False
-    with vehicle.inbox() as inbox:
-        vehicle.send(count)
-        while misses < vehicle.profile.tries:
-            message = await inbox.next(
-                lambda m: _is(m, kind, "MISSION_REQUEST", "MISSION_REQUEST_INT", "MISSION_ACK"),
-                vehicle.profile.answer_s,
-            )
-            if message is None:
-                misses += 1
-                if out_of_order and misses >= _QUIET_AFTER_LAST:
-                    raise _refused(vehicle, name, mavlink.MAV_MISSION_INVALID_SEQUENCE, highest, items)
-                if highest < 0:
-                    vehicle.send(count)  # the count itself was lost
-                elif highest >= len(items) - 1 and misses >= _QUIET_AFTER_LAST:
-                    await _check_unconfirmed(vehicle, items, kind)
-                    return
-                continue
-            if message.get_type() == "MISSION_ACK":
-                if message.type == mavlink.MAV_MISSION_INVALID_SEQUENCE and highest >= 0:
-                    # ArduPilot says so of an item that came twice, and goes on asking: not its last word.
-                    out_of_order = True
-                    continue
-                if message.type != mavlink.MAV_MISSION_ACCEPTED:
-                    raise _refused(vehicle, name, message.type, highest, items)
-                if highest >= len(items) - 1:
-                    return
-                continue  # the late answer to something before
-            if not 0 <= message.seq < len(items):
-                continue
-            misses, out_of_order = 0, False
-            highest = max(highest, message.seq)
-            vehicle.send(
-                item_to_message(items[message.seq], message.seq, vehicle.sysid, vehicle.compid, kind)
-            )
-            if on_share is not None:
-                on_share((message.seq + 1) / len(items))
-    at = f"item {highest}" if highest >= 0 else "the start"
-    raise TransferError(
-        f"vehicle {vehicle.sysid}: the {name} upload stopped at {at} of {len(items)}, no more requests came; "
-        "what it holds now is incomplete: upload again before flying"
-    )
-
-
-async def _check_unconfirmed(vehicle: Vehicle, items: Sequence[MissionItem], kind: int) -> None:
-    """Every item was fetched, but the vehicle's last word was lost, which it says only once: what it holds
-    decides. Raises TransferError."""
-    held = await download(vehicle, kind)
-    found = differences(items, held, vehicle.state.is_ardupilot and kind == MISSION)
-    if found:
-        raise TransferError(
-            f"vehicle {vehicle.sysid}: the {KIND_NAMES[kind]} upload was not confirmed, and {found[0]}; "
-            "upload again before flying"
-        )
-
-
-def _refused(
-    vehicle: Vehicle, name: str, result: int, highest: int, items: Sequence[MissionItem]
-) -> TransferError:
-    words = _RESULT_WORDS.get(result, f"result {result}")
-    where = ""
-    if highest >= 0:
-        where = f" at item {highest} ({command_name(items[highest].command)})"
-    after = "" if highest < 0 else "; what it holds now is incomplete: upload again before flying"
-    return TransferError(f"vehicle {vehicle.sysid}: {name} upload refused{where}: {words}{after}", result)
-
-
-async def download(
-    vehicle: Vehicle, kind: int = MISSION, on_share: OnShare | None = None
-) -> tuple[MissionItem, ...]:
-    """Read the vehicle's list of items. Raises TransferError when it does not come."""
-    async with vehicle.mission_turn():
-        return await _download(vehicle, kind, on_share)
-
-
-async def _download(vehicle: Vehicle, kind: int, on_share: OnShare | None) -> tuple[MissionItem, ...]:
-    with vehicle.inbox() as inbox:
-        count = await _ask(
-            vehicle,
-            inbox,
-            mavlink.MAVLink_mission_request_list_message(vehicle.sysid, vehicle.compid, kind),
-            lambda m: _is(m, kind, "MISSION_COUNT"),
-        )
-        if count is None:
-            raise TransferError(f"vehicle {vehicle.sysid}: does not tell its {KIND_NAMES[kind]}; try again")
-        items = []
-        for seq in range(count.count):
-            request = mavlink.MAVLink_mission_request_int_message(vehicle.sysid, vehicle.compid, seq, kind)
-            message = await _ask(vehicle, inbox, request, _item_match(kind, seq))
-            if message is None:
-                raise TransferError(
-                    f"vehicle {vehicle.sysid}: item {seq} of {count.count} of its {KIND_NAMES[kind]} did not "
-                    "come; try again"
-                )
-            items.append(message_to_item(message))
-            if on_share is not None:
-                on_share((seq + 1) / count.count)
-        done = mavlink.MAVLink_mission_ack_message(
-            vehicle.sysid, vehicle.compid, mavlink.MAV_MISSION_ACCEPTED, kind
-        )
-        vehicle.send(done)
-    return tuple(items)
-
-
-def _item_match(kind: int, seq: int) -> Callable[[Message], bool]:
-    return lambda m: _is(m, kind, "MISSION_ITEM_INT", "MISSION_ITEM") and m.seq == seq
-
-
-async def _ask(
-    vehicle: Vehicle, inbox: Inbox, request: Message, match: Callable[[Message], bool]
-) -> Message | None:
-    for _ in range(vehicle.profile.tries):
-        vehicle.send(request)
-        answer = await inbox.next(match, vehicle.profile.answer_s)
-        if answer is not None:
-            return answer
-    return None
-
-
-def _is(message: Message, kind: int, *types: str) -> bool:
-    return message.get_type() in types and getattr(message, "mission_type", MISSION) == kind
-
-
 def differences(
     sent: Sequence[MissionItem], read_back: Sequence[MissionItem], home_slot: bool = False
 ) -> tuple[str, ...]:
@@ -268,3 +136,57 @@ def _differs(mine: MissionItem, theirs: MissionItem) -> list[str]:
 def _same(a: float, b: float, tolerance: float) -> bool:
     a, b = (0.0 if math.isnan(v) else v for v in (a, b))
     return abs(a - b) <= max(tolerance, 1e-5 * abs(a))
+
+
+class Holding(Enum):
+    """What a vehicle holds after an upload."""
+
+    NEW = "the new one"
+    MIXED = "part of the new one"
+    OLD = "the old one"
+    NOTHING = "nothing"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a vehicle holds after an upload, as far as it is known. `items` is None where nobody knows;
+    `words` say it to a person."""
+
+    holding: Holding
+    words: str
+    items: tuple[MissionItem, ...] | None = None
+
+
+UNKNOWN_HELD = Held(Holding.UNKNOWN, "unknown: read it back")
+
+
+def held_after(
+    sent: Sequence[MissionItem], held: Sequence[MissionItem] | None, kind: int, home_slot: bool
+) -> Held:
+    """What a list that was read back after an upload is: the new one, the old one, or a mixture."""
+    if held is None:
+        return UNKNOWN_HELD
+    name, items, first = KIND_NAMES[kind], tuple(held), int(home_slot)
+    if not differences(sent, held, home_slot):
+        return Held(Holding.NEW, f"the new {name}, all {len(items)} items", items)
+    if len(items) <= first:
+        return Held(Holding.NOTHING, "nothing", items)
+    new = first
+    while new < min(len(sent), len(items)) and not _differs(sent[new], items[new]):
+        new += 1
+    if new == first:
+        cut = ", perhaps cut short" if len(items) == len(sent) else ""
+        return Held(Holding.OLD, f"the old {name} of {len(items)} items{cut}", items)
+    rest = f", then {len(items) - new} of the old one" if len(items) > new else ""
+    return Held(Holding.MIXED, f"items 0-{new - 1} of the new one{rest}", items)
+
+
+def is_about(message: Message, kind: int, *types: str) -> bool:
+    """Whether a message is of one of these types and about this kind of list."""
+    return message.get_type() in types and getattr(message, "mission_type", MISSION) == kind
+
+
+def has_home_slot(ardupilot: bool, kind: int) -> bool:
+    """Whether item 0 of a list is the vehicle's own home (ArduPilot's mission)."""
+    return ardupilot and kind == MISSION

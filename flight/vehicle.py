@@ -48,7 +48,8 @@ class Inbox:
         deadline_s = loop.time() + timeout_s
         while (left_s := deadline_s - loop.time()) > 0:
             try:
-                message = await asyncio.wait_for(self._queue.get(), left_s)
+                async with asyncio.timeout(left_s):  # wait_for may swallow a cancellation (Python 3.11)
+                    message = await self._queue.get()
             except TimeoutError:
                 return None
             if match(message):

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from flight import missions
+from flight.mission_download import download
+from flight.mission_upload import upload
 from flight.endpoints import EndpointSpec, May, parse_endpoint
 from flight.errors import AddressError, LinkError
 from flight.links import open_link
@@ -536,8 +538,8 @@ def test_two_riders_cannot_disturb_the_stations_mission_transfer(simulator, free
             ]
             await asyncio.sleep(0.3)
             async with vehicle.mission_turn():
-                await missions.upload(vehicle, items)
-                held = await missions.download(vehicle)
+                await upload(vehicle, items)
+                held = await download(vehicle)
             for task in riders:
                 task.cancel()
             await asyncio.gather(*riders, return_exceptions=True)

@@ -1,0 +1,355 @@
+"""A vehicle is given a list of items, or it is cleared, or some items are changed; then it is read back.
+
+The vehicle counts as having a list when what it holds has been compared with it. After an upload that did not
+end well the station finds out what the vehicle holds now, and the error says it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from pymavlink.dialects.v20 import ardupilotmega as mavlink
+
+from flight.commands import command_name
+from flight.errors import FileError, NoFileServerError, TransferError
+from flight.mission_asking import LEAST_WAIT_S, End, Served, patience_s, serve
+from flight.mission_download import ask_count, is_slow, read_items, read_list
+from flight.mission_file import write_file
+from flight.mission_ids import current_id_of
+from flight.mission_marks import MissionMark, mark_of
+from flight.missions import (
+    KIND_NAMES,
+    MISSION,
+    UNKNOWN_HELD,
+    Held,
+    Holding,
+    OnShare,
+    differences,
+    has_home_slot,
+    held_after,
+    is_about,
+    result_words,
+)
+from flight.vehicle import Vehicle
+from plans.mission import MissionItem
+
+_ATTEMPTS = 3
+_RESUMED = 20
+_UPLOAD_SHARE = 0.6
+"""Of the progress; the rest is reading back."""
+_CURRENT_S = 5.0
+
+
+class Way(Enum):
+    """How a list travelled."""
+
+    ITEMS = "item by item"
+    FILE = "as a file"
+
+
+class Proof(Enum):
+    """Why the vehicle is believed to hold what was sent."""
+
+    READ_BACK = "read back"
+    MARK = "the vehicle's own mark of the list"
+
+
+@dataclass(frozen=True)
+class Uploaded:
+    """A list that a vehicle has. `items` are as it holds them; `mark` knows them again."""
+
+    kind: int
+    items: tuple[MissionItem, ...]
+    mark: MissionMark
+    way: Way
+    proof: Proof
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """One try: what went wrong in words (None when the vehicle should have the list)."""
+
+    way: Way
+    fault: str | None = None
+    result: int | None = None
+    opaque_id: int = 0
+    hopeless: bool = False
+    """Another try by this way would end alike; after items one by one, by no way."""
+
+
+async def upload(
+    vehicle: Vehicle, items: Sequence[MissionItem], kind: int = MISSION, on_share: OnShare | None = None
+) -> Uploaded:
+    """Give the vehicle a list of items, all of them, and see that it has them.
+
+    An ArduPilot on a slow link (mission_download.is_slow) gets it as a file, everybody else item by item;
+    where an ArduPilot fails to take it in one way, it gets it in the other.
+
+    Raises DisputedError; TransferError that names the reason and says what the vehicle holds now. A task that
+    is cancelled tells the vehicle to ask no more.
+    """
+    vehicle.check_undisputed()
+    async with vehicle.mission_turn():
+        return await _Upload(vehicle, tuple(items), kind, on_share or (lambda share: None)).run()
+
+
+class _Upload:
+    def __init__(
+        self, vehicle: Vehicle, items: tuple[MissionItem, ...], kind: int, on_share: OnShare
+    ) -> None:
+        self._vehicle, self._items, self._kind, self._on_share = vehicle, items, kind, on_share
+        self._home_slot = has_home_slot(vehicle.state.is_ardupilot, kind)
+
+    async def run(self) -> Uploaded:
+        ways = self._ways()
+        held: Held | None = None
+        tried = _Tried(Way.ITEMS)
+        while ways:
+            way = ways.pop(0)
+            tried = await (self._as_file() if way is Way.FILE else self._by_items())
+            if tried.hopeless:
+                ways = [] if way is Way.ITEMS else [other for other in ways if other is not way]
+            if tried.fault is not None and ways:
+                continue
+            marked = tried.opaque_id != 0 and is_slow(self._vehicle)
+            if marked and await self._is_current(tried.opaque_id):
+                return self._done(self._items, tried, Proof.MARK)
+            held = await self._look()
+            if held.holding is Holding.NEW:
+                assert held.items is not None
+                return self._done(held.items, tried, Proof.READ_BACK)
+        raise self._failed(tried, held or await self._look())
+
+    def _ways(self) -> list[Way]:
+        by_items = [Way.ITEMS] * _ATTEMPTS
+        if not self._vehicle.state.is_ardupilot:
+            return by_items
+        by_file = [Way.FILE, Way.FILE]
+        return by_file + by_items if is_slow(self._vehicle) else by_items[:1] + by_file + by_items[1:]
+
+    def _done(self, held: tuple[MissionItem, ...], tried: _Tried, proof: Proof) -> Uploaded:
+        self._on_share(1.0)
+        mark = mark_of(self._kind, held, tried.opaque_id, self._home_slot)
+        return Uploaded(self._kind, held, mark, tried.way, proof)
+
+    def _share_up(self, share: float) -> None:
+        self._on_share(_UPLOAD_SHARE * share)
+
+    def _share_back(self, share: float) -> None:
+        self._on_share(_UPLOAD_SHARE + (1 - _UPLOAD_SHARE) * share)
+
+    # -- the two ways --------------------------------------------------------------------------------------
+
+    async def _by_items(self) -> _Tried:
+        vehicle, items = self._vehicle, self._items
+        count = mavlink.MAVLink_mission_count_message(vehicle.sysid, vehicle.compid, len(items), self._kind)
+        served = await serve(vehicle, count, items, self._kind, on_share=self._share_up)
+        for _ in range(_RESUMED):
+            before = served.reached
+            if not await self._can_go_on(served):
+                break
+            opening = mavlink.MAVLink_mission_write_partial_list_message(
+                vehicle.sysid, vehicle.compid, before, len(items) - 1, self._kind
+            )
+            served = await serve(vehicle, opening, items[before:], self._kind, before, self._share_up)
+            if served.reached <= before:
+                break
+        if served.end is End.ACCEPTED:
+            return _Tried(Way.ITEMS, opaque_id=served.opaque_id, hopeless=True)
+        return _Tried(
+            Way.ITEMS,
+            None if served.end is End.UNCONFIRMED else _words_of(served, items),
+            served.result,
+            hopeless=_is_final(served) or served.reached < 0,
+        )
+
+    async def _can_go_on(self, served: Served) -> bool:
+        """Whether an ArduPilot that gave up can be told to go on where it stopped: it takes part of a list
+        only when it has as many items as the whole (of the old list, behind the new ones)."""
+        ended = served.end in (End.ACCEPTED, End.UNCONFIRMED) or _is_final(served)
+        if ended or served.reached < 1 or not self._home_slot:
+            return False
+        try:
+            count, _ = await ask_count(self._vehicle, self._kind)
+        except TransferError:
+            return False
+        return count == len(self._items)
+
+    async def _as_file(self) -> _Tried:
+        try:
+            await write_file(self._vehicle, self._items, self._kind, self._share_up)
+        except FileError as fault:
+            return _Tried(Way.FILE, str(fault), hopeless=isinstance(fault, NoFileServerError))
+        return _Tried(Way.FILE)
+
+    # -- what it holds -------------------------------------------------------------------------------------
+
+    async def _look(self) -> Held:
+        try:
+            held = await read_list(self._vehicle, self._kind, self._share_back)
+        except TransferError:
+            return UNKNOWN_HELD
+        return held_after(self._items, held, self._kind, self._home_slot)
+
+    async def _is_current(self, opaque_id: int) -> bool:
+        """Whether the vehicle goes on to say that the list in use is the one it has acknowledged."""
+        vehicle = self._vehicle
+        with vehicle.inbox() as inbox:
+            said = await inbox.next(
+                lambda m: m.get_type() == "MISSION_CURRENT" and current_id_of(m, self._kind) == opaque_id,
+                _CURRENT_S + patience_s(vehicle),
+            )
+        return said is not None
+
+    def _failed(self, tried: _Tried, held: Held) -> TransferError:
+        vehicle, name = self._vehicle, KIND_NAMES[self._kind]
+        fault = tried.fault
+        if fault is None and held.items is None:
+            fault = f"{name} upload: sent, but it could not be read back"
+        elif fault is None:
+            assert held.items is not None
+            fault = f"{name} upload: it does not hold what was sent: " + _first_of(
+                differences(self._items, held.items, self._home_slot)
+            )
+        else:
+            fault = f"{name} upload {fault}"
+        return TransferError(
+            f"vehicle {vehicle.sysid}: {fault}; it holds {held.words}; upload again before flying",
+            tried.result,
+            self._kind,
+            held.items,
+        )
+
+
+def _is_final(served: Served) -> bool:
+    """Whether the vehicle has refused the list itself, not only this try."""
+    return served.end is End.REFUSED and served.result not in (
+        mavlink.MAV_MISSION_OPERATION_CANCELLED,
+        mavlink.MAV_MISSION_INVALID_SEQUENCE,
+        mavlink.MAV_MISSION_ERROR,
+    )
+
+
+def _words_of(served: Served, items: Sequence[MissionItem], first: int = 0) -> str:
+    at = served.reached - first
+    if served.end is End.REFUSED:
+        where = f" at item {served.reached} ({command_name(items[at].command)})" if at >= 0 else ""
+        return f"refused{where}: {result_words(served.result or 0)}"
+    where = f"item {served.reached}" if at >= 0 else "the start"
+    why = "no more requests came" if served.end is End.SILENT else "it took too long"
+    return f"stopped at {where} of {len(items)}, {why}"
+
+
+def _first_of(lines: Sequence[str]) -> str:
+    more = f" and {len(lines) - 1} more" if len(lines) > 1 else ""
+    return f"{lines[0]}{more}"
+
+
+async def clear(vehicle: Vehicle, kind: int = MISSION) -> None:
+    """Take all items of a list from the vehicle. Raises DisputedError, TransferError: ArduPilot refuses it
+    while it flies the mission."""
+    vehicle.check_undisputed()
+    name = KIND_NAMES[kind]
+    request = mavlink.MAVLink_mission_clear_all_message(vehicle.sysid, vehicle.compid, kind)
+    async with vehicle.mission_turn():
+        with vehicle.inbox() as inbox:
+            for _ in range(2 * vehicle.profile.tries):
+                vehicle.send(request)
+                ack = await inbox.next(
+                    lambda m: m.get_srcComponent() == vehicle.compid and is_about(m, kind, "MISSION_ACK"),
+                    max(vehicle.answer_s, vehicle.wait_s(LEAST_WAIT_S)),
+                )
+                if ack is None:
+                    continue
+                if ack.type != mavlink.MAV_MISSION_ACCEPTED:
+                    raise TransferError(
+                        f"vehicle {vehicle.sysid}: does not clear its {name}: {result_words(ack.type)}; it "
+                        f"holds the old {name}",
+                        ack.type,
+                        kind,
+                    )
+                return
+        try:
+            count, _ = await ask_count(vehicle, kind)
+        except TransferError:
+            count = -1
+        if 0 <= count <= int(has_home_slot(vehicle.state.is_ardupilot, kind)):
+            return
+    held = f"{count} items" if count >= 0 else UNKNOWN_HELD.words
+    raise TransferError(
+        f"vehicle {vehicle.sysid}: does not answer to clearing its {name}; it holds {held}", None, kind
+    )
+
+
+async def change_items(
+    vehicle: Vehicle, changes: Mapping[int, MissionItem], kind: int = MISSION
+) -> tuple[MissionItem, ...]:
+    """Change some items of the list that is on the vehicle, by their numbers there; what it holds then.
+
+    ArduPilot takes the changed items alone (MISSION_WRITE_PARTIAL_LIST); others get the whole list again.
+    Raises DisputedError; TransferError that says what the vehicle holds.
+    """
+    vehicle.check_undisputed()
+    home_slot = has_home_slot(vehicle.state.is_ardupilot, kind)
+    if not changes:
+        raise TransferError(f"vehicle {vehicle.sysid}: no item to change was named", None, kind)
+    if home_slot and 0 in changes:
+        raise TransferError(f"vehicle {vehicle.sysid}: item 0 is its home, which it sets itself", None, kind)
+    async with vehicle.mission_turn():
+        before = await read_list(vehicle, kind)
+        if max(changes) >= len(before) or min(changes) < 0:
+            raise TransferError(
+                f"vehicle {vehicle.sysid}: has {len(before)} items, there is no item "
+                f"{max(changes)} to change; upload the whole {KIND_NAMES[kind]}",
+                None,
+                kind,
+                before,
+            )
+        wanted = tuple(changes.get(seq, item) for seq, item in enumerate(before))
+        if not vehicle.state.is_ardupilot:
+            return (await _Upload(vehicle, wanted, kind, lambda share: None).run()).items
+        fault: tuple[str, int | None] | None = None
+        for run in _runs(sorted(changes)):
+            served = await _change_run(vehicle, [changes[seq] for seq in run], run[0], kind)
+            if served.end not in (End.ACCEPTED, End.UNCONFIRMED):
+                fault = _words_of(served, [changes[seq] for seq in run], run[0]), served.result
+                break
+        try:
+            found, _, _ = await read_items(vehicle, kind, only=sorted(changes))
+        except TransferError:
+            found = ()
+    told = dict(zip(sorted(changes), found, strict=False))
+    held = tuple(told.get(seq, item) for seq, item in enumerate(before)) if told else None
+    if held is not None and fault is None and not differences(wanted, held, home_slot):
+        return held
+    why, result = fault or ("not what was sent", None)
+    changed = [seq for seq in told if held is not None and not differences((wanted[seq],), (held[seq],))]
+    words = f"{len(changed)} of the {len(changes)} changed items" if held is not None else UNKNOWN_HELD.words
+    raise TransferError(
+        f"vehicle {vehicle.sysid}: {KIND_NAMES[kind]} change {why}; it holds {words}", result, kind, held
+    )
+
+
+async def _change_run(vehicle: Vehicle, items: Sequence[MissionItem], first: int, kind: int) -> Served:
+    opening = mavlink.MAVLink_mission_write_partial_list_message(
+        vehicle.sysid, vehicle.compid, first, first + len(items) - 1, kind
+    )
+    served = await serve(vehicle, opening, items, kind, first)
+    for _ in range(_ATTEMPTS - 1):
+        if served.end in (End.ACCEPTED, End.UNCONFIRMED) or _is_final(served):
+            break
+        served = await serve(vehicle, opening, items, kind, first)
+    return served
+
+
+def _runs(numbers: Sequence[int]) -> list[list[int]]:
+    """Numbers in rising order as runs without gaps."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and runs[-1][-1] == number - 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return runs
