@@ -38,6 +38,7 @@ _COMMANDS = (
     "sim",
     "vehicles",
     "fly",
+    "command",
     "params",
     "logs",
     "files",
