@@ -15,9 +15,10 @@ from dataclasses import dataclass, replace
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from flight.alerts import Alert, Severity, worst_first
+from flight.local_frames import frame_near
 from flight.state import VehicleState
 from flight.wire import Message, decode_text
-from plans.frames import GeoPoint, LocalFrame
+from plans.frames import LocalFrame
 
 _COORDINATES = mavlink.ADSB_FLAGS_VALID_COORDS
 _ALTITUDE = mavlink.ADSB_FLAGS_VALID_ALTITUDE
@@ -111,7 +112,7 @@ def find_conflicts(
     fresh = [t for t in tracks if now_s - t.at_s <= _stale_s(t, limits) and t.flying]
     if not fresh:
         return ()
-    local = LocalFrame.around([GeoPoint(t.lat_deg, t.lon_deg) for t in fresh])
+    local = frame_near(fresh[0].lat_deg, fresh[0].lon_deg)
     found = []
     for a, b in itertools.combinations(fresh, 2):
         if a.own or b.own:

@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 
 from flight.alerts import Alert, Severity
 from flight.failsafes import Action, LinkFailsafe, battery_failsafe, link_failsafe, radio_failsafe
+from flight.local_frames import frame_at
 from flight.plan_path import FlightPath, Leg, LegKind, flight_paths
 from flight.plan_time import leg_uses
-from flight.state import VehicleState
+from flight.state import Position, VehicleState
 from flight.way_home import Doing, Place, ReturnSettings, WayHome, landing, return_settings, way_home
 from plans.energy import Wind
 from plans.frames import GeoPoint, LocalFrame
@@ -107,7 +108,7 @@ def lost_link(
 ) -> LostLink:
     """What happens if this is the last that the vehicle hears. `mission` is what it holds; `state` as it was
     when the last word came. Without a position or in the air by remote control there is little to tell."""
-    local = LocalFrame(home.lat_deg, home.lon_deg)
+    local = frame_at(home)
     story = _Story(local)
     if not state.armed or state.position is None:
         return LostLink((), False, None)
@@ -131,8 +132,14 @@ def lost_link(
 
 def _place(state: VehicleState, local: LocalFrame) -> Place:
     assert state.position is not None
-    east, north = local.to_local(state.position.lat_deg, state.position.lon_deg)
-    return Place(float(east), float(north), state.position.alt_rel_m)
+    return place_of(state.position, local)
+
+
+def place_of(position: Position, local: LocalFrame) -> Place:
+    """A position in home's frame; a height that is not told (satellite links) counts as none."""
+    east, north = local.to_local(position.lat_deg, position.lon_deg)
+    up = position.alt_rel_m
+    return Place(float(east), float(north), 0.0 if math.isnan(up) else max(up, 0.0))
 
 
 def _ahead(here: Place, velocity: tuple[float, float], seconds: float, state: VehicleState) -> Place:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from flight.plan_path import Leg, LegKind
+from flight.way_home import TOUCHDOWN_S
 from plans.energy import Airframe, Wind, drain, segment_uses
 from plans.errors import SurveyError
 from plans.frames import FloatArray
@@ -18,11 +20,11 @@ def leg_uses(legs: Sequence[Leg], airframe: Airframe, wind: Wind) -> FloatArray:
     not let the vehicle fly. The legs must follow on each other."""
     if not legs:
         return np.zeros((0, 2))
-    points = np.array([legs[0].start, *(leg.end for leg in legs)])
-    speeds = np.array([leg.speed_mps for leg in legs])
-    cruise = float(np.median(speeds))
+    cruise = float(np.median([leg.speed_mps for leg in legs]))
     try:
-        uses = segment_uses(points, speeds, airframe, wind, cruise)
+        uses = np.concatenate(
+            [_flown(list(alike), airframe, wind, cruise) for _, alike in itertools.groupby(legs, _kind)]
+        )
     except SurveyError:
         return np.full((len(legs), 2), math.inf)
     hover = float(drain(0.0, 0.0, cruise, airframe))
@@ -30,10 +32,20 @@ def leg_uses(legs: Sequence[Leg], airframe: Airframe, wind: Wind) -> FloatArray:
         if leg.kind is LegKind.LAND:
             height = leg.start[2] - leg.end[2]
             slow = min(height, airframe.landing_height_m)
-            seconds = (height - slow) / airframe.descent_mps + slow / airframe.landing_mps
+            seconds = (height - slow) / airframe.descent_mps + slow / airframe.landing_mps + TOUCHDOWN_S
             row[:] = seconds, seconds * hover
         row += np.array([leg.hold_s, leg.hold_s * hover])
     return uses
+
+
+def _kind(leg: Leg) -> LegKind:
+    return leg.kind
+
+
+def _flown(legs: Sequence[Leg], airframe: Airframe, wind: Wind, cruise_mps: float) -> FloatArray:
+    """Legs of one kind: between kinds the vehicle stops."""
+    points = np.array([legs[0].start, *(leg.end for leg in legs)])
+    return segment_uses(points, [leg.speed_mps for leg in legs], airframe, wind, cruise_mps)
 
 
 def flight_use(legs: Sequence[Leg], airframe: Airframe, wind: Wind) -> tuple[float, float]:

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from flight.alerts import Alert, Severity
+from flight.local_frames import frame_at
 from flight.state import VehicleState
 from flight.way_home import Place, ReturnSettings, WayHome, way_home
 from plans.energy import Wind
-from plans.frames import GeoPoint, LocalFrame
+from plans.frames import GeoPoint
 
 _TREND_S = 120.0
 _CURRENT_S = 30.0
@@ -227,9 +228,10 @@ def _voltage(history: Sequence[Sample], limits: ReserveLimits) -> tuple[Alert, .
 
 def _home(state: VehicleState, plan: ReservePlan) -> WayHome:
     assert state.position is not None
-    local = LocalFrame(plan.home.lat_deg, plan.home.lon_deg)
+    local = frame_at(plan.home)
     east, north = local.to_local(state.position.lat_deg, state.position.lon_deg)
-    here = Place(float(east), float(north), max(state.position.alt_rel_m, 0.0))
+    up = state.position.alt_rel_m
+    here = Place(float(east), float(north), 0.0 if math.isnan(up) else max(up, 0.0))
     wind = Wind(state.wind.speed_mps, state.wind.from_deg) if state.wind is not None else Wind()
     return way_home(here, plan.returns, wind, (state.position.east_mps, state.position.north_mps))
 
@@ -237,7 +239,7 @@ def _home(state: VehicleState, plan: ReservePlan) -> WayHome:
 def _far(state: VehicleState, plan: ReservePlan) -> bool:
     """Farther from home than the landing itself takes it: over home it lands in any case."""
     assert state.position is not None
-    local = LocalFrame(plan.home.lat_deg, plan.home.lon_deg)
+    local = frame_at(plan.home)
     east, north = local.to_local(state.position.lat_deg, state.position.lon_deg)
     return math.hypot(float(east), float(north)) > 30.0
 
@@ -246,7 +248,7 @@ def _away_share(state: VehicleState, plan: ReservePlan) -> float:
     """By how much a second of flight lengthens the way home, seconds: its speed away from home over the
     return speed; 0 where it comes nearer."""
     assert state.position is not None
-    local = LocalFrame(plan.home.lat_deg, plan.home.lon_deg)
+    local = frame_at(plan.home)
     east, north = (float(v) for v in local.to_local(state.position.lat_deg, state.position.lon_deg))
     distance = math.hypot(east, north)
     if distance < 1.0:

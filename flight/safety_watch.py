@@ -13,7 +13,8 @@ from flight.actions import return_home
 from flight.alerts import Alert, Severity, worst_first
 from flight.conflicts import SeparationLimits, Traffic, traffic_alerts
 from flight.errors import FlightError
-from flight.lost_link import LostLink, lost_link, rest_of_mission
+from flight.local_frames import frame_at
+from flight.lost_link import LostLink, lost_link, place_of, rest_of_mission
 from flight.plan_time import leg_uses
 from flight.reserves import (
     Order,
@@ -28,9 +29,9 @@ from flight.reserves import (
 )
 from flight.state import VehicleState
 from flight.vehicle import Inbox, Vehicle
-from flight.way_home import Place, return_settings
+from flight.way_home import return_settings
 from plans.energy import Wind
-from plans.frames import GeoPoint, LocalFrame
+from plans.frames import GeoPoint
 from plans.mission import Mission
 
 _LOOK_S = 1.0
@@ -158,9 +159,8 @@ class SafetyWatch:
         if state.mode not in _MISSION_MODES or state.position is None:
             return None
         if now - self._rest[0] >= _REST_S:
-            local = LocalFrame(home.lat_deg, home.lon_deg)
-            east, north = local.to_local(state.position.lat_deg, state.position.lon_deg)
-            here = Place(float(east), float(north), state.position.alt_rel_m)
+            local = frame_at(home)
+            here = place_of(state.position, local)
             returns = return_settings(self._plan.params, state.is_px4)
             legs = rest_of_mission(state, self._plan.mission, here, returns, local)
             wind = Wind(state.wind.speed_mps, state.wind.from_deg) if state.wind else Wind()

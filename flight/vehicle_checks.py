@@ -14,10 +14,11 @@ from flight.alerts import LANGUAGES, phrase
 from flight.checklist import Check, CheckState
 from flight.commands import arming_reasons
 from flight.failsafes import Action, battery_marks, listens_to, radio_failsafe, station_ids
+from flight.local_frames import frame_at
 from flight.plan_check import PlanReport
 from flight.state import VehicleState
 from flight.way_home import first_param, return_settings
-from plans.frames import GeoPoint, LocalFrame
+from plans.frames import GeoPoint
 
 _FENCE_HEIGHT, _FENCE_RADIUS, _FENCE_POLYGONS = 1, 2, 4
 """Bits of FENCE_TYPE."""
@@ -165,7 +166,7 @@ def _home(state: VehicleState, facts: VehicleFacts, plan: PlanReport, limits: Ch
         home = GeoPoint(position.lat_deg, position.lon_deg)
     if plan.facts.launch is None:
         return _check("home", UNKNOWN, "home_no_launch")
-    distance = LocalFrame(home.lat_deg, home.lon_deg).distance_m(plan.facts.launch)
+    distance = frame_at(home).distance_m(plan.facts.launch)
     state_ = FAIL if distance > limits.launch_fail_m else WARN if distance > limits.launch_warn_m else OK
     return _check("home", state_, "home_distance", distance=distance)
 

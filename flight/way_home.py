@@ -21,7 +21,7 @@ _LEAST_HEIGHT_M = 2.0
 """RTL_ALT_MIN of ArduCopter."""
 _LEAST_CONE_SLOPE = 0.5
 """RTL_MIN_CONE_SLOPE of ArduCopter: shallower ones do not count."""
-_TOUCHDOWN_S = 3.5
+TOUCHDOWN_S = 3.5
 """From the ground to disarmed: the landing detector's second, and the motors."""
 
 
@@ -267,7 +267,7 @@ def _to_ground(clock: _Clock, settings: ReturnSettings) -> None:
     slow_m = min(max(clock.here.up_m, 0.0), settings.landing_from_m)
     _descend(clock, slow_m, settings)
     ground = Place(clock.here.east_m, clock.here.north_m, 0.0)
-    clock.add(Doing.LAND, slow_m / settings.landing_mps + _TOUCHDOWN_S, ground)
+    clock.add(Doing.LAND, slow_m / settings.landing_mps + TOUCHDOWN_S, ground)
 
 
 def _descend(clock: _Clock, to_m: float, settings: ReturnSettings) -> None:

@@ -8,7 +8,7 @@ import math
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
@@ -192,6 +192,7 @@ def place(p):
     return p.east_m, p.north_m, p.up_m
 
 
+@settings(deadline=None)
 @given(
     st.floats(-2000, 2000),
     st.floats(-2000, 2000),

@@ -232,7 +232,7 @@ odd_item = st.builds(
 odd_ring = st.lists(st.builds(GeoPoint, odd, odd), max_size=6).map(tuple)
 
 
-@settings(max_examples=60)
+@settings(deadline=None, max_examples=60)
 @given(st.lists(odd_item, max_size=8), odd_ring, st.sampled_from(["ardupilot", "px4"]), st.booleans())
 def test_no_plan_upsets_the_check(items, ring, autopilot, with_ground):
     mission = Mission(tuple(items), HOME, 8.0, (ring,), (ring,))
@@ -242,7 +242,7 @@ def test_no_plan_upsets_the_check(items, ring, autopilot, with_ground):
             assert alert.says(language)
 
 
-@settings(max_examples=30)
+@settings(deadline=None, max_examples=30)
 @given(st.floats(-400, 400), st.floats(-400, 400), st.floats(10, 120))
 def test_clearance_is_what_a_pilot_would_measure(east, north, height):
     report = check_plan(plan(waypoint(east, north, up=height)), FLAT)

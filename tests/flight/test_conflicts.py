@@ -1,0 +1,135 @@
+"""Who comes too near to whom."""
+
+import math
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pymavlink.dialects.v20 import ardupilotmega as mavlink
+
+from flight.alerts import Severity
+from flight.conflicts import SeparationLimits, Track, Traffic, find_conflicts, traffic_alerts, traffic_track
+from flight.state import Position, VehicleState
+from plans.frames import LocalFrame
+
+LOCAL = LocalFrame(30.05, 103.15)
+
+
+def track(east, north, up, velocity=(0.0, 0.0, 0.0), name="a", own=True, at_s=0.0, **more):
+    lat, lon = LOCAL.to_geo(east, north)
+    return Track(name, own, at_s, float(lat), float(lon), up, *velocity, **more)
+
+
+def plane(east, north, up, velocity, **more):
+    return track(east, north, up, velocity, name="B-1234", own=False, place_m=0.0, height_m=0.0, **more)
+
+
+def adsb(
+    east=0.0, north=2000.0, up=650.0, course=180.0, speed=50.0, flags=0x3F | 0x80, tslc=0, icao=0x780ABC
+):
+    lat, lon = LOCAL.to_geo(east, north)
+    return mavlink.MAVLink_adsb_vehicle_message(
+        icao, round(float(lat) * 1e7), round(float(lon) * 1e7), 1, round(up * 1000), round(course * 100),
+        round(speed * 100), 0, b"CA1234  ", 1, tslc, flags, 7000,
+    )  # fmt: skip
+
+
+def vehicle(sysid, east, north, up, velocity=(0.0, 0.0), armed=True, at_s=0.0):
+    lat, lon = LOCAL.to_geo(east, north)
+    place = Position(at_s, float(lat), float(lon), up, up - 500, velocity[1], velocity[0], 0.0, 0.0)
+    return VehicleState(sysid, 1, 3, 2, at_s, at_s, mode="AUTO", armed=armed, position=place)
+
+
+def test_two_of_ours_on_one_line():
+    a, b = track(0, 0, 540, (8, 0, 0)), track(200, 0, 540, (-8, 0, 0), name="b")
+    (conflict,) = find_conflicts([a, b], 0.0)
+    assert conflict.in_s == pytest.approx((200 - 40) / 16, abs=0.1)  # 30 m and 5 m of doubt for each
+    assert conflict.severity is Severity.WARN
+    assert conflict.level_m == pytest.approx(0.0, abs=0.5)
+    assert find_conflicts([a, replace(b, alt_amsl_m=565.0)], 0.0) == ()
+    assert find_conflicts([a, replace(b, flying=False)], 0.0) == (), "one on the ground is no conflict"
+    near = replace(b, lat_deg=a.lat_deg, lon_deg=a.lon_deg)
+    assert find_conflicts([a, near], 0.0)[0].severity is Severity.BAD
+
+
+def test_traffic_is_seen_further_ahead():
+    ours = track(0, 0, 540)
+    coming = plane(0, 4000, 600, (0, -60, 0))
+    (conflict,) = find_conflicts([ours, coming], 0.0)
+    assert conflict.in_s == pytest.approx((4000 - 505) / 60, abs=0.5)
+    assert conflict.severity is Severity.WARN
+    assert conflict.alert().key == "conflict.traffic_above"
+    assert "B-1234" in conflict.alert().says()
+    assert find_conflicts([ours, plane(0, 1500, 600, (0, -60, 0))], 0.0)[0].severity is Severity.BAD
+    assert find_conflicts([ours, plane(0, 4000, 600, (0, 60, 0))], 0.0) == ()
+    assert find_conflicts([ours, plane(0, 4000, 900, (0, -60, 0))], 0.0) == ()
+    sinking = plane(0, 4000, 900, (0, -60, -5))
+    assert find_conflicts([ours, sinking], 0.0), "it comes down on the way"
+    assert find_conflicts([coming, plane(0, 4000, 600, (0, 0, 0))], 0.0) == (), (
+        "others are not ours to keep apart"
+    )
+
+
+def test_a_height_that_nobody_knows_counts_as_every_height():
+    (conflict,) = find_conflicts([track(0, 0, 540), plane(0, 1000, math.nan, (0, -60, 0))], 0.0)
+    assert conflict.alert().key == "conflict.traffic_unknown_height"
+
+
+def test_old_words_count_less_and_very_old_ones_not_at_all():
+    ours, beside = track(0, 0, 540, at_s=15.0), plane(600, 0, 560, (0, 0, 0))
+    assert find_conflicts([replace(ours, at_s=0.0), beside], 0.0) == ()
+    assert find_conflicts([ours, beside], 15.0), "it may have come nearer unseen"
+    assert find_conflicts([replace(ours, at_s=40.0), plane(0, 0, 540, (0, 0, 0))], 40.0) == ()
+    assert find_conflicts([track(0, 0, 540), track(5, 0, 540, name="b", at_s=0.0)], 20.0) == ()
+
+
+def test_what_a_receiver_says():
+    found = traffic_track(adsb(tslc=3), 100.0)
+    assert (found.name, found.at_s, found.alt_amsl_m) == ("CA1234", 97.0, 650.0)
+    assert found.north_mps == pytest.approx(-50.0)
+    assert traffic_track(adsb(flags=0), 0.0) is None
+    vague = traffic_track(adsb(flags=1), 0.0)
+    assert vague.name == "780ABC"
+    assert math.isnan(vague.alt_amsl_m)
+    assert math.isnan(vague.north_mps)
+
+
+def test_alerts_of_the_whole_sky():
+    traffic = Traffic(ignored=[0x111111])
+    traffic.take(adsb(), 0.0)
+    traffic.take(adsb(north=0.0, icao=0x111111), 0.0)
+    (alert,) = traffic_alerts([vehicle(1, 0, 0, 560)], traffic, 0.0)
+    assert alert.key == "conflict.traffic_above"
+    assert "right of way" in alert.todo()
+    assert "有人机优先" in alert.todo("zh")
+    (lost,) = traffic_alerts([vehicle(1, 0, 0, 560, at_s=30.0)], traffic, 30.0)
+    assert lost.key == "conflict.traffic_lost"
+    assert traffic_alerts([vehicle(1, 0, 0, 560, at_s=200.0)], traffic, 200.0) == ()
+    assert traffic_alerts([vehicle(1, 0, 0, 560, armed=False)], traffic, 0.0) == ()
+
+
+coordinate = st.floats(-3000, 3000)
+speed = st.floats(-60, 60)
+
+
+@settings(deadline=None, max_examples=60)
+@given(*[coordinate] * 4, st.floats(400, 900), st.floats(400, 900), *[speed] * 4, st.floats(-8, 8))
+def test_nothing_that_comes_near_goes_unseen(ax, ay, bx, by, az, bz, avx, avy, bvx, bvy, climb):
+    """Against flying it in small steps."""
+    limits = SeparationLimits()
+    a = track(ax, ay, az, (avx, avy, 0.0), place_m=0.0, height_m=0.0)
+    b = plane(bx, by, bz, (bvx, bvy, climb))
+    near = [
+        t
+        for t in range(int(limits.traffic_ahead_s))
+        if math.hypot(ax - bx + t * (avx - bvx), ay - by + t * (avy - bvy)) < limits.traffic_level_m - 1
+        and abs(az - bz - t * climb) < limits.traffic_height_m - 1
+    ]
+    found = find_conflicts([a, b], 0.0, limits)
+    if near:
+        assert found
+        assert found[0].in_s <= near[0] + 0.1
+    if found:
+        c = found[0]
+        assert c.level_m <= limits.traffic_level_m + 2
