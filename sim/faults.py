@@ -8,6 +8,7 @@ from typing import Protocol
 
 from sim.autopilot.core import Vehicle
 from sim.errors import ScenarioError
+from sim.traffic import Aircraft
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class Fault:
     camera_stuck    none
     rc_loss         none
     motor_weak      thrust_share (left)
+    aircraft_near   east_m, north_m, up_m (from where the vehicle is when it begins), from_deg, speed_mps;
+                    heard by ADS-B
     """
 
     kind: str
@@ -40,6 +43,7 @@ class Fault:
     from_deg: float = 0.0
     gust_mps: float = 0.0
     thrust_share: float = 1.0
+    speed_mps: float = 0.0
 
     def __post_init__(self) -> None:
         if self.kind not in _KINDS:
@@ -114,6 +118,16 @@ def _motor_weak(fault: Fault, vehicle: Vehicle, on: bool) -> None:
     vehicle.motor_share = fault.thrust_share if on else 1.0
 
 
+def _aircraft_near(fault: Fault, vehicle: Vehicle, on: bool) -> None:
+    icao = 0xA00000 + (round(fault.at_s * 10) & 0xFFFF)
+    vehicle.aircraft = [other for other in vehicle.aircraft if other.icao != icao]
+    if on:
+        body = vehicle.body
+        start = (body.east_m + fault.east_m, body.north_m + fault.north_m, body.up_m + fault.up_m)
+        course = (fault.from_deg + 180.0) % 360.0
+        vehicle.aircraft.append(Aircraft(icao, "SIM01", vehicle.time_s, *start, course, fault.speed_mps))
+
+
 _ON_VEHICLE: dict[str, Callable[[Fault, Vehicle, bool], None]] = {
     "gps_loss": _gps_loss,
     "gps_jump": _gps_jump,
@@ -122,6 +136,7 @@ _ON_VEHICLE: dict[str, Callable[[Fault, Vehicle, bool], None]] = {
     "camera_stuck": _camera_stuck,
     "rc_loss": _rc_loss,
     "motor_weak": _motor_weak,
+    "aircraft_near": _aircraft_near,
 }
 _KINDS = (*_ON_VEHICLE, "link_cut")
 _NUMBERS: dict[str, frozenset[str]] = {
@@ -130,6 +145,7 @@ _NUMBERS: dict[str, frozenset[str]] = {
     "battery_sag": frozenset({"ohm", "charge_share"}),
     "wind_step": frozenset({"wind_mps", "from_deg", "gust_mps"}),
     "motor_weak": frozenset({"thrust_share"}),
+    "aircraft_near": frozenset({"east_m", "north_m", "up_m", "from_deg", "speed_mps"}),
 }
 _ALL_NUMBERS = frozenset().union(*_NUMBERS.values())
 

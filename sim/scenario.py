@@ -94,6 +94,7 @@ class _Fault(_Strict):
     from_deg: _Degrees | None = None
     gust_mps: Annotated[float, Field(ge=0, le=15)] | None = None
     thrust_share: _Share | None = None
+    speed_mps: Annotated[float, Field(ge=0, le=150)] | None = None
 
 
 class _File(_Strict):

@@ -33,6 +33,7 @@ from sim.dynamics import GRAVITY_MPS2, STEP_S, Airframe, Body, Weather, Wind, st
 from sim.gimbal import Gimbal, GimbalAngles
 from sim.place import Place
 from sim.sensors import GNSS_KINDS, Estimate, Estimator, GnssKind
+from sim.traffic import Aircraft
 
 SLOW_EVERY = 5
 """Slow work (checks, failsafes, battery) at 10 Hz."""
@@ -158,6 +159,8 @@ class Vehicle:
         self.high_latency_open = False
         self.last_shot: Shot | None = None
         self.motor_share = 1.0
+        self.aircraft: list[Aircraft] = []
+        """Others in the sky that its ADS-B receiver hears."""
         self.events: list[Event] = []
         self.reached: int | None = None
         """The item to report as reached; a later one overwrites one not yet reported, as in ArduPilot."""

@@ -25,6 +25,7 @@ from sim.autopilot.streams import BUILDERS, STREAM_GROUPS
 
 HEARTBEAT_S = 1.0
 TIMESYNC_S = 10.0
+ADSB_S = 1.0
 HIGH_LATENCY_S = 5.0
 _TEXT_BYTES = 50
 _PARAMS_PER_STEP = 20
@@ -51,6 +52,7 @@ class Channel:
         self._next_stream_s = math.inf
         self._next_heartbeat_s = 0.0
         self._next_timesync_s = 0.0
+        self._next_adsb_s = 0.0
         self._params_left: list[str] = []
         self.bytes_per_s = 0.0
         """What the link carries; 0 is no limit. Bursts of files keep to a part of it."""
@@ -115,6 +117,10 @@ class Channel:
         if now >= self._next_timesync_s and not self.high_latency:
             self._next_timesync_s = now + TIMESYNC_S
             self.send(mavlink.MAVLink_timesync_message(0, round(now * 1e9)), droppable=True)
+        if self.vehicle.aircraft and now >= self._next_adsb_s:
+            self._next_adsb_s = now + ADSB_S
+            for aircraft in self.vehicle.aircraft:
+                self.send(aircraft.message(now, self.vehicle.place), droppable=True)
         if self._params_left:
             for name in self._params_left[:_PARAMS_PER_STEP]:
                 self.send_param(name)
