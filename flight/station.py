@@ -203,8 +203,6 @@ class Station:
             self._record(packet_of(message), message.get_srcSystem())
         if self.router is not None:
             self.router.heard(message, link)
-        if kind.startswith("UNKNOWN") or not self._concerns_us(message):
-            return
         sysid = message.get_srcSystem()
         if kind == "HEARTBEAT" and message.type == mavlink.MAV_TYPE_GCS:
             self._stations[sysid] = self.now_s()
@@ -220,7 +218,9 @@ class Station:
             self._heard.set()
         if kind == "TIMESYNC" and message.tc1:
             self._pong(vehicle, message.ts1, link)
-        vehicle.hear(message, link, self._profiles[link], self._copies.is_copy(message, link, self.now_s()))
+        known = message.get_msgId() != mavlink.MAVLINK_MSG_ID_UNKNOWN and self._concerns_us(message)
+        copy = not known or self._copies.is_copy(message, link, self.now_s())
+        vehicle.hear(message, link, self._profiles[link], copy)
 
     def _concerns_us(self, message: Message) -> bool:
         """False for an answer to another station: it must not be taken for an answer to us."""

@@ -65,13 +65,17 @@ param set-default TRIG_INTERFACE 3
 
 _PX4_MAVLINK = """\
 mavlink start -x -u {own} -o {station} -r 4000000 -f
+mavlink start -x -u {own_api} -o {api} -r 4000000 -f -m onboard
 """
-"""The link of every PX4 after the first, as `px4-rc.mavlink`: PX4's own one has all of them call one port,
-where a second station would hear nothing."""
+"""A link for the station and one for programs (`px4-rc.mavlink`). PX4's own file has all vehicles call one
+station's port, where the second of two stations hears nothing, and streams six messages 50 times a simulated
+second, which at a speed-up is more than a busy machine reads."""
 
-_PX4_OWN_PORT = 18570
 _PX4_STATION_PORT = 14550
-"""PX4 calls the station here until somebody speaks to it, and then speaks only to whoever spoke first."""
+"""The first PX4 calls the station here until somebody speaks to it, and then only whoever spoke first; each
+further one calls at the next port."""
+_PX4_OWN_PORT = 18570
+_PX4_API_PORT, _PX4_OWN_API_PORT = 14540, 14580
 _APART_M = 3.0
 """Several vehicles stand in a row to the east, so far from each other."""
 _PATIENCE_S = 10.0
@@ -144,9 +148,13 @@ def _px4(settings: SitlSettings, folder: Path, number: int) -> _Start:
     scripts = folder / "scripts"
     scripts.mkdir()
     (scripts / "px4-rc.params").write_text(_PX4_PARAMS, encoding="ascii")
-    if number:
-        link = _PX4_MAVLINK.format(own=_PX4_OWN_PORT + number, station=station_port)
-        (scripts / "px4-rc.mavlink").write_text(link, encoding="ascii")
+    link = _PX4_MAVLINK.format(
+        own=_PX4_OWN_PORT + number,
+        station=station_port,
+        own_api=_PX4_OWN_API_PORT + number,
+        api=_PX4_API_PORT + number,
+    )
+    (scripts / "px4-rc.mavlink").write_text(link, encoding="ascii")
     environment = {
         "PATH": os.pathsep.join((str(scripts), os.environ.get("PATH", os.defpath))),
         "PX4_SIM_MODEL": "sihsim_quadx",

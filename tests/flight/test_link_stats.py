@@ -49,3 +49,24 @@ def _all_streams():
     from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
     return mavlink.MAVLink_request_data_stream_message(1, 1, mavlink.MAV_DATA_STREAM_ALL, 10, 1)
+
+
+def test_messages_of_another_dialect_and_answers_to_others_are_not_lost_ones(scripted, meet):
+    from pymavlink.dialects.v20 import ardupilotmega as mavlink
+
+    vehicle = scripted(mavlink.MAV_AUTOPILOT_PX4)
+
+    async def story(seen):
+        for _ in range(40):
+            other = bytearray(vehicle.encoder.encode(mavlink.MAVLink_system_time_message(1, 2)))
+            other[7:9] = (410).to_bytes(2, "little")
+            vehicle.link.write(bytes(other))
+            vehicle.send(mavlink.MAVLink_mission_count_message(254, 190, 3))
+        vehicle.send(mavlink.MAVLink_system_time_message(0, 7))
+        with seen.inbox() as inbox:
+            assert await inbox.next(lambda m: m.get_type() == "SYSTEM_TIME", 5.0)
+        return seen.stats
+
+    stats = meet(vehicle, story)
+    assert stats.received >= 80
+    assert stats.lost == 0

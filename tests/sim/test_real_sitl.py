@@ -85,7 +85,7 @@ def test_what_cannot_be_started_is_refused(tmp_path):
 
 def test_several_are_numbered_stand_in_a_row_and_end_together(tmp_path):
     script = f"""
-        mavlink() {{ echo "$@" > {tmp_path}/link-$number; }}
+        mavlink() {{ echo "$@" >> {tmp_path}/link-$number; }}
         param() {{ echo "$@" >> {tmp_path}/params-$number; }}
         number=$6; echo "$@" > {tmp_path}/arguments-$6
         echo $$ > {tmp_path}/pid-$6; env > {tmp_path}/environment-$6
