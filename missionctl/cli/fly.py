@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flight.errors import FlightError
-
 from missionctl.cli.output import JsonFlag, give, progress, say
 from missionctl.cli.station import AllowUnsigned, Forward, Sign, riders_text
 
@@ -31,8 +30,8 @@ def fly(
         list[str],
         typer.Option(
             metavar="URL",
-            help="udp:HOST:PORT, tcp:HOST:PORT, serial:DEV:BAUD; ?profile=NAME may follow. Repeat for further "
-            "links: a vehicle that is heard on several is spoken to on the best one.",
+            help="udp:HOST:PORT, tcp:HOST:PORT, serial:DEV:BAUD; ?profile=NAME may follow. Repeat: "
+            "a vehicle that is heard on several links is spoken to on the best one.",
         ),
     ],
     vehicle: Annotated[

@@ -137,7 +137,7 @@ def simulator():
             stack.callback(thread.join, 10.0)
             stack.callback(stop.set)
             assert ready.wait(30.0)
-            return addresses[0]
+            return addresses[0] if len(addresses) == 1 else addresses
 
         yield start
 

@@ -1,0 +1,56 @@
+"""A TCP link that a test can cut and mend: between a station and a vehicle."""
+
+import contextlib
+import selectors
+import socket
+import threading
+
+
+class Proxy:
+    """Forwards one connection at a time to a vehicle; while it is `cut`, nothing gets through. A context
+    manager; `address` is for the station."""
+
+    def __init__(self, vehicle_address):
+        host, port = vehicle_address.split(":")[1:]
+        self._vehicle = (host, int(port))
+        self.cut = False
+        self._stop = threading.Event()
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self._server.settimeout(0.1)
+        self.address = f"tcp:127.0.0.1:{self._server.getsockname()[1]}"
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._stop.set()
+        self._thread.join(5)
+        self._server.close()
+
+    def _serve(self):
+        vehicle = socket.create_connection(self._vehicle, 10)
+        with vehicle:
+            while not self._stop.is_set():
+                with contextlib.suppress(TimeoutError):
+                    station, _ = self._server.accept()
+                    with station:
+                        self._forward(station, vehicle)
+
+    def _forward(self, station, vehicle):
+        """Until the station goes; the vehicle's side stays, as a radio does."""
+        other = {station: vehicle, vehicle: station}
+        with selectors.DefaultSelector() as selector:
+            for side in other:
+                selector.register(side, selectors.EVENT_READ)
+            while not self._stop.is_set():
+                for key, _ in selector.select(0.1):
+                    try:
+                        data = key.fileobj.recv(65536)
+                        if not data:
+                            return
+                        if not self.cut:
+                            other[key.fileobj].sendall(data)
+                    except OSError:
+                        return
