@@ -287,7 +287,9 @@ class _Serving:
     def _limit_s(self) -> float:
         """When this is given up at the latest, unless something comes."""
         patience = patience_s(self._vehicle)
-        if self._asked == self._stop - 1:
+        if self._asked is None and self._lossy:
+            patience *= 2
+        elif self._asked == self._stop - 1:
             patience = min(patience, max(2 * self._grace_s(), 0.0))
         limits = [self._news_s + patience, self._began_s + total_s(self._vehicle, len(self._items))]
         if self._refusal is not None:

@@ -101,6 +101,7 @@ class _Upload:
     ) -> None:
         self._vehicle, self._items, self._kind, self._on_share = vehicle, items, kind, on_share
         self._home_slot = has_home_slot(vehicle.state.is_ardupilot, kind)
+        self._asked = False
 
     async def run(self) -> Uploaded:
         ways = self._ways()
@@ -162,8 +163,13 @@ class _Upload:
             Way.ITEMS,
             None if served.end is End.UNCONFIRMED else _words_of(served, items),
             served.result,
-            hopeless=_is_final(served) or served.reached < 0,
+            hopeless=_is_final(served) or self._is_deaf(served),
         )
+
+    def _is_deaf(self, served: Served) -> bool:
+        """Whether it has never asked for anything: it takes no such list, or nobody is there."""
+        self._asked = self._asked or served.reached >= 0
+        return not self._asked
 
     async def _can_go_on(self, served: Served) -> bool:
         """Whether an ArduPilot that gave up can be told to go on where it stopped: it takes part of a list

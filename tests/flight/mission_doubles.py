@@ -108,7 +108,7 @@ class ArduPilotMissions(Double):
 
     async def _update(self):
         while True:
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.2)
             if self.receiving is None:
                 continue
             now_s = self.now_s()
@@ -369,7 +369,7 @@ class Px4Missions(Double):
 
     async def _update(self):
         while True:
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.125)
             now_s = self.now_s()
             if self.state == "getlist" and now_s - self.sent_s > 0.25:
                 self.request()
