@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-import time
 
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
@@ -47,10 +46,10 @@ def low_battery(state: VehicleState, least_percent: float) -> str | None:
 
 async def wait_until_ready(vehicle: Vehicle, timeout_s: float) -> None:
     """Wait until the vehicle can be armed. Raises ArmingError with what is missing and its own reasons."""
-    began_s = time.monotonic()
+    began_s = vehicle.now_s()
     asked_s = began_s
     while missing := unready(vehicle.state):
-        now = time.monotonic()
+        now = vehicle.now_s()
         if now - began_s >= timeout_s:
             reasons = arming_reasons(vehicle.state, began_s)
             words = "; ".join([*missing, *reasons])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
@@ -62,8 +61,9 @@ async def _tell(vehicle: Vehicle, signing: Signing, secret: bytes, wanted: Verdi
 
 async def _becomes(signing: Signing, sysid: int, wanted: Verdict, timeout_s: float) -> bool:
     """Whether the vehicle's newest packet comes to be of a kind."""
-    deadline_s = time.monotonic() + timeout_s
-    while time.monotonic() < deadline_s:
+    loop = asyncio.get_running_loop()
+    deadline_s = loop.time() + timeout_s
+    while loop.time() < deadline_s:
         if signing.last.get(sysid) is wanted:
             return True
         await asyncio.sleep(_POLL_S)

@@ -10,8 +10,9 @@ from flight.mission_upload import upload
 from flight.profiles import find_profile
 from flight.wire import item_to_message
 from plans.mission import AltitudeFrame, Command, MissionItem
-from tests.flight.mission_doubles import ArduPilotMissions, Px4Missions, content_of
-from tests.flight.virtual_time import Radio, Weather, run_virtually
+
+from .mission_doubles import ArduPilotMissions, Px4Missions, content_of
+from .virtual_time import Radio, Weather, run_virtually
 
 VEHICLES = {
     "ArduPilot with MAVFTP": lambda old: ArduPilotMissions(ftp=True, old=old),
