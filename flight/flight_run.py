@@ -13,54 +13,44 @@ import asyncio
 import contextlib
 import datetime as dt
 import math
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
-from flight import missions, tlog
+from flight import missions
 from flight.actions import set_current_item, start_mission, take_off
-from flight.commands import last_words, request_message, set_mode
+from flight.checklist import CheckState
+from flight.commands import request_message, set_mode
 from flight.confirmed import Confirmed, Danger
 from flight.describe import describe_links
 from flight.errors import (
     CommandError,
     FlightStopped,
     NoVehicleError,
-    ParameterError,
     TransferError,
 )
 from flight.flight_job import FlightJob, FlightResult
+from flight.flight_watch import FlightWatch, OnProgress, ShouldStop
 from flight.mission_download import download
-from flight.mission_marks import MissionMark, holds_plan
 from flight.mission_upload import upload
-from flight.params import get_param
-from flight.photo_keeper import PhotoKeeper
-from flight.photo_log import recover_from_log
 from flight.preflight import wait_until_ready
 from flight.recorder import Recorder
-from flight.state import VehicleState
+from flight.safety import check_before_upload, review_vehicle, watched
 from flight.station import Station
 from flight.station_claim import claim_station_id
 from flight.streams import keep_streams
-from flight.track import TrackPoint, track_point
 from flight.vehicle import Inbox, Vehicle
-from flight.wire import decode_text
+from flight.vehicle_checks import VehicleFacts
+from flight.vehicle_facts import gather_facts
 from plans.frames import GeoPoint
 from plans.mission import Command, Mission, MissionItem
-
-OnProgress = Callable[[str, float], None]
-ShouldStop = Callable[[], bool]
 
 FIRST_WORD_S = 20.0
 _OTHERS_S = 1.3
 """Vehicles speak once a second: after so long a second one would have been heard too."""
 _READY_S = 180.0
-_LOST_S = 600.0
-_SETTLE_S = 1.0
-_POLL_S = 0.05
 
 
 async def meet(station: Station, sysid: int | None) -> Vehicle:
@@ -75,79 +65,108 @@ async def meet(station: Station, sysid: int | None) -> Vehicle:
     return vehicle
 
 
-class FlightRun:
-    """One vehicle's flight. `run` it once."""
+async def fly_vehicle(
+    job: FlightJob, vehicle: Vehicle, on_progress: OnProgress, should_stop: ShouldStop
+) -> FlightResult:
+    """One vehicle's flight, on record in the job's folder, or in that of the record that was broken off.
 
+    Raises PlanFaultsError, TransferError, ChecklistError, ArmingError, CommandError, NoVehicleError,
+    FlightStopped.
+    """
+    station = vehicle.station
+    on_progress("look at what it does", 0.0)
+    held = await _flies_it(vehicle, job.mission) if vehicle.state.armed else None
+    folder = job.unfinished or job.folder
+    with Recorder(folder, vehicle.sysid, station.settings.on_trouble) as recorder:
+        station.recorders.append(recorder)
+        try:
+            with vehicle.mission_kept(), vehicle.inbox() as inbox:
+                async with beside(keep_streams(vehicle)):
+                    run = _FlightRun(job, vehicle, recorder, on_progress, should_stop)
+                    return await run.run(inbox, held)
+        finally:
+            station.recorders.remove(recorder)
+
+
+async def _flies_it(vehicle: Vehicle, mission: Mission) -> tuple[MissionItem, ...]:
+    """What an armed vehicle holds, which must be this mission. Raises CommandError."""
+    home_slot = vehicle.state.is_ardupilot
+    held = await download(vehicle)
+    found = missions.differences(missions.slots_of(mission, home_slot, None), held, home_slot)
+    if found:
+        raise CommandError(
+            f"vehicle {vehicle.sysid} is armed already (mode {vehicle.state.mode}) with another mission "
+            f"({found[0]}); land and disarm it before a new mission is sent"
+        )
+    return held
+
+
+class _FlightRun:
     def __init__(
-        self, job: FlightJob, vehicle: Vehicle, on_progress: OnProgress, should_stop: ShouldStop
+        self,
+        job: FlightJob,
+        vehicle: Vehicle,
+        recorder: Recorder,
+        on_progress: OnProgress,
+        should_stop: ShouldStop,
     ) -> None:
-        self._job = job
-        self._vehicle = vehicle
-        self._on_progress = on_progress
-        self._should_stop = should_stop
+        self._job, self._vehicle, self._recorder = job, vehicle, recorder
+        self._on_progress, self._should_stop = on_progress, should_stop
         self._mission = job.mission
         self._home_slot = vehicle.state.is_ardupilot
-        self._track: list[TrackPoint] = []
-        self._notes: list[str] = []
-        self._plan: dict[int, tuple[MissionItem, ...]] = {}
-        self._marks: dict[int, MissionMark] = {}
+        self._watch = FlightWatch(job, vehicle, recorder, on_progress, should_stop)
         self._read_back: tuple[MissionItem, ...] = ()
-        self._recorder: Recorder
-        self._keeper: PhotoKeeper
+        self._facts: VehicleFacts | None = None
+        self._checklist: Mapping[str, Any] = {}
 
-    async def run(self) -> FlightResult:
-        """Fly. Raises TransferError, ArmingError, CommandError, NoVehicleError, FlightStopped."""
-        vehicle = self._vehicle
-        over = await self._is_flying_it() if vehicle.state.armed else False
-        folder = self._job.unfinished or self._job.folder
-        with Recorder(folder, vehicle.sysid, vehicle.station.settings.on_trouble) as self._recorder:
-            vehicle.station.recorders.append(self._recorder)
-            self._keeper = PhotoKeeper(vehicle, self._recorder.event)
-            try:
-                with vehicle.mission_kept(), vehicle.inbox() as inbox:
-                    async with beside(keep_streams(vehicle)):
-                        return await self._flown(inbox, over)
-            finally:
-                vehicle.station.recorders.remove(self._recorder)
-
-    async def _flown(self, inbox: Inbox, over: bool) -> FlightResult:
-        vehicle, recorder = self._vehicle, self._recorder
+    async def run(self, inbox: Inbox, held: tuple[MissionItem, ...] | None) -> FlightResult:
+        """`held` is the mission of a vehicle that flies it already."""
+        vehicle, recorder, over = self._vehicle, self._recorder, held is not None
         if self._job.unfinished is None:
             recorder.event("flight", **self._job.about)
         addresses = [str(link.address) for link in vehicle.paths]
         recorder.event("connected", vehicle=vehicle.sysid, mode=vehicle.state.mode, links=addresses)
         landed = self._job.unfinished is not None and not over
         if over or landed:
+            self._read_back = held or ()
             self._take_over(landed)
         else:
             await self._prepare()
         started = dt.datetime.now(dt.UTC)
         complete = False
         if not landed:
-            async with beside(self._keeper.run()):
+            facts = self._facts or await gather_facts(vehicle, self._watch.plan, compared=True)
+            async with (
+                beside(self._watch.keeper.run()),
+                watched(vehicle, self._mission, self._job.safety, facts, self._watch.alert),
+            ):
                 if not over:
-                    self._forget(inbox)
+                    self._watch.forget(inbox)
                     await self._take_off()
-                complete = await self._watch(inbox)
-        await self._fill_gaps(inbox)
-        sent = self._plan[missions.MISSION]
+                complete = await self._watch.watch(inbox)
+        await self._watch.fill_gaps(inbox)
+        sent = self._watch.plan[missions.MISSION]
+        track = tuple(self._watch.track)
         result = FlightResult(
             sysid=vehicle.sysid,
-            started_utc=min(started, self._track[0].time_utc) if self._track else started,
+            started_utc=min(started, track[0].time_utc) if track else started,
             ended_utc=dt.datetime.now(dt.UTC),
-            duration_s=self._track[-1].boot_s - self._track[0].boot_s if self._track else 0.0,
+            duration_s=self._watch.track[-1].boot_s - self._watch.track[0].boot_s
+            if self._watch.track
+            else 0.0,
             sent=sent,
             read_back=self._read_back,
             differences=missions.differences(sent, self._read_back, self._home_slot),
-            camera_events=self._keeper.photos,
-            track=tuple(self._track),
+            camera_events=self._watch.keeper.photos,
+            track=track,
             photos_expected=self._job.photos_expected,
             complete=complete,
-            notes=tuple(self._notes),
+            notes=tuple(self._watch.notes),
             folder=recorder.folder,
             tlog=recorder.tlog,
             taken_over=over or landed,
-            photos=self._keeper.report(),
+            photos=self._watch.keeper.report(),
+            checklist=self._checklist,
             links=tuple(describe_links(vehicle)),
             station=vehicle.station.report(),
         )
@@ -157,54 +176,36 @@ class FlightRun:
 
     # -- a flight that goes on already ---------------------------------------------------------------------
 
-    async def _is_flying_it(self) -> bool:
-        """Whether an armed vehicle flies this very mission. Raises CommandError when it flies another one."""
-        vehicle = self._vehicle
-        self._on_progress("look at what it flies", 0.0)
-        sent = missions.slots_of(self._mission, self._home_slot, None)
-        self._read_back = await download(vehicle)
-        found = missions.differences(sent, self._read_back, self._home_slot)
-        if found:
-            raise CommandError(
-                f"vehicle {vehicle.sysid} is armed already (mode {vehicle.state.mode}) with another mission "
-                f"({found[0]}); land and disarm it before a new mission is sent"
-            )
-        return True
-
     def _take_over(self, landed: bool) -> None:
         """Go on with what the broken-off record knows already."""
         vehicle, old = self._vehicle, self._job.unfinished
-        self._plan = {missions.MISSION: missions.slots_of(self._mission, self._home_slot, None)}
+        self._watch.plan = {missions.MISSION: missions.slots_of(self._mission, self._home_slot, None)}
         self._recorder.event("taken over", vehicle=vehicle.sysid, mode=vehicle.state.mode, landed=landed)
         if landed:
-            self._note("it landed while no station watched; this closes the record of that flight")
+            self._watch.note("it landed while no station watched; this closes the record of that flight")
         else:
             self._on_progress("it flies this mission already; its flight is taken over", 0.1)
         if old is not None and (old / "telemetry.tlog").is_file():
-            self._remember(old / "telemetry.tlog")
-
-    def _remember(self, path: Path) -> None:
-        for packet in tlog.packets(path):
-            if packet.sysid != self._vehicle.sysid:
-                continue
-            message = tlog.decode(packet)
-            if message is not None:
-                self._keeper.take(message, packet.time_utc)
-                self._locate(message, packet.time_utc)
+            self._watch.remember(old / "telemetry.tlog")
 
     # -- before take-off -----------------------------------------------------------------------------------
 
     async def _prepare(self) -> None:
         vehicle = self._vehicle
+        report = check_before_upload(
+            self._mission, self._job.safety, "px4" if vehicle.state.is_px4 else "ardupilot"
+        )
+        for warning in report.warnings:
+            self._recorder.event("plan warning", **warning.as_json())
         trouble = await claim_station_id(vehicle)
         if trouble is not None:
-            self._note(trouble)
+            self._watch.note(trouble)
         async with vehicle.mission_turn():
             await self._send_mission()
         self._stop_on_ground()
         self._on_progress("wait until ready", 0.08)
         await wait_until_ready(vehicle, _READY_S)
-        await self._look_for_camera()
+        await self._check()
         self._stop_on_ground()
 
     def _stop_on_ground(self) -> None:
@@ -217,17 +218,17 @@ class FlightRun:
     async def _send_mission(self) -> None:
         vehicle, recorder = self._vehicle, self._recorder
         home = await _home_of(vehicle)
-        self._plan[missions.MISSION] = missions.slots_of(self._mission, self._home_slot, home)
+        self._watch.plan[missions.MISSION] = missions.slots_of(self._mission, self._home_slot, home)
         for kind, items in (
             (missions.FENCE, missions.fence_items(self._mission)),
             (missions.RALLY, missions.rally_items(self._mission)),
         ):
             if items:
-                self._plan[kind] = items
-        for kind, items in self._plan.items():
+                self._watch.plan[kind] = items
+        for kind, items in self._watch.plan.items():
             share = self._share_of_upload if kind == missions.MISSION else None
             uploaded = await upload(vehicle, items, kind, share)
-            self._marks[kind] = uploaded.mark
+            self._watch.marks[kind] = uploaded.mark
             found = missions.differences(items, uploaded.items, self._home_slot and kind == missions.MISSION)
             recorder.event(
                 "uploaded",
@@ -247,19 +248,23 @@ class FlightRun:
     def _share_of_upload(self, share: float) -> None:
         self._on_progress("upload", 0.01 + 0.06 * share)
 
-    async def _look_for_camera(self) -> None:
-        """Say before take-off when photos are expected that the vehicle is not set to take."""
-        vehicle = self._vehicle
-        if not self._job.photos_expected or not vehicle.state.is_ardupilot:
-            return
-        try:
-            camera = await get_param(vehicle, "CAM1_TYPE")
-        except ParameterError:
-            return  # before ArduPilot 4.4 it has another name; the flight goes on
-        if camera.value == 0:
-            self._note("the autopilot triggers no camera (CAM1_TYPE is 0): it takes no photo on this flight")
-            self._recorder.event("no camera", parameter="CAM1_TYPE", value=0)
-            self._on_progress("no camera is set up on the vehicle (CAM1_TYPE is 0)", 0.09)
+    async def _check(self) -> None:
+        """The checklist: failures keep it on the ground, the rest is told and on record."""
+        self._on_progress("checklist", 0.09)
+        checklist, self._facts = await review_vehicle(
+            self._vehicle,
+            self._mission,
+            self._job.safety,
+            self._watch.plan,
+            folder=self._recorder.folder,
+            compared=True,
+        )
+        self._checklist = checklist.as_json()
+        self._recorder.event("checklist", vehicle=self._vehicle.sysid, **self._checklist)
+        checklist.require_ready()
+        for check in checklist.told:
+            if check.state is CheckState.WARN:
+                self._vehicle.station.settings.on_trouble(f"vehicle {self._vehicle.sysid}: {check.line()}")
 
     async def _take_off(self) -> None:
         vehicle, recorder = self._vehicle, self._recorder
@@ -275,125 +280,6 @@ class FlightRun:
             await set_mode(vehicle, "AUTO")
         recorder.event("mission started", mode=vehicle.state.mode)
 
-    # -- in flight -----------------------------------------------------------------------------------------
-
-    async def _watch(self, inbox: Inbox) -> bool:
-        """Until it is disarmed. True when the mission was flown to its last waypoint."""
-        vehicle, recorder = self._vehicle, self._recorder
-        mode = vehicle.state.mode
-        last_item = _last_waypoint(self._mission, self._home_slot)
-        silent, returns, restarts = False, vehicle.returns, vehicle.identity.restarts
-        comparing: asyncio.Task[None] | None = None
-        try:
-            while vehicle.state.armed:
-                self._collect(inbox)
-                done = _done(vehicle.state)
-                share = min(max(done, 0) / max(last_item, 1), 1.0)
-                self._on_progress(self._progress_text(), 0.1 + 0.88 * share)
-                if vehicle.state.mode != mode:
-                    self._mode_changed(mode, done >= last_item)
-                    mode = vehicle.state.mode
-                if vehicle.silent(vehicle.now_s()) and not silent:
-                    silent = True
-                    recorder.event("link lost", item=done)
-                if vehicle.returns != returns:
-                    returns, silent = vehicle.returns, False
-                    recorder.event("link back", link=str(vehicle.link.address))
-                    if comparing is None or comparing.done():
-                        comparing = asyncio.get_running_loop().create_task(self._compare())
-                if vehicle.identity.restarts != restarts:
-                    restarts = vehicle.identity.restarts
-                    self._note("the autopilot was started anew in flight")
-                if vehicle.silence_s() > _LOST_S:
-                    raise NoVehicleError(_lost_words(vehicle))
-                if self._should_stop():
-                    recorder.event("stopped by the operator", mode=vehicle.state.mode)
-                    raise FlightStopped(
-                        f"stopped watching; vehicle {vehicle.sysid} goes on by itself in {vehicle.state.mode}"
-                    )
-                await asyncio.sleep(_POLL_S)
-        finally:
-            if comparing is not None:
-                comparing.cancel()
-        await asyncio.sleep(_SETTLE_S)  # the last camera messages
-        self._collect(inbox)
-        done = _done(vehicle.state)
-        if done < last_item:
-            said = last_words(vehicle.state)
-            self._note(f"ended at item {done} of {last_item}; the vehicle said: {said or 'nothing'}")
-        return done >= last_item
-
-    async def _compare(self) -> None:
-        """After a silence: does it still hold what it is to fly?"""
-        check = await holds_plan(self._vehicle, self._plan, self._marks)
-        self._recorder.event(
-            "mission compared", held=check.held, how=check.how, differences=check.differences
-        )
-        if check.held is False:
-            self._note(f"it holds another plan since the link was lost: {check.differences[0]}")
-            self._on_progress(self._notes[-1], 0.5)
-
-    def _mode_changed(self, before: str, flown: bool) -> None:
-        vehicle = self._vehicle
-        self._recorder.event("mode", mode=vehicle.state.mode, before=before)
-        if not flown:
-            said = last_words(vehicle.state, 1)
-            self._note(
-                f"left {before} for {vehicle.state.mode} before the end of the mission (it said: {said})"
-            )
-
-    def _note(self, line: str) -> None:
-        if line not in self._notes:
-            self._notes.append(line)
-            self._recorder.event("note", text=line)
-
-    def _forget(self, inbox: Inbox) -> None:
-        """What was said before take-off is recorded, and not part of the flight."""
-        for message in inbox.drain():
-            self._keeper.take(message, dt.datetime.now(dt.UTC))
-
-    def _collect(self, inbox: Inbox) -> None:
-        """Sort what has come since the last look: photos, positions, words."""
-        for message in inbox.drain():
-            now = dt.datetime.now(dt.UTC)
-            self._keeper.take(message, now)
-            if message.get_srcComponent() != self._vehicle.compid:
-                continue
-            self._locate(message, now)
-            if message.get_type() == "STATUSTEXT":
-                self._recorder.event("text", severity=message.severity, text=decode_text(message.text))
-
-    def _locate(self, message: Any, now: dt.datetime) -> None:
-        point = track_point(message, now)
-        if point is not None:
-            self._track.append(point)
-
-    def _progress_text(self) -> str:
-        vehicle = self._vehicle
-        photos = f"{len(self._keeper.photos)}"
-        if self._job.photos_expected:
-            photos += f" of {self._job.photos_expected}"
-        if vehicle.silent(vehicle.now_s()):
-            return f"no word for {vehicle.silence_s():.0f} s, {photos} photos"
-        return f"{vehicle.state.mode.lower()}, {photos} photos"
-
-    # -- after the landing ---------------------------------------------------------------------------------
-
-    async def _fill_gaps(self, inbox: Inbox) -> None:
-        """Photos whose messages were lost are in the vehicle's own log."""
-        keeper = self._keeper
-        await keeper.last_count()
-        self._collect(inbox)
-        if not keeper.missing:
-            return
-        self._on_progress(f"look for {len(keeper.missing)} photos in the vehicle's log", 0.99)
-        found = await recover_from_log(self._vehicle, keeper, self._recorder.folder)
-        self._recorder.event("photos looked up", **vars(found))
-        if keeper.missing:
-            self._note(
-                f"{len(keeper.missing)} photos were never heard of: {found.why_not or 'not in the log'}"
-            )
-
 
 @asynccontextmanager
 async def beside(work: Any) -> AsyncIterator[None]:
@@ -407,19 +293,6 @@ async def beside(work: Any) -> AsyncIterator[None]:
             await task
 
 
-def _done(state: VehicleState) -> int:
-    return state.mission.done if state.mission else 0
-
-
-def _lost_words(vehicle: Vehicle) -> str:
-    place = vehicle.state.position
-    where = f"{place.lat_deg:.6f}, {place.lon_deg:.6f}, {place.alt_rel_m:.0f} m up" if place else "unknown"
-    return (
-        f"vehicle {vehicle.sysid}: no word for {vehicle.silence_s():.0f} s; last position {where}; "
-        "what was recorded is kept"
-    )
-
-
 async def _home_of(vehicle: Vehicle) -> GeoPoint | None:
     message = await request_message(vehicle, mavlink.MAVLINK_MSG_ID_HOME_POSITION)
     if message is None:
@@ -431,13 +304,3 @@ def _take_off_height_m(mission: Mission) -> float:
     """The height of the mission's own take-off, which AUTO then finds done; 10 m when it has none."""
     heights = [item.alt_m for item in mission.items if item.command == Command.NAV_TAKEOFF]
     return max(heights[0], 2.5) if heights and math.isfinite(heights[0]) else 10.0
-
-
-def _last_waypoint(mission: Mission, home_slot: bool) -> int:
-    """The sequence number on the vehicle of the last waypoint before the way home."""
-    places = [
-        i
-        for i, item in enumerate(mission.items)
-        if item.has_place and item.command not in (Command.NAV_LAND, Command.NAV_RETURN_TO_LAUNCH)
-    ]
-    return (places[-1] if places else 0) + int(home_slot)
