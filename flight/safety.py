@@ -24,7 +24,7 @@ from flight.conflicts import SeparationLimits
 from flight.plan_area import NoFlyArea
 from flight.plan_check import PlanLimits, PlanReport, check_plan
 from flight.reserves import ReserveLimits
-from flight.safety_watch import SafetyWatch, WatchPlan
+from flight.safety_watch import LOOK_S, SafetyWatch, WatchPlan
 from flight.vehicle import Vehicle
 from flight.vehicle_checks import CheckLimits, VehicleFacts, check_vehicle
 from flight.vehicle_facts import Lists, gather_facts
@@ -115,6 +115,7 @@ async def watched(
     settings: SafetySettings,
     facts: VehicleFacts,
     on_alert: OnAlert,
+    look_s: float = LOOK_S,
 ) -> AsyncIterator[SafetyWatch]:
     """Watch a flight until the context is left. The only order that the watch gives is the return when the
     battery asks for it: once, while the vehicle flies its mission, never after somebody has taken over."""
@@ -126,6 +127,6 @@ async def watched(
         settings.reserves,
         settings.separation,
     )
-    watch = SafetyWatch(vehicle, plan, on_alert)
+    watch = SafetyWatch(vehicle, plan, on_alert, look_s)
     async with watch.running():
         yield watch

@@ -34,7 +34,7 @@ from plans.energy import Wind
 from plans.frames import GeoPoint
 from plans.mission import Mission
 
-_LOOK_S = 1.0
+LOOK_S = 1.0
 _REST_S = 5.0
 _MISSION_MODES = ("AUTO", "AUTO.MISSION")
 _HOMEWARD = ("RTL", "SMART_RTL", "AUTO_RTL", "AUTO RTL", "LAND", "AUTO.RTL", "AUTO.LAND")
@@ -56,7 +56,13 @@ class WatchPlan:
 class SafetyWatch:
     """Watches while `running` is open."""
 
-    def __init__(self, vehicle: Vehicle, plan: WatchPlan, on_alert: Callable[[Alert, bool], None]) -> None:
+    def __init__(
+        self,
+        vehicle: Vehicle,
+        plan: WatchPlan,
+        on_alert: Callable[[Alert, bool], None],
+        look_s: float = LOOK_S,
+    ) -> None:
         self.alerts: tuple[Alert, ...] = ()
         """What is the matter now, the worst first."""
         self.lost: LostLink | None = None
@@ -65,6 +71,7 @@ class SafetyWatch:
         self.ordered = False
         """Whether this watch has ordered the return: it does so once."""
         self._vehicle, self._plan, self._on_alert = vehicle, plan, on_alert
+        self._look_s = look_s
         self._traffic = Traffic()
         self._history: tuple[Sample, ...] = ()
         self._rest: tuple[float, float | None] = (-_REST_S, None)
@@ -74,7 +81,7 @@ class SafetyWatch:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Look once a second until left. An order that is under way is waited for."""
+        """Look every `look_s` seconds until left. An order that is under way is waited for."""
         with self._vehicle.inbox() as inbox:
             task = asyncio.get_running_loop().create_task(self._run(inbox))
             try:
@@ -90,7 +97,7 @@ class SafetyWatch:
     async def _run(self, inbox: Inbox) -> None:
         while True:
             self.look(inbox)
-            await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(self._look_s)
 
     def look(self, inbox: Inbox) -> None:
         """One look at everything."""

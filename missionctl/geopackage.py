@@ -81,6 +81,17 @@ def create(path: Path, layers: Sequence[Layer]) -> None:
             _create_layer(db, layer)
 
 
+def ensure(path: Path, layer: Layer) -> None:
+    """Make a layer in a store that does not have it yet."""
+    with _connect(path) as db:
+        found = db.execute("SELECT 1 FROM gpkg_contents WHERE table_name=?", (layer.name,)).fetchone()
+        if found is None:
+            db.execute("BEGIN IMMEDIATE")
+            found = db.execute("SELECT 1 FROM gpkg_contents WHERE table_name=?", (layer.name,)).fetchone()
+            if found is None:
+                _create_layer(db, layer)
+
+
 def _create_layer(db: sqlite3.Connection, layer: Layer) -> None:
     columns = ["fid INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL"]
     if layer.spatial:

@@ -97,6 +97,23 @@ LAYERS = (
         description="who did what when",
     ),
     Layer(
+        "checks",
+        {
+            "time_utc": "TEXT",
+            "actor": "TEXT",
+            "plan": "TEXT",
+            "plan_sha256": "TEXT",
+            "vehicle": "INTEGER",
+            "ready": "INTEGER",
+            "accepted": "TEXT",
+            "checks_json": "TEXT",
+            "ticks_json": "TEXT",
+        },
+        spatial=False,
+        append_only=True,
+        description="preflight checklists: who checked which vehicle for which plan",
+    ),
+    Layer(
         "jobs",
         {
             "kind": "TEXT",
@@ -235,13 +252,20 @@ class Workspace:
 
     def features(self, layer: str) -> list[Feature]:
         """The rows of a layer, oldest first; geometries in lon/lat."""
+        self._have(layer)
         return geopackage.read(self.store, layer)
 
     def add(self, layer: str, rows: Sequence[tuple[Geometry | None, Mapping[str, Any]]]) -> list[int]:
         """Append rows; they are saved when this returns. Author and time are added where a layer has them."""
-        known = next(item for item in LAYERS if item.name == layer).columns
+        known = self._have(layer).columns
         stamps = {k: v for k, v in (("created_utc", now_utc()), ("author", actor())) if k in known}
         return geopackage.insert(self.store, layer, [(g, {**stamps, **values}) for g, values in rows])
+
+    def _have(self, name: str) -> Layer:
+        """A layer by its name, made in folders from before there was one."""
+        layer = next(item for item in LAYERS if item.name == name)
+        geopackage.ensure(self.store, layer)
+        return layer
 
     def log(self, action: str, **detail: Any) -> None:
         """Append to the mission's journal: who did what when."""

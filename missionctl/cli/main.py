@@ -37,6 +37,7 @@ _COMMANDS = (
     "radio",
     "sim",
     "vehicles",
+    "check",
     "fly",
     "command",
     "params",
