@@ -8,6 +8,7 @@ DisputedError.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
@@ -57,6 +58,9 @@ async def disarm(vehicle: Vehicle, confirmed: Confirmed | None = None) -> Action
     """Stop the motors. On the ground it needs no confirmation; in flight it does, and the vehicle falls."""
     doing = Doing(vehicle, "disarm")
     force = 0.0
+    if confirmed is None and vehicle.state.armed:
+        with contextlib.suppress(CommandError):  # a vehicle that does not tell refuses in flight by itself
+            await doing.place()
     if confirmed is not None or in_flight(vehicle.state):
         check_confirmed(confirmed, Danger.DISARM_IN_FLIGHT, vehicle.sysid)
         force = _FORCE_DISARM

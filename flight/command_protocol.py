@@ -212,7 +212,8 @@ class _Asking:
 
 def texts_since(state: VehicleState, since_s: float) -> tuple[str, ...]:
     """What the vehicle has said since a moment, without repetition."""
-    return tuple(dict.fromkeys(text.text for text in state.texts if text.at_s >= since_s))
+    said = (text.text.strip() for text in state.texts if text.at_s >= since_s)  # PX4 ends some with a tab
+    return tuple(dict.fromkeys(text for text in said if text))
 
 
 def _message(sysid: int, component: int, order: Order, as_int: bool, confirmation: int) -> Message:

@@ -8,6 +8,7 @@ from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from flight.command_protocol import ABOVE_HOME, ABOVE_SEA, Order
 from flight.commands import request_message
+from flight.errors import CommandError
 from flight.evidence import ActionResult, Doing, bearing_deg, check_number, check_place, turn_between_deg
 from flight.vehicle import Inbox, Vehicle
 from flight.wire import Message
@@ -60,7 +61,12 @@ async def point_gimbal(vehicle: Vehicle, pitch_deg: float, yaw_deg: float = 0.0)
     check_number(doing, "pitch (deg)", pitch_deg, -180.0, 180.0)
     check_number(doing, "yaw (deg)", yaw_deg, -360.0, 360.0)
     params = (pitch_deg, yaw_deg, math.nan, math.nan)
-    answer = await doing.command(mavlink.MAV_CMD_DO_GIMBAL_MANAGER_PITCHYAW, *params, unless=_REFUSALS)
+    try:
+        answer = await doing.command(mavlink.MAV_CMD_DO_GIMBAL_MANAGER_PITCHYAW, *params, unless=_REFUSALS)
+    except CommandError as fault:
+        if fault.result is None and vehicle.silence_s() < vehicle.profile.silence_s:  # PX4 without a gimbal
+            raise doing.fault("no gimbal answers, though the vehicle is heard") from None
+        raise
     if answer is None:
         mode = float(mavlink.MAV_MOUNT_MODE_MAVLINK_TARGETING)
         old = (pitch_deg, 0.0, yaw_deg, 0.0, 0.0, 0.0, mode)

@@ -17,6 +17,7 @@ def mode_names(autopilot: int, vehicle_type: int) -> Mapping[str, int]:
     """Mode names and their custom_mode numbers; empty when the autopilot is not one that we know."""
     if autopilot == mavlink.MAV_AUTOPILOT_PX4:
         plain = {name: main << 16 for name, main in _PX4_MAIN.items() if name != "AUTO"}
+        plain["ORBIT"] = 3 << 16 | 1 << 24
         return plain | {f"AUTO.{name}": 4 << 16 | sub << 24 for name, sub in _PX4_AUTO.items()}
     if autopilot == mavlink.MAV_AUTOPILOT_ARDUPILOTMEGA:
         return dict(mavutil.mode_mapping_byname(vehicle_type) or {})
