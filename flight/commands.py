@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Callable
 
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from flight.command_protocol import CommandResult, OnProgress, Order, command_name, texts_since, transact
-from flight.errors import ArmingError, CommandError
+from flight.errors import CommandError
 from flight.modes import mode_number
 from flight.state import VehicleState
 from flight.vehicle import Vehicle
 from flight.wire import Message, decode_text
 
 __all__ = [
-    "arm",
     "arming_reasons",
     "command",
     "command_name",
@@ -24,13 +22,10 @@ __all__ = [
     "request_message",
     "request_streams",
     "set_mode",
-    "take_off",
     "wait_until",
 ]
 
-_REASONS_S = 1.5
 _ARMING_WORDS = ("PreArm:", "Arm:", "Preflight Fail:", "Arming denied")
-_REFUSED_YET_RISING_S = 4.0
 
 
 async def command(
@@ -79,47 +74,10 @@ async def set_mode(vehicle: Vehicle, name: str) -> None:
         )
 
 
-async def arm(vehicle: Vehicle) -> None:
-    """Arm the motors. Raises ArmingError with the vehicle's own reasons when it refuses."""
-    began_s = vehicle.now_s()
-    try:
-        await command(vehicle, mavlink.MAV_CMD_COMPONENT_ARM_DISARM, 1.0)
-    except CommandError as refusal:
-        await asyncio.sleep(_REASONS_S)  # the reasons come after the answer
-        reasons = arming_reasons(vehicle.state, began_s)
-        why = "; ".join(reasons) or str(refusal)
-        raise ArmingError(f"vehicle {vehicle.sysid} does not arm: {why}", refusal.result, reasons) from None
-    if not await wait_until(vehicle, lambda s: s.armed, vehicle.answer_s * vehicle.profile.tries):
-        raise ArmingError(f"vehicle {vehicle.sysid}: accepted arming but is not armed; look at it")
-
-
 def arming_reasons(state: VehicleState, since_s: float) -> tuple[str, ...]:
     """What the vehicle has said about not arming since a moment, without repetition."""
-    told = [
-        t
-        for t in texts_since(state, since_s)
-        if t.startswith(("PreArm:", "Arm:", "Preflight Fail:", "Arming denied"))
-    ]
+    told = [text for text in texts_since(state, since_s) if text.startswith(_ARMING_WORDS)]
     return tuple(dict.fromkeys(t.split(":", 1)[-1].strip() for t in told))
-
-
-async def take_off(vehicle: Vehicle, height_m: float) -> None:
-    """Take off to a height above the launch point; returns when it is off the ground. Raises CommandError.
-
-    When the answer is lost and the command repeated, a vehicle that is rising already refuses the second one.
-    """
-    rising = min(2.0, 0.5 * height_m)
-
-    def airborne(state: VehicleState) -> bool:
-        return state.position is not None and state.position.alt_rel_m > rising
-
-    try:
-        await command(vehicle, mavlink.MAV_CMD_NAV_TAKEOFF, 0, 0, 0, math.nan, 0, 0, height_m)
-    except CommandError as refusal:
-        if refusal.result is None or not await wait_until(vehicle, airborne, _REFUSED_YET_RISING_S):
-            raise
-    if not await wait_until(vehicle, airborne, 30.0):
-        raise CommandError(f"vehicle {vehicle.sysid}: accepted take-off but does not climb; look at it")
 
 
 async def request_streams(vehicle: Vehicle) -> None:
