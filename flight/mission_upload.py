@@ -6,7 +6,7 @@ end well the station finds out what the vehicle holds now, and the error says it
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -14,8 +14,8 @@ from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from flight.commands import command_name
 from flight.errors import FileError, NoFileServerError, TransferError
-from flight.mission_asking import LEAST_WAIT_S, End, Served, patience_s, serve
-from flight.mission_download import ask_count, is_slow, read_items, read_list
+from flight.mission_asking import End, Served, patience_s, serve
+from flight.mission_download import ask_count, is_slow, read_list
 from flight.mission_file import write_file
 from flight.mission_ids import current_id_of
 from flight.mission_marks import MissionMark, mark_of
@@ -29,7 +29,6 @@ from flight.missions import (
     differences,
     has_home_slot,
     held_after,
-    is_about,
     result_words,
 )
 from flight.vehicle import Vehicle
@@ -161,9 +160,9 @@ class _Upload:
             return _Tried(Way.ITEMS, opaque_id=served.opaque_id, hopeless=True)
         return _Tried(
             Way.ITEMS,
-            None if served.end is End.UNCONFIRMED else _words_of(served, items),
+            None if served.end is End.UNCONFIRMED else words_of(served, items),
             served.result,
-            hopeless=_is_final(served) or self._is_deaf(served),
+            hopeless=is_final(served) or self._is_deaf(served),
         )
 
     def _is_deaf(self, served: Served) -> bool:
@@ -174,7 +173,7 @@ class _Upload:
     async def _can_go_on(self, served: Served) -> bool:
         """Whether an ArduPilot that gave up can be told to go on where it stopped: it takes part of a list
         only when it has as many items as the whole (of the old list, behind the new ones)."""
-        ended = served.end in (End.ACCEPTED, End.UNCONFIRMED) or _is_final(served)
+        ended = served.end in (End.ACCEPTED, End.UNCONFIRMED) or is_final(served)
         if ended or served.reached < 1 or not self._home_slot:
             return False
         try:
@@ -229,7 +228,7 @@ class _Upload:
         )
 
 
-def _is_final(served: Served) -> bool:
+def is_final(served: Served) -> bool:
     """Whether the vehicle has refused the list itself, not only this try."""
     return served.end is End.REFUSED and served.result not in (
         mavlink.MAV_MISSION_OPERATION_CANCELLED,
@@ -238,7 +237,8 @@ def _is_final(served: Served) -> bool:
     )
 
 
-def _words_of(served: Served, items: Sequence[MissionItem], first: int = 0) -> str:
+def words_of(served: Served, items: Sequence[MissionItem], first: int = 0) -> str:
+    """How an exchange of items numbered from `first` on ended, in words."""
     at = served.reached - first
     if served.end is End.REFUSED:
         where = f" at item {served.reached} ({command_name(items[at].command)})" if at >= 0 else ""
@@ -251,111 +251,3 @@ def _words_of(served: Served, items: Sequence[MissionItem], first: int = 0) -> s
 def _first_of(lines: Sequence[str]) -> str:
     more = f" and {len(lines) - 1} more" if len(lines) > 1 else ""
     return f"{lines[0]}{more}"
-
-
-async def clear(vehicle: Vehicle, kind: int = MISSION) -> None:
-    """Take all items of a list from the vehicle. Raises DisputedError, TransferError: ArduPilot refuses it
-    while it flies the mission."""
-    vehicle.check_undisputed()
-    name = KIND_NAMES[kind]
-    request = mavlink.MAVLink_mission_clear_all_message(vehicle.sysid, vehicle.compid, kind)
-    async with vehicle.mission_turn():
-        with vehicle.inbox() as inbox:
-            for _ in range(2 * vehicle.profile.tries):
-                vehicle.send(request)
-                ack = await inbox.next(
-                    lambda m: m.get_srcComponent() == vehicle.compid and is_about(m, kind, "MISSION_ACK"),
-                    max(vehicle.answer_s, vehicle.wait_s(LEAST_WAIT_S)),
-                )
-                if ack is None:
-                    continue
-                if ack.type != mavlink.MAV_MISSION_ACCEPTED:
-                    raise TransferError(
-                        f"vehicle {vehicle.sysid}: does not clear its {name}: {result_words(ack.type)}; it "
-                        f"holds the old {name}",
-                        ack.type,
-                        kind,
-                    )
-                return
-        try:
-            count, _ = await ask_count(vehicle, kind)
-        except TransferError:
-            count = -1
-        if 0 <= count <= int(has_home_slot(vehicle.state.is_ardupilot, kind)):
-            return
-    held = f"{count} items" if count >= 0 else UNKNOWN_HELD.words
-    raise TransferError(
-        f"vehicle {vehicle.sysid}: does not answer to clearing its {name}; it holds {held}", None, kind
-    )
-
-
-async def change_items(
-    vehicle: Vehicle, changes: Mapping[int, MissionItem], kind: int = MISSION
-) -> tuple[MissionItem, ...]:
-    """Change some items of the list that is on the vehicle, by their numbers there; what it holds then.
-
-    ArduPilot takes the changed items alone (MISSION_WRITE_PARTIAL_LIST); others get the whole list again.
-    Raises DisputedError; TransferError that says what the vehicle holds.
-    """
-    vehicle.check_undisputed()
-    home_slot = has_home_slot(vehicle.state.is_ardupilot, kind)
-    if not changes:
-        raise TransferError(f"vehicle {vehicle.sysid}: no item to change was named", None, kind)
-    if home_slot and 0 in changes:
-        raise TransferError(f"vehicle {vehicle.sysid}: item 0 is its home, which it sets itself", None, kind)
-    async with vehicle.mission_turn():
-        before = await read_list(vehicle, kind)
-        if max(changes) >= len(before) or min(changes) < 0:
-            raise TransferError(
-                f"vehicle {vehicle.sysid}: has {len(before)} items, there is no item "
-                f"{max(changes)} to change; upload the whole {KIND_NAMES[kind]}",
-                None,
-                kind,
-                before,
-            )
-        wanted = tuple(changes.get(seq, item) for seq, item in enumerate(before))
-        if not vehicle.state.is_ardupilot:
-            return (await _Upload(vehicle, wanted, kind, lambda share: None).run()).items
-        fault: tuple[str, int | None] | None = None
-        for run in _runs(sorted(changes)):
-            served = await _change_run(vehicle, [changes[seq] for seq in run], run[0], kind)
-            if served.end not in (End.ACCEPTED, End.UNCONFIRMED):
-                fault = _words_of(served, [changes[seq] for seq in run], run[0]), served.result
-                break
-        try:
-            found, _, _ = await read_items(vehicle, kind, only=sorted(changes))
-        except TransferError:
-            found = ()
-    told = dict(zip(sorted(changes), found, strict=False))
-    held = tuple(told.get(seq, item) for seq, item in enumerate(before)) if told else None
-    if held is not None and fault is None and not differences(wanted, held, home_slot):
-        return held
-    why, result = fault or ("not what was sent", None)
-    changed = [seq for seq in told if held is not None and not differences((wanted[seq],), (held[seq],))]
-    words = f"{len(changed)} of the {len(changes)} changed items" if held is not None else UNKNOWN_HELD.words
-    raise TransferError(
-        f"vehicle {vehicle.sysid}: {KIND_NAMES[kind]} change {why}; it holds {words}", result, kind, held
-    )
-
-
-async def _change_run(vehicle: Vehicle, items: Sequence[MissionItem], first: int, kind: int) -> Served:
-    opening = mavlink.MAVLink_mission_write_partial_list_message(
-        vehicle.sysid, vehicle.compid, first, first + len(items) - 1, kind
-    )
-    served = await serve(vehicle, opening, items, kind, first)
-    for _ in range(_ATTEMPTS - 1):
-        if served.end in (End.ACCEPTED, End.UNCONFIRMED) or _is_final(served):
-            break
-        served = await serve(vehicle, opening, items, kind, first)
-    return served
-
-
-def _runs(numbers: Sequence[int]) -> list[list[int]]:
-    """Numbers in rising order as runs without gaps."""
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and runs[-1][-1] == number - 1:
-            runs[-1].append(number)
-        else:
-            runs.append([number])
-    return runs

@@ -10,10 +10,11 @@ from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from flight import missions
 from flight.errors import DisputedError, FlightError, TransferError
+from flight.mission_change import change_items, clear
 from flight.mission_download import download
 from flight.mission_file import file_bytes, pack_items, unpack_items
 from flight.mission_marks import compare_with_plan, holds_plan, same_as
-from flight.mission_upload import Proof, Way, change_items, clear, upload
+from flight.mission_upload import Proof, Way, upload
 from flight.profiles import find_profile
 from flight.wire import item_to_message
 from plans.frames import GeoPoint
