@@ -22,6 +22,8 @@ from plans.frames import GeoPoint
 
 _FENCE_HEIGHT, _FENCE_RADIUS, _FENCE_POLYGONS = 1, 2, 4
 """Bits of FENCE_TYPE."""
+_PX4_ALWAYS, _PX4_BY_DISTANCE = 3, 4
+"""TRIG_MODE: by distance from the start to the end of power, and while the mission asks for it."""
 OK, WARN, FAIL, UNKNOWN = CheckState.OK, CheckState.WARN, CheckState.FAIL, CheckState.UNKNOWN
 
 
@@ -116,8 +118,11 @@ def _readiness(state: VehicleState, now_s: float) -> Iterator[Check]:
     elif health.prearm_ok:
         yield _check("prearm", OK)
     else:
-        reasons = "; ".join(arming_reasons(state, now_s - 60.0)) or "?"
-        yield _check("prearm", FAIL, "prearm_fails", reasons=reasons)
+        reasons = "; ".join(arming_reasons(state, now_s - 60.0))
+        if reasons:
+            yield _check("prearm", FAIL, "prearm_fails", reasons=reasons)
+        else:
+            yield _check("prearm", FAIL, "prearm_silent")
     if ekf is None:
         yield _check("ekf", UNKNOWN, "ekf_unknown")
     elif ekf.has_position:
@@ -206,7 +211,10 @@ def _camera(state: VehicleState, facts: VehicleFacts, plan: PlanReport) -> Itera
     if value is None:
         yield _check("camera", UNKNOWN, "camera_unknown", name=name)
     elif value == 0:
-        yield _check("camera", WARN, "camera_off", name=name)
+        yield _check("camera", WARN, "camera_off", name=name, wanted=_PX4_BY_DISTANCE if state.is_px4 else 1)
+    elif state.is_px4 and value != _PX4_BY_DISTANCE:
+        words = "camera_always" if value == _PX4_ALWAYS else "camera_by_time"
+        yield _check("camera", WARN, words, name=name, value=value, wanted=_PX4_BY_DISTANCE)
     else:
         yield _check("camera", OK)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import datetime as dt
 import shutil
 from collections.abc import Mapping, Sequence
@@ -9,7 +11,8 @@ from pathlib import Path
 
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
-from flight.commands import request_message
+from flight.commands import command, request_message
+from flight.errors import CommandError
 from flight.failsafes import PARAMETERS, PX4_PARAMETERS
 from flight.mission_marks import compare_with_plan
 from flight.missions import FENCE, MISSION, RALLY
@@ -18,6 +21,8 @@ from flight.vehicle import Vehicle
 from flight.vehicle_checks import VehicleFacts
 from plans.frames import GeoPoint
 from plans.mission import MissionItem
+
+_REASONS_S = 1.0
 
 Lists = Mapping[int, Sequence[MissionItem]]
 """Mission, fence and rally points by their kind, as they go to the vehicle."""
@@ -28,6 +33,7 @@ async def gather_facts(
 ) -> VehicleFacts:
     """What the checklist wants to know. `lists` is what the vehicle is to hold; `compared` says that it was
     read back just now and is so. Recordings will go to `folder`. Never raises for a silent vehicle."""
+    await _ask_reasons(vehicle)
     names = PX4_PARAMETERS if vehicle.state.is_px4 else PARAMETERS
     params = {name: param.value for name, param in (await get_some(vehicle, names)).items()}
     held = {kind: await _differences(vehicle, lists, kind, compared) for kind in (MISSION, FENCE, RALLY)}
@@ -44,6 +50,16 @@ async def gather_facts(
         disputed=vehicle.disputed,
         free_bytes=free_bytes(folder) if folder is not None else None,
     )
+
+
+async def _ask_reasons(vehicle: Vehicle) -> None:
+    """Have an ArduPilot say what keeps its pre-arm checks from passing: it does so by itself only each half
+    minute."""
+    health = vehicle.state.health
+    if vehicle.state.is_ardupilot and health is not None and health.prearm_ok is False:
+        with contextlib.suppress(CommandError):  # older ones do not know the command
+            await command(vehicle, mavlink.MAV_CMD_RUN_PREARM_CHECKS)
+            await asyncio.sleep(_REASONS_S)
 
 
 async def _differences(vehicle: Vehicle, lists: Lists, kind: int, compared: bool) -> tuple[str, ...] | None:

@@ -26,6 +26,7 @@ from flight.plan_area import NoFlyArea
 from flight.plan_check import PlanLimits, PlanReport, check_plan
 from flight.safety import SafetySettings, review_vehicle
 from flight.state import MissionProgress
+from flight.station_claim import claim_station_id
 from flight.vehicle import Vehicle
 from flight.vehicle_checks import CheckLimits, VehicleFacts
 from missionctl.errors import WorkspaceError
@@ -207,6 +208,7 @@ def check_with_vehicle(plan: Path, target: Target, wishes: SafetyWishes) -> Chec
 
     async def work(vehicle: Vehicle) -> Checked:
         settings = safety_settings(plan, mission, workspace, wishes, vehicle.sysid)
+        await claim_station_id(vehicle)  # as `fly` does
         with contextlib.suppress(CommandError):  # what does not come is told as unknown
             await request_streams(vehicle)
         await asyncio.sleep(_SETTLE_S)
