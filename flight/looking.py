@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
@@ -10,6 +11,7 @@ from flight.command_protocol import ABOVE_HOME, ABOVE_SEA, Order
 from flight.commands import request_message
 from flight.errors import CommandError
 from flight.evidence import ActionResult, Doing, bearing_deg, check_number, check_place, turn_between_deg
+from flight.state import Position
 from flight.vehicle import Inbox, Vehicle
 from flight.wire import Message
 from plans.frames import GeoPoint
@@ -39,11 +41,20 @@ async def look_at(vehicle: Vehicle, place: GeoPoint, height_m: float = 0.0) -> A
         number = mavlink.MAV_CMD_DO_SET_ROI
         params = (float(mavlink.MAV_ROI_LOCATION),)
         await doing.order(Order(number, params, place.lat_deg, place.lon_deg, z_m, frame))
-    turned = await doing.seen(
-        lambda now: turn_between_deg(now.heading_deg, bearing_deg(now, place)) < _NOSE_DEG, _TURNS_S
-    )
-    if turned:
-        return doing.result("the nose points there")
+
+    def nose_there(now: Position) -> bool:
+        return turn_between_deg(now.heading_deg, bearing_deg(now, place)) < _NOSE_DEG
+
+    told: _Look | None = _Look()
+    deadline_s = vehicle.now_s() + _TURNS_S + doing.delay_s()
+    while vehicle.now_s() < deadline_s:
+        told = await _gimbal_look(vehicle) if told is not None else None
+        if told is not None and turn_between_deg(told.yaw_deg, _bearing(doing, place)) < _NOSE_DEG:
+            return doing.result(f"the gimbal looks there, at pitch {told.pitch_deg:.0f} deg")
+        if await doing.seen(nose_there, 0.0 if told is not None else _TURNS_S):
+            return doing.result("the nose points there")
+    if told is not None:
+        raise doing.not_seen(f"nose and gimbal do not turn there (the gimbal is at {told.yaw_deg:.0f} deg)")
     return doing.result("accepted; the nose does not turn, and where the gimbal looks is not told", False)
 
 
@@ -72,25 +83,43 @@ async def point_gimbal(vehicle: Vehicle, pitch_deg: float, yaw_deg: float = 0.0)
         old = (pitch_deg, 0.0, yaw_deg, 0.0, 0.0, 0.0, mode)
         if await doing.command(mavlink.MAV_CMD_DO_MOUNT_CONTROL, *old, unless=_REFUSALS) is None:
             raise doing.fault("refused; this vehicle has no gimbal that it can turn")
-    told: float | None = None
+    told: _Look | None = None
     deadline_s = vehicle.now_s() + _TURNS_S + doing.delay_s()
     while vehicle.now_s() < deadline_s:
-        told = await _gimbal_pitch_deg(vehicle)
+        told = await _gimbal_look(vehicle)
         if told is None:
             return doing.result("accepted; where the gimbal looks is not told", False)
-        if turn_between_deg(told, pitch_deg) < _GIMBAL_DEG:
-            return doing.result(f"the gimbal is at pitch {told:.0f} deg")
-    raise doing.not_seen(f"the gimbal stays at pitch {told:.0f} deg")
+        if turn_between_deg(told.pitch_deg, pitch_deg) < _GIMBAL_DEG:
+            return doing.result(f"the gimbal is at pitch {told.pitch_deg:.0f} deg")
+    raise doing.not_seen(f"the gimbal stays at pitch {told.pitch_deg if told else math.nan:.0f} deg")
 
 
-async def _gimbal_pitch_deg(vehicle: Vehicle) -> float | None:
+@dataclass(frozen=True)
+class _Look:
+    """Where a gimbal looks: its pitch, and its yaw from north. NaN where it is not told."""
+
+    pitch_deg: float = math.nan
+    yaw_deg: float = math.nan
+
+
+async def _gimbal_look(vehicle: Vehicle) -> _Look | None:
+    """Where the gimbal says that it looks; None when it does not say."""
+    place = vehicle.state.position
+    heading_deg = place.heading_deg if place is not None else math.nan
     told = await request_message(vehicle, mavlink.MAVLINK_MSG_ID_GIMBAL_DEVICE_ATTITUDE_STATUS)
     if told is not None:
         w, x, y, z = told.q
-        sine = max(-1.0, min(1.0, 2.0 * (w * y - z * x)))
-        return math.degrees(math.asin(sine))
+        pitch = math.asin(max(-1.0, min(1.0, 2.0 * (w * y - z * x))))
+        yaw_deg = math.degrees(math.atan2(2.0 * (w * z + x * y), 1.0 - 2.0 * (y * y + z * z)))
+        from_north = told.flags & mavlink.GIMBAL_DEVICE_FLAGS_YAW_LOCK
+        return _Look(math.degrees(pitch), yaw_deg if from_north else heading_deg + yaw_deg)
     told = await request_message(vehicle, mavlink.MAVLINK_MSG_ID_MOUNT_ORIENTATION)
-    return None if told is None else float(told.pitch)
+    return None if told is None else _Look(told.pitch, heading_deg + told.yaw)
+
+
+def _bearing(doing: Doing, place: GeoPoint) -> float:
+    here = doing.state.position
+    return bearing_deg(here, place) if here is not None else math.nan
 
 
 async def take_photo(vehicle: Vehicle) -> ActionResult:
