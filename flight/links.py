@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import queue
 import re
+import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ from flight.errors import AddressError, LinkError
 
 OnBytes = Callable[[bytes], None]
 _RECONNECT_S = 1.0
+_WAITING_BYTES = 4 << 20
+"""What may wait in the system while this machine is busy with something else: seconds of a fast vehicle,
+which by default would lose what comes after 280 messages. The system may grant less."""
 _PEER_MEMORY = 8
 _BACKLOG_BYTES = 256 * 1024
 """What waits at most for a side that does not keep up, per peer: beyond it, messages are lost and counted."""
@@ -154,6 +158,7 @@ class _UdpLink(asyncio.DatagramProtocol):
         else:
             place = (address.host, address.port)
             transport, _ = await loop.create_datagram_endpoint(lambda: link, remote_addr=place)
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _WAITING_BYTES)
         link._transport = transport
         return link
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 import time
 
 import pytest
@@ -54,6 +55,21 @@ async def _heard(data, want, timeout_s=5.0):
     async with asyncio.timeout(timeout_s):
         while want not in b"".join(data):
             await asyncio.sleep(0.01)
+
+
+def test_what_comes_over_udp_while_this_machine_is_busy_is_not_lost(free_port):
+    async def story():
+        port, heard = free_port(), []
+        link = await open_link(f"udpin:127.0.0.1:{port}", heard.append)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as vehicle:
+            for number in range(500):  # nobody reads meanwhile
+                vehicle.sendto(b"%030d" % number, ("127.0.0.1", port))
+        async with asyncio.timeout(10.0):
+            while len(heard) < 500:
+                await asyncio.sleep(0.01)
+        await link.close()
+
+    asyncio.run(story())
 
 
 def test_udp_listens_and_answers_whoever_spoke(free_port):
