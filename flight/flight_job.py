@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from flight.safety import SafetySettings
 from flight.track import TrackPoint
 from plans.mission import CameraEvent, Mission, MissionItem
 
@@ -28,6 +29,7 @@ class FlightJob:
     unfinished: Path | None = None
     confirmed_by: str = "the command line"
     about: Mapping[str, Any] = field(default_factory=dict)
+    safety: SafetySettings = field(default_factory=SafetySettings)
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ class FlightResult:
     """Whether the vehicle flew already when this station came."""
     photos: Mapping[str, Any] = field(default_factory=dict)
     """What became of photos whose messages were lost."""
+    checklist: Mapping[str, Any] = field(default_factory=dict)
+    """The checklist before arming, as plain values."""
     links: tuple[Mapping[str, Any], ...] = ()
     station: Mapping[str, Any] = field(default_factory=dict)
     """What signing and the endpoints have counted."""
@@ -77,6 +81,7 @@ class FlightResult:
             "ended_utc": self.ended_utc.isoformat(),
             "duration_s": self.duration_s,
             "tlog": str(self.tlog),
+            "checklist": dict(self.checklist),
             "links": [dict(link) for link in self.links],
             **self.station,
         }

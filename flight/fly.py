@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from flight.core import Core
 from flight.errors import FlightAborted, FlightError
 from flight.flight_job import FlightJob, FlightResult
-from flight.flight_run import FlightRun, OnProgress, ShouldStop, meet
+from flight.flight_run import fly_vehicle, meet
+from flight.flight_watch import OnProgress, ShouldStop
 from flight.profiles import LinkProfile, find_profile
 from flight.station import PLAIN, Station, StationSettings, open_station
 
@@ -73,6 +75,8 @@ def fly_missions(
         stop[0] = stop[0] or should_stop()
 
     with Core() as core:
+        told = settings.on_trouble
+        settings = replace(settings, on_trouble=lambda line: core.tell(told, line))
         work = _fly_all(core, jobs, connect, link_profile, on_flight, lambda: stop[0], settings)
         return core.run(work, look)
 
@@ -118,4 +122,4 @@ async def _fly_one(
     station: Station, job: FlightJob, on_progress: OnProgress, should_stop: ShouldStop
 ) -> FlightResult:
     vehicle = await meet(station, job.sysid)
-    return await FlightRun(job, vehicle, on_progress, should_stop).run()
+    return await fly_vehicle(job, vehicle, on_progress, should_stop)

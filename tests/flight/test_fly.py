@@ -13,7 +13,7 @@ from flight.flight_job import FlightJob
 from flight.fly import fly_mission
 from flight.log_files import read_log
 from flight.profiles import find_profile
-from flight.station import open_station
+from flight.station import StationSettings, open_station
 from sim.faults import Fault
 from sim.radio import RadioSettings
 
@@ -44,11 +44,12 @@ def test_a_vehicle_without_a_camera_is_told_before_it_flies(simulator, mission, 
     said = []
     address = simulator(params=(("CAM1_TYPE", 0.0),))
     result = fly(
-        mission, address, tmp_path, photos_expected=10, on_progress=lambda step, share: said.append(step)
+        mission, address, tmp_path, photos_expected=10, settings=StationSettings(on_trouble=said.append)
     )
     assert result.complete
-    assert any("CAM1_TYPE is 0" in note for note in result.notes)
-    assert any("no camera" in step for step in said)
+    assert any("CAM1_TYPE" in line for line in said)
+    checks = {check["key"]: check["state"] for check in result.checklist["checks"]}
+    assert checks["camera"] == "warn"
     assert not result.camera_events
 
 
