@@ -196,7 +196,8 @@ class _Upload:
             held = await read_list(self._vehicle, self._kind, self._share_back)
         except TransferError:
             return UNKNOWN_HELD
-        return held_after(self._items, held, self._kind, self._home_slot)
+        atomic = self._vehicle.state.is_px4
+        return held_after(self._items, held, self._kind, self._home_slot, atomic)
 
     async def _is_current(self, opaque_id: int) -> bool:
         """Whether the vehicle goes on to say that the list in use is the one it has acknowledged."""

@@ -162,9 +162,14 @@ UNKNOWN_HELD = Held(Holding.UNKNOWN, "unknown: read it back")
 
 
 def held_after(
-    sent: Sequence[MissionItem], held: Sequence[MissionItem] | None, kind: int, home_slot: bool
+    sent: Sequence[MissionItem],
+    held: Sequence[MissionItem] | None,
+    kind: int,
+    home_slot: bool,
+    atomic: bool = False,
 ) -> Held:
-    """What a list that was read back after an upload is: the new one, the old one, or a mixture."""
+    """What a list that was read back after an upload is: the new one, the old one, or a mixture, where the
+    vehicle does not keep the old one until the new one is whole (`atomic`)."""
     if held is None:
         return UNKNOWN_HELD
     name, items, first = KIND_NAMES[kind], tuple(held), int(home_slot)
@@ -173,10 +178,10 @@ def held_after(
     if len(items) <= first:
         return Held(Holding.NOTHING, "nothing", items)
     new = first
-    while new < min(len(sent), len(items)) and not _differs(sent[new], items[new]):
+    while not atomic and new < min(len(sent), len(items)) and not _differs(sent[new], items[new]):
         new += 1
     if new == first:
-        cut = ", perhaps cut short" if len(items) == len(sent) else ""
+        cut = ", perhaps cut short" if len(items) == len(sent) and not atomic else ""
         return Held(Holding.OLD, f"the old {name} of {len(items)} items{cut}", items)
     rest = f", then {len(items) - new} of the old one" if len(items) > new else ""
     return Held(Holding.MIXED, f"items 0-{new - 1} of the new one{rest}", items)
