@@ -1,0 +1,151 @@
+"""The safety functions against a real ArduCopter, named by MISSIONCTL_ARDUCOPTER (a SITL binary); skipped
+without one. Its clock runs ahead of ours: the times compared are its own."""
+
+import asyncio
+import os
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from flight import missions
+from flight.actions import set_current_item, start_mission, take_off
+from flight.commands import request_streams
+from flight.confirmed import Confirmed, Danger
+from flight.lost_link import lost_link
+from flight.mission_upload import upload
+from flight.params import set_param
+from flight.preflight import wait_until_ready
+from flight.profiles import find_profile
+from flight.reserves import ReserveLimits
+from flight.safety import SafetySettings, review_vehicle, watched
+from flight.station import open_station
+from plans.frames import GeoPoint, LocalFrame
+from plans.mission import AltitudeFrame, Command, Mission, MissionItem
+from sim.real_sitl import SitlSettings, run_sitl
+
+SITL = os.environ.get("MISSIONCTL_ARDUCOPTER", "")
+HOME = GeoPoint(30.05, 103.15, 500.0)
+LOCAL = LocalFrame(HOME.lat_deg, HOME.lon_deg)
+PLAIN = (0.0, 0.0, 0.0, 0.0)
+WIFI = replace(find_profile("wifi"), rates_hz={33: 20.0, 30: 4.0, 1: 4.0, 193: 4.0, 42: 4.0})
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def copter():
+    if not SITL:
+        pytest.skip("MISSIONCTL_ARDUCOPTER names no arducopter SITL binary")
+    ready, stop, found = threading.Event(), threading.Event(), []
+
+    def on_ready(urls):
+        found.extend(urls)
+        ready.set()
+
+    wanted = SitlSettings("ardupilot", Path(SITL), HOME, speedup=5.0)
+    thread = threading.Thread(target=run_sitl, args=(wanted, on_ready, stop), daemon=True)
+    thread.start()
+    assert ready.wait(30.0)
+    yield found[0]
+    stop.set()
+    thread.join(10.0)
+
+
+def waypoint(east, north):
+    lat, lon = LOCAL.to_geo(east, north)
+    return MissionItem(Command.NAV_WAYPOINT, 3, PLAIN, float(lat), float(lon), 40.0)
+
+
+MISSION = Mission(
+    (
+        MissionItem(Command.NAV_TAKEOFF, 3, alt_m=40.0),
+        MissionItem(Command.DO_CHANGE_SPEED, 2, (1.0, 8.0, -1.0, 0.0)),
+        waypoint(0, 150),
+        waypoint(250, 150),
+        waypoint(250, -100),
+        waypoint(0, -100),
+        MissionItem(Command.NAV_RETURN_TO_LAUNCH, AltitudeFrame.MISSION),
+    ),
+    HOME,
+    8.0,
+)
+LISTS = {missions.MISSION: missions.slots_of(MISSION, True, HOME)}
+
+
+async def in_the_air(vehicle, params):
+    await request_streams(vehicle)
+    await wait_until_ready(vehicle, 60.0)
+    for name, value in params.items():
+        await set_param(vehicle, name, value)
+    await upload(vehicle, LISTS[missions.MISSION])
+    checklist, facts = await review_vehicle(vehicle, MISSION, SafetySettings(), LISTS, compared=True)
+    assert not checklist.failed, checklist.as_json()
+    await set_current_item(vehicle, 1)
+    await take_off(vehicle, 40.0, Confirmed("test", Danger.TAKE_OFF, vehicle.sysid))
+    await start_mission(vehicle, Confirmed("test", Danger.START_MISSION, vehicle.sysid))
+    return facts
+
+
+async def boot_s(inbox, until):
+    """The vehicle's own time when something is true."""
+    last = 0.0
+    async with asyncio.timeout(60.0):
+        while True:
+            for message in inbox.drain():
+                last = getattr(message, "time_boot_ms", last * 1000) / 1000
+                if message.get_type() == "GLOBAL_POSITION_INT" and until():
+                    return last
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize(("enabled", "mode"), [(1.0, "RTL"), (0.0, "AUTO")])
+def test_the_link_is_cut_and_it_does_what_was_told(copter, enabled, mode):
+    async def story():
+        params = {"FS_GCS_ENABLE": enabled, "FS_GCS_TIMEOUT": 20.0, "DISARM_DELAY": 60.0}
+        async with open_station([copter], WIFI, sysid=255) as station:
+            vehicle = await station.wait_for_vehicle(10.0)
+            facts = await in_the_air(vehicle, params)
+            with vehicle.inbox() as inbox:
+                cut = await boot_s(inbox, lambda: vehicle.state.mission.current >= 5)
+                told = lost_link(vehicle.state, facts.params, MISSION, facts.home, 255)
+        async with open_station([copter], WIFI, sysid=12) as silent:  # to its failsafe that is nobody
+            vehicle = await silent.wait_for_vehicle(10.0)
+            await request_streams(vehicle)
+            with vehicle.inbox() as inbox:
+                landed = await boot_s(inbox, lambda: not vehicle.state.armed)
+        return told, landed - cut, vehicle.state.mode
+
+    told, took, last_mode = asyncio.run(story())
+    assert last_mode == mode
+    assert told.acts == (mode == "RTL")
+    assert told.ends_s == pytest.approx(took, abs=10.0)
+
+
+def test_the_battery_brings_it_home(copter):
+    told = []
+
+    async def story():
+        async with open_station([copter], WIFI, sysid=255) as station:
+            vehicle = await station.wait_for_vehicle(10.0)
+            facts = await in_the_air(vehicle, {"DISARM_DELAY": 60.0})
+            settings = SafetySettings(reserves=ReserveLimits(landing_percent=94.0))
+            async with (
+                watched(
+                    vehicle,
+                    MISSION,
+                    settings,
+                    facts,
+                    lambda alert, begins: told.append((alert.key, begins)),
+                    0.2,
+                ) as watch,
+                asyncio.timeout(60.0),
+            ):
+                while ("reserve.ordered", True) not in told:
+                    await asyncio.sleep(0.05)
+            return watch, vehicle.state.mode
+
+    watch, mode = asyncio.run(story())
+    assert watch.ordered
+    assert mode == "RTL"
