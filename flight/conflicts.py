@@ -7,7 +7,6 @@ from sight. Traffic whose height is unknown is taken to be at every height.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +17,6 @@ from flight.alerts import Alert, Severity, worst_first
 from flight.local_frames import frame_near
 from flight.state import VehicleState
 from flight.wire import Message, decode_text
-from plans.frames import LocalFrame
 
 _COORDINATES = mavlink.ADSB_FLAGS_VALID_COORDS
 _ALTITUDE = mavlink.ADSB_FLAGS_VALID_ALTITUDE
@@ -105,21 +103,27 @@ class Conflict:
 
 
 def find_conflicts(
-    tracks: Sequence[Track], now_s: float, limits: SeparationLimits | None = None
+    tracks: Sequence[Track], now_s: float, limits: SeparationLimits | None = None, sysid: int | None = None
 ) -> tuple[Conflict, ...]:
-    """All pairs with one of ours in flight that come too near, the soonest first."""
+    """All pairs with one of ours in flight that come too near, the soonest first; with `sysid` only those
+    with that vehicle of ours."""
     limits = limits or SeparationLimits()
     fresh = [t for t in tracks if now_s - t.at_s <= _stale_s(t, limits) and t.flying]
     if not fresh:
         return ()
     local = frame_near(fresh[0].lat_deg, fresh[0].lon_deg)
+    east, north = local.to_local([t.lat_deg for t in fresh], [t.lon_deg for t in fresh])
     found = []
-    for a, b in itertools.combinations(fresh, 2):
-        if a.own or b.own:
-            ours, other = (a, b) if a.own else (b, a)
-            conflict = _conflict(ours, other, now_s, limits, local)
-            if conflict is not None:
-                found.append(conflict)
+    placed = [(t, _now(t, e, n, now_s)) for t, e, n in zip(fresh, east.tolist(), north.tolist(), strict=True)]
+    for number, (a, here) in enumerate(placed):
+        if not a.own or (sysid is not None and a.sysid != sysid):
+            continue
+        for other, (b, there) in enumerate(placed):
+            twice = b.own and sysid is None and other < number
+            if other != number and not twice:
+                conflict = _conflict(a, b, here, there, now_s, limits)
+                if conflict is not None:
+                    found.append(conflict)
     return tuple(sorted(found, key=lambda c: (c.in_s, c.closest_s)))
 
 
@@ -128,13 +132,17 @@ def _stale_s(track: Track, limits: SeparationLimits) -> float:
 
 
 def _conflict(
-    ours: Track, other: Track, now_s: float, limits: SeparationLimits, local: LocalFrame
+    ours: Track,
+    other: Track,
+    a: tuple[float, ...],
+    b: tuple[float, ...],
+    now_s: float,
+    limits: SeparationLimits,
 ) -> Conflict | None:
     both_own = other.own
     level_limit = limits.own_level_m if both_own else limits.traffic_level_m
     height_limit = limits.own_height_m if both_own else limits.traffic_height_m
     ahead = limits.own_ahead_s if both_own else limits.traffic_ahead_s
-    a, b = _now(ours, now_s, local), _now(other, now_s, local)
     apart = [b[i] - a[i] for i in range(3)]
     closing = [b[i + 3] - a[i + 3] for i in range(3)]
     level_limit += _spread(ours, now_s, limits, ours.place_m) + _spread(other, now_s, limits, other.place_m)
@@ -152,12 +160,11 @@ def _conflict(
     return Conflict(ours, other, inside[0], closest, level, height, severity)
 
 
-def _now(track: Track, now_s: float, local: LocalFrame) -> tuple[float, ...]:
+def _now(track: Track, east_m: float, north_m: float, now_s: float) -> tuple[float, ...]:
     """East, north, up and their rates, brought to the present; up NaN where unknown."""
-    east, north = (float(v) for v in local.to_local(track.lat_deg, track.lon_deg))
     rates = [0.0 if math.isnan(v) else v for v in (track.east_mps, track.north_mps, track.up_mps)]
     age = now_s - track.at_s
-    place = (east + age * rates[0], north + age * rates[1], track.alt_amsl_m + age * rates[2])
+    place = (east_m + age * rates[0], north_m + age * rates[1], track.alt_amsl_m + age * rates[2])
     return (*place, *rates)
 
 
@@ -278,18 +285,23 @@ class Traffic:
 
 
 def traffic_alerts(
-    states: Iterable[VehicleState], traffic: Traffic, now_s: float, limits: SeparationLimits | None = None
+    states: Iterable[VehicleState],
+    traffic: Traffic,
+    now_s: float,
+    limits: SeparationLimits | None = None,
+    sysid: int | None = None,
 ) -> tuple[Alert, ...]:
-    """Conflicts in words, the worst first, and traffic lost from sight while it was near."""
+    """Conflicts in words, the worst first, and traffic lost from sight while it was near; with `sysid` only
+    those of that vehicle."""
     limits = limits or SeparationLimits()
     own = [track for state in states if (track := own_track(state)) is not None]
     heard = traffic.tracks(now_s)
-    alerts = [conflict.alert() for conflict in find_conflicts([*own, *heard], now_s, limits)]
+    alerts = [conflict.alert() for conflict in find_conflicts([*own, *heard], now_s, limits, sysid)]
     for track in heard:
         age = now_s - track.at_s
         if age > limits.traffic_stale_s:
             then = [replace(mine, at_s=track.at_s) for mine in own]
-            if any(find_conflicts([mine, track], track.at_s, limits) for mine in then):
+            if any(find_conflicts([mine, track], track.at_s, limits, sysid) for mine in then):
                 values: Mapping[str, object] = {"other": track.name, "age": age}
                 alerts.append(Alert("conflict.traffic_lost", Severity.WARN, values, track.name))
     return worst_first(alerts)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from flight.alerts import Alert, Severity
 from flight.failsafes import Action, LinkFailsafe, battery_failsafe, link_failsafe, radio_failsafe
@@ -180,8 +181,7 @@ def rest_of_mission(
     if mission is None or state.mission is None or not mission.items:
         return ()
     current = state.mission.current - int(state.is_ardupilot)
-    paths = flight_paths(replace(mission, home=_over(mission, local)), local, returns=returns)
-    path: FlightPath = paths[0]
+    path = _path_from(mission, local, returns)
     left = [leg for leg in path.legs if leg.item >= current]
     if not left or path.unclear:
         return ()
@@ -192,6 +192,12 @@ def rest_of_mission(
     ]
     lowered[0] = replace(lowered[0], start=(here.east_m, here.north_m, here.up_m))
     return tuple(lowered)
+
+
+@lru_cache(maxsize=64)
+def _path_from(mission: Mission, local: LocalFrame, returns: ReturnSettings) -> FlightPath:
+    """The (first) flight of a mission from the home that the vehicle really has; asked for each second."""
+    return flight_paths(replace(mission, home=_over(mission, local)), local, returns=returns)[0]
 
 
 def _over(mission: Mission, local: LocalFrame) -> GeoPoint:

@@ -22,7 +22,7 @@ _TREND_S = 120.0
 _CURRENT_S = 30.0
 _LEAST_TREND_S = 30.0
 _LEAST_FALL_PERCENT = 2.0
-_STALE_S = 15.0
+STALE_S = 15.0
 _SAG_S = 10.0
 """So long a voltage must be too low to count: full throttle makes it sag for a moment."""
 _MORE_THAN_PLANNED = 1.3
@@ -41,10 +41,12 @@ class Sample:
     loss_share: float = math.nan
 
 
-def sample_of(state: VehicleState, now_s: float, loss_share: float = math.nan) -> Sample:
-    """The sample of a state; an old battery reading is none."""
+def sample_of(
+    state: VehicleState, now_s: float, loss_share: float = math.nan, stale_s: float = STALE_S
+) -> Sample:
+    """The sample of a state; a battery reading older than `stale_s` is none."""
     battery = state.battery
-    if battery is None or now_s - battery.at_s > _STALE_S:
+    if battery is None or now_s - battery.at_s > stale_s:
         return Sample(now_s, loss_share=loss_share)
     return Sample(now_s, battery.remaining_percent, battery.voltage_v, battery.current_a, loss_share)
 

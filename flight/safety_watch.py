@@ -17,6 +17,7 @@ from flight.local_frames import frame_at
 from flight.lost_link import LostLink, lost_link, place_of, rest_of_mission
 from flight.plan_time import leg_uses
 from flight.reserves import (
+    STALE_S,
     Order,
     ReserveAdvice,
     ReserveLimits,
@@ -36,6 +37,7 @@ from plans.mission import Mission
 
 LOOK_S = 1.0
 _REST_S = 5.0
+_ORDER_AGAIN_S = 10.0
 _MISSION_MODES = ("AUTO", "AUTO.MISSION")
 _HOMEWARD = ("RTL", "SMART_RTL", "AUTO_RTL", "AUTO RTL", "LAND", "AUTO.RTL", "AUTO.LAND")
 _WORSE = {Severity.INFO: 0, Severity.WARN: 1, Severity.BAD: 2}
@@ -77,6 +79,7 @@ class SafetyWatch:
         self._rest: tuple[float, float | None] = (-_REST_S, None)
         self._in_mission = False
         self._orders: tuple[Alert, ...] = ()
+        self._not_before_s = 0.0
         self._order_task: asyncio.Task[None] | None = None
 
     @asynccontextmanager
@@ -96,7 +99,10 @@ class SafetyWatch:
 
     async def _run(self, inbox: Inbox) -> None:
         while True:
-            self.look(inbox)
+            try:
+                self.look(inbox)
+            except Exception as bug:  # a fault of ours must neither end the watch nor go unseen
+                self._tell((Alert("watch.failed", Severity.BAD, {"why": f"{type(bug).__name__}: {bug}"}),))
             await asyncio.sleep(self._look_s)
 
     def look(self, inbox: Inbox) -> None:
@@ -111,7 +117,9 @@ class SafetyWatch:
             if self.lost is not None and state.armed:
                 alerts.append(self.lost.now(silence))
         else:
-            self._history = kept(self._history, sample_of(state, now, vehicle.stats.recent_loss_share))
+            stale = max(STALE_S, vehicle.profile.silence_s)
+            sample = sample_of(state, now, vehicle.stats.recent_loss_share, stale)
+            self._history = kept(self._history, sample)
             alerts += self._reserves(state, now)
             alerts += link_state(self._history, silence, vehicle.profile.silence_s)
             alerts += self._hands_off(state)
@@ -121,9 +129,7 @@ class SafetyWatch:
                 ours = vehicle.station.sysid
                 self.lost = lost_link(state, plan.params, plan.mission, home, ours, wind)
         states = [other.state for other in vehicle.station.vehicles.values()]
-        mine = (f"vehicle {state.sysid}", f"vehicle {state.sysid}/")
-        near = traffic_alerts(states, self._traffic, now, plan.separation)
-        alerts += [a for a in near if "/" not in a.about or mine[1] in a.about or a.about.endswith(mine[0])]
+        alerts += traffic_alerts(states, self._traffic, now, plan.separation, state.sysid)
         self._tell(worst_first(alerts))
 
     def _home(self, state: VehicleState) -> GeoPoint | None:
@@ -145,19 +151,22 @@ class SafetyWatch:
         )
         in_command = state.mode in _MISSION_MODES and not self.ordered
         self.advice = reserve_state(self._history, state, reserve, plan.reserves, in_command, _clock)
-        if self.advice.order is Order.RETURN and not self.ordered:
+        if self.advice.order is Order.RETURN and not self.ordered and now >= self._not_before_s:
             self.ordered = True
             self._order_task = asyncio.get_running_loop().create_task(self._order_return())
         return self.advice.alerts
 
     async def _order_return(self) -> None:
-        """Order the return, unless the mode has changed since it was decided: then somebody else decides."""
+        """Order the return, unless the mode has changed since it was decided: then somebody else decides. An
+        order that did not get through is given again as long as the vehicle flies its mission."""
         if self._vehicle.state.mode not in _MISSION_MODES:
             return
         try:
             await return_home(self._vehicle)
         except FlightError as fault:
             self._orders = (Alert("reserve.order_failed", Severity.BAD, {"why": str(fault)}),)
+            self._not_before_s = self._vehicle.now_s() + _ORDER_AGAIN_S
+            self.ordered = False
             return
         self._orders = (Alert("reserve.ordered", Severity.WARN),)
 

@@ -133,3 +133,10 @@ def test_nothing_that_comes_near_goes_unseen(ax, ay, bx, by, az, bz, avx, avy, b
     if found:
         c = found[0]
         assert c.level_m <= limits.traffic_level_m + 2
+
+
+def test_a_watch_is_told_only_of_its_own_vehicle():
+    three = [vehicle(1, 0, 0, 540), vehicle(2, 5, 0, 540), vehicle(21, 1000, 0, 540)]
+    for sysid, count in ((1, 1), (2, 1), (21, 0)):
+        assert len(traffic_alerts(three, Traffic(), 0.0, sysid=sysid)) == count
+    assert len(traffic_alerts(three, Traffic(), 0.0)) == 1
