@@ -271,6 +271,7 @@ class _FlightRun:
         self._on_progress("take off", 0.1)
         by = self._job.confirmed_by
         if vehicle.state.is_px4:
+            await set_current_item(vehicle, 0)  # a new mission goes on where the one before it ended
             await start_mission(vehicle, Confirmed(by, Danger.START_MISSION, vehicle.sysid))
         else:
             await set_current_item(vehicle, 1)
