@@ -10,6 +10,7 @@ px4-rc.simulator) and its drivers/camera_trigger.
 from __future__ import annotations
 
 import ctypes
+import itertools
 import os
 import re
 import signal
@@ -30,6 +31,7 @@ _ARDUCOPTER_DEFAULTS = """\
 FRAME_CLASS 1
 FRAME_TYPE 0
 BATT_MONITOR 4
+BATT_CAPACITY 12000
 CAM1_TYPE 1
 CAM2_TYPE 0
 COMPASS_OFS_X 5
@@ -54,7 +56,7 @@ INS_ACC2SCAL_X 1.001
 INS_ACC2SCAL_Y 1.001
 INS_ACC2SCAL_Z 1.001
 """
-"""A calibrated quadrotor: without these ArduCopter's simulator refuses to arm."""
+"""A calibrated quadrotor (ArduCopter's simulator refuses to arm without) with a battery for 25 minutes."""
 
 _PX4_PARAMS = """\
 param set-default TRIG_MODE 4
@@ -94,15 +96,15 @@ _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 @dataclass(frozen=True)
 class SitlSettings:
     """`autopilot` is ardupilot or px4; `binary` is ArduPilot's arducopter, or PX4's bin/px4 in its build
-    folder. `home` needs a height. `instance` numbers the first vehicle, from 0: its system id is one more;
-    this machine runs one PX4 of a number."""
+    folder. `home` needs a height. `instance` numbers the first vehicle, from 0, and its system id is one more;
+    None takes the first number that no PX4 on this machine has."""
 
     autopilot: str
     binary: Path
     home: GeoPoint
     speedup: float = 1.0
     vehicles: int = 1
-    instance: int = 0
+    instance: int | None = None
 
     def check(self) -> None:
         """Raise SettingsError for what cannot be started."""
@@ -204,8 +206,8 @@ def run_sitl(
     children: list[_Child] = []
     with tempfile.TemporaryDirectory(prefix="missionctl-sitl-", ignore_cleanup_errors=True) as name:
         try:
-            for place in range(settings.vehicles):
-                children.append(_start(settings, Path(name), place))
+            for place, number in enumerate(_numbers(settings)):
+                children.append(_start(settings, Path(name), place, number))
             ready_by_s = time.monotonic() + _PATIENCE_S
             told = False
             while not stop.wait(0.1):
@@ -221,9 +223,18 @@ def run_sitl(
             _end([child.process for child in children])
 
 
-def _start(settings: SitlSettings, base: Path, place: int) -> _Child:
+def _numbers(settings: SitlSettings) -> list[int]:
+    """The instance number of each vehicle."""
+    first = settings.instance or 0
+    numbers = itertools.count(first)
+    if settings.autopilot == "px4" and settings.instance is None:
+        return list(itertools.islice((n for n in numbers if _is_free(_PX4_OWN_PORT + n)), settings.vehicles))
+    return list(itertools.islice(numbers, settings.vehicles))
+
+
+def _start(settings: SitlSettings, base: Path, place: int, number: int) -> _Child:
     """Start the vehicle in the given place of the row. Raises SettingsError."""
-    number, home = settings.instance + place, settings.home
+    home = settings.home
     folder = base / str(number)
     folder.mkdir()
     lat, lon = LocalFrame(home.lat_deg, home.lon_deg).to_geo(_APART_M * place, 0.0)
@@ -268,6 +279,15 @@ def _obituary(settings: SitlSettings, child: _Child) -> str:
     lines = _COLOURS.sub("", words).strip().splitlines()[-_TAIL_LINES:]
     said = "; it said: " + " / ".join(lines) if lines else " without a word"
     return f"{settings.binary.name} ended by itself (code {child.process.returncode}){said}"
+
+
+def _is_free(udp_port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(("", udp_port))
+        except OSError:
+            return False
+    return True
 
 
 def _free_port() -> int:

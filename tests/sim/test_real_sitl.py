@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
 import threading
 import time
 from pathlib import Path
@@ -122,3 +124,20 @@ def test_when_one_of_several_ends_the_others_are_ended_too(tmp_path):
         run_sitl(SitlSettings("ardupilot", path, HOME, vehicles=2))
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+def test_a_px4_takes_a_number_that_no_other_has(tmp_path):
+    path = binary(tmp_path, "echo Startup script returned; exec sleep 60", "build/bin/px4")
+    (tmp_path / "build/etc").mkdir()
+    stop, addresses = threading.Event(), []
+
+    def ready(urls):
+        addresses.extend(urls)
+        stop.set()
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        with contextlib.suppress(OSError):  # a real one runs on this machine: as good
+            other.bind(("", 18570))
+        run_sitl(SitlSettings("px4", path, HOME), ready, stop)
+    assert addresses[0].startswith("udpin:127.0.0.1:145")
+    assert addresses != ["udpin:127.0.0.1:14550"]
