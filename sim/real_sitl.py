@@ -96,7 +96,7 @@ _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 @dataclass(frozen=True)
 class SitlSettings:
     """`autopilot` is ardupilot or px4; `binary` is ArduPilot's arducopter, or PX4's bin/px4 in its build
-    folder. `home` needs a height. `instance` numbers the first vehicle, from 0, and its system id is one more;
+    folder. `home` needs a height. `instance` numbers the first vehicle, from 0; its system id is one more.
     None takes the first number that no PX4 on this machine has."""
 
     autopilot: str
