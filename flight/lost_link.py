@@ -123,9 +123,12 @@ def lost_link(
     else:
         story.tell(failsafe.notices_s, "notices", _ahead(here, velocity, failsafe.notices_s, state))
         acting = failsafe.notices_s + failsafe.acts_s
-        if failsafe.acts_s > 0 and failsafe.action is not Action.LAND:
-            story.tell(failsafe.notices_s, "holds", here, seconds=failsafe.acts_s)
         at = _where_then(state, mission, here, velocity, returns, calm, failsafe.notices_s, local)
+        if failsafe.acts_s > 0:  # it has stopped by then
+            stop_s = math.hypot(*velocity) / returns.acceleration_mps2 / 2
+            at = Place(at.east_m + stop_s * velocity[0], at.north_m + stop_s * velocity[1], at.up_m)
+            velocity = (0.0, 0.0)
+            story.tell(failsafe.notices_s, "holds", at, seconds=failsafe.acts_s)
         ends = _acts(story, failsafe, acting, at, velocity, returns, calm)
     warnings = tuple(_warnings(state, params, failsafe, ends))
     return LostLink(tuple(story.moments), failsafe.action is not Action.NONE, ends, warnings)
@@ -217,9 +220,7 @@ def _acts(
 ) -> float | None:
     action = failsafe.action
     if action is Action.LAND:
-        stop_s = math.hypot(*velocity) / returns.acceleration_mps2 / 2
-        stop = Place(here.east_m + stop_s * velocity[0], here.north_m + stop_s * velocity[1], here.up_m)
-        return _tell_way(story, landing(stop, returns), at_s, returns)
+        return _tell_way(story, landing(here, returns), at_s, returns)
     if action is Action.HOLD:
         story.tell(at_s, "stays", here)
         return None

@@ -160,8 +160,8 @@ def test_px4_waits_before_it_acts():
     state = flying(40, 150, (5.0, 0.0), mode="AUTO.MISSION", current=3, autopilot=mavlink.MAV_AUTOPILOT_PX4)
     lost = lost_link(state, params, MISSION, HOME, 7)
     assert when(lost, "notices") == 10.0
-    assert when(lost, "turns") == 15.0
-    assert when(lost, "climbs") > 15.0
+    assert when(lost, "holds") == 10.0
+    assert when(lost, "climbs") == 15.0
     assert "lost.why_off_px4" in [a.key for a in lost_link(state, {}, MISSION, HOME, 7).warnings]
 
 
