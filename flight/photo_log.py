@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
-from flight.errors import FlightError
+from flight.errors import FlightError, LogError
 from flight.flight_log import FlightLog
 from flight.log_fetch import fetch_log
 from flight.log_files import read_log
@@ -17,8 +17,8 @@ from plans.mission import CameraEvent
 
 LONGEST_S = 180.0
 """A crew that waits for the next battery waits no longer for a log."""
-_UNLIMITED_BYTES_PER_S = 100_000.0
-"""What a link without a limit gives at least, by our own figures for a log over wifi (docs/figures.md)."""
+_MEASURE_S = 10.0
+"""How fast a link without a limit is shows in so long."""
 _SAME_DEG = 2e-5
 _AGREEING_SHARE = 0.8
 
@@ -54,17 +54,31 @@ async def recover_from_log(
         if not logs:
             return LogRecovery(why_not="the vehicle keeps no log")
         newest = max(logs, key=lambda entry: entry.number)
-        takes_s = newest.size_bytes / (vehicle.profile.file_bytes_per_s or _UNLIMITED_BYTES_PER_S)
-        if takes_s > longest_s:
-            return LogRecovery(why_not=_too_long(newest, takes_s))
+        rate = vehicle.profile.file_bytes_per_s
+        if rate is not None and newest.size_bytes / rate > longest_s:
+            return LogRecovery(why_not=_too_long(newest, newest.size_bytes / rate))
         async with asyncio.timeout(longest_s):
-            path = await fetch_log(vehicle, newest, folder, on_share)
+            path = await fetch_log(vehicle, newest, folder, _in_time(vehicle, newest, longest_s, on_share))
         log = await asyncio.to_thread(read_log, path)
     except TimeoutError:
         return LogRecovery(why_not=_too_long(newest, longest_s))
     except FlightError as fault:
         return LogRecovery(why_not=str(fault))
     return fill_from_log(keeper, log)
+
+
+def _in_time(vehicle: Vehicle, entry: LogEntry, longest_s: float, on_share: OnShare | None) -> OnShare:
+    """Goes on with a fetch for as long as it can be through in time, by how fast it is; else raises."""
+    began_s = vehicle.now_s()
+
+    def share_done(share: float) -> None:
+        lasted_s = vehicle.now_s() - began_s
+        if lasted_s > _MEASURE_S and lasted_s > share * longest_s:
+            raise LogError(_too_long(entry, lasted_s / max(share, 1e-6)))
+        if on_share is not None:
+            on_share(share)
+
+    return share_done
 
 
 def fill_from_log(keeper: PhotoKeeper, log: FlightLog) -> LogRecovery:

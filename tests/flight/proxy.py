@@ -1,4 +1,4 @@
-"""A TCP link that a test can cut and mend: between a station and a vehicle."""
+"""Links that a test can cut and mend: between a station and a vehicle."""
 
 import contextlib
 import selectors
@@ -54,3 +54,53 @@ class Proxy:
                             other[key.fileobj].sendall(data)
                     except OSError:
                         return
+
+
+class UdpProxy:
+    """The same over UDP, for a vehicle that sends to a port by itself (PX4 does). The station listens."""
+
+    def __init__(self, vehicle_address):
+        host, port = vehicle_address.split(":")[1:]
+        self._near_vehicle = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._near_vehicle.bind((host, int(port)))
+        self._near_station = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.bind(("127.0.0.1", 0))
+            self._station = probe.getsockname()
+        self.address = f"udpin:127.0.0.1:{self._station[1]}"
+        self.cut = False
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._forward, daemon=True)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._stop.set()
+        self._thread.join(5)
+        self._near_vehicle.close()
+        self._near_station.close()
+
+    def _forward(self):
+        vehicle = None
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._near_vehicle, selectors.EVENT_READ)
+            selector.register(self._near_station, selectors.EVENT_READ)
+            while not self._stop.is_set():
+                for key, _ in selector.select(0.1):
+                    with contextlib.suppress(OSError):
+                        data, sender = key.fileobj.recvfrom(65536)
+                        if key.fileobj is self._near_vehicle:
+                            vehicle = sender
+                        if self.cut:
+                            continue
+                        if key.fileobj is self._near_vehicle:
+                            self._near_station.sendto(data, self._station)
+                        elif vehicle is not None:
+                            self._near_vehicle.sendto(data, vehicle)
+
+
+def proxy_to(vehicle_address):
+    """A proxy that suits an address."""
+    return (UdpProxy if vehicle_address.startswith("udp") else Proxy)(vehicle_address)
