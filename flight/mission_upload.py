@@ -6,6 +6,7 @@ end well the station finds out what the vehicle holds now, and the error says it
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -32,10 +33,12 @@ from flight.missions import (
     result_words,
 )
 from flight.vehicle import Vehicle
+from flight.wire import decode_text
 from plans.mission import MissionItem
 
 _ATTEMPTS = 3
 _RESUMED = 20
+_BOOT_TRIES, _BOOT_S, _TEXTS_LOOKED_AT = 4, 1.5, 5
 _UPLOAD_SHARE = 0.6
 """Of the progress; the rest is reading back."""
 _CURRENT_S = 5.0
@@ -146,6 +149,10 @@ class _Upload:
         vehicle, items = self._vehicle, self._items
         count = mavlink.MAVLink_mission_count_message(vehicle.sysid, vehicle.compid, len(items), self._kind)
         served = await serve(vehicle, count, items, self._kind, on_share=self._share_up)
+        for _ in range(_BOOT_TRIES):
+            if not await self._still_boots(served):
+                break
+            served = await serve(vehicle, count, items, self._kind, on_share=self._share_up)
         for _ in range(_RESUMED):
             before = served.reached
             if not await self._can_go_on(served):
@@ -164,6 +171,15 @@ class _Upload:
             served.result,
             hopeless=is_final(served) or self._is_deaf(served),
         )
+
+    async def _still_boots(self, served: Served) -> bool:
+        """Whether an ArduPilot that says "too many" has only just started: its storage is not there yet, and
+        it says that it takes 0 items."""
+        if served.result != mavlink.MAV_MISSION_NO_SPACE or not self._vehicle.state.is_ardupilot:
+            return False
+        await asyncio.sleep(_BOOT_S)
+        said = [text.text for text in self._vehicle.state.texts[-_TEXTS_LOOKED_AT:]]
+        return any(decode_text(text).startswith("Only 0 items") for text in said)
 
     def _is_deaf(self, served: Served) -> bool:
         """Whether it has never asked for anything: it takes no such list, or nobody is there."""

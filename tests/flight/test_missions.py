@@ -163,6 +163,22 @@ def test_a_mission_beyond_the_capacity_changes_nothing():
     assert "too many items for this vehicle; it holds the old mission of 6 items" in str(fault)
 
 
+def test_an_ardupilot_that_has_only_just_started_is_given_time():
+    """Before its storage is there it says "Only 0 items are supported"."""
+    vehicle = ArduPilotMissions()
+    answer = vehicle.on_mission_count
+
+    def young(m):
+        if vehicle.now_s() > 3.0:
+            answer(m)
+            return
+        vehicle.acknowledge(mavlink.MAV_MISSION_NO_SPACE)
+        vehicle.send(mavlink.MAVLink_statustext_message(4, b"Only 0 items are supported"))
+
+    vehicle.on_mission_count = young
+    assert len(meet(vehicle, lambda v: upload(v, with_home(4))).items) == 4
+
+
 def test_a_stalled_upload_ends_and_says_what_is_held():
     vehicle = ArduPilotMissions()
     answer = vehicle.on_mission_item_int
