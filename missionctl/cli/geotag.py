@@ -40,6 +40,9 @@ def geotag(
     replace: Annotated[
         bool, typer.Option("--replace", help="Also photos that have a place of their own.")
     ] = False,
+    doubtful: Annotated[
+        bool, typer.Option("--doubtful", help="Write also places that are doubtful (else listed only).")
+    ] = False,
     csv: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Also write the places as a table.")
     ] = None,
@@ -56,10 +59,22 @@ def geotag(
     assert source is not None
     target = None if in_place else out or photos.with_name(photos.name + "-tagged")
     with progress("geotag") as advance:
-        result = geotag_photos(GeotagRequest(photos, source, target, offset, vehicle, replace, csv), advance)
+        request = GeotagRequest(photos, source, target, offset, vehicle, replace, csv, doubtful)
+        result = geotag_photos(request, advance)
     lines = [f"{result['matched']} of {result['photos']} photos found in the log, {result['tagged']} tagged"]
+    lines.append(", ".join(f"{count} {word}" for word, count in result["certainty"].items()))
     if result["clock_offset_s"] is not None:
-        lines.append(f"the camera's clock is off by {-result['clock_offset_s']:+.1f} s")
+        drift = result["clock_drift_ppm"]
+        drifts = f" and drifts {drift:+.0f} ppm" if drift else ""
+        lines.append(f"the camera's clock is off by {-result['clock_offset_s']:+.1f} s{drifts}")
+    if result["next_best"] is not None:
+        best = result["next_best"]
+        lines.append(
+            f"the next best alignment ({best['shift']:+d} photo) fits {best['odds']:.2g} times worse"
+        )
+    if result["doubtful"]:
+        written = "written all the same" if doubtful else "not written; --doubtful writes them"
+        lines.append(f"doubtful ({written}): " + ", ".join(result["doubtful"]))
     if result["photos_without_event"]:
         lines.append("not in the log: " + ", ".join(result["photos_without_event"]))
     if result["events_without_photo"]:

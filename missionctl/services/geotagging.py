@@ -39,6 +39,8 @@ class GeotagRequest:
     sysid: int | None = None
     replace: bool = False
     csv: Path | None = None
+    doubtful: bool = False
+    """Write also the places that are doubtful."""
 
 
 def geotag_photos(request: GeotagRequest, on_progress: OnProgress) -> dict[str, Any]:
@@ -56,6 +58,12 @@ def geotag_photos(request: GeotagRequest, on_progress: OnProgress) -> dict[str, 
         raise LogError(f"{request.log}: tells of no photos; was the camera's trigger connected?")
     on_progress("read the photos", 0.1)
     found = _match([PhotoStamp.read(file) for file in files], events, request.offset_s)
+    if found.ambiguous and found.rival is not None and found.clock_offset_s is not None:
+        raise PhotoError(
+            f"{request.photos}: two clock offsets fit about equally well, {found.clock_offset_s:+.1f} s and "
+            f"{found.rival.clock_offset_s:+.1f} s ({found.rival.shift:+d} photo); compare one photo of a "
+            "known place with the log and give --offset"
+        )
     if not found.matches:
         raise PhotoError(
             f"{request.photos}: none of its {len(files)} photos fits the {len(events)} of {request.log}; "
@@ -73,7 +81,11 @@ def geotag_photos(request: GeotagRequest, on_progress: OnProgress) -> dict[str, 
         "tagged": tagged,
         "photos_without_event": list(found.photos_without_event),
         "events_without_photo": list(found.events_without_photo),
+        "certainty": found.counts(),
+        "doubtful": [m.photo for m in found.matches if m.certainty == "doubtful"],
         "clock_offset_s": found.clock_offset_s,
+        "clock_drift_ppm": found.clock_drift_ppm,
+        "next_best": vars(found.rival) if found.rival else None,
         "csv": str(request.csv) if request.csv else None,
     }
 
@@ -85,15 +97,16 @@ def _match(stamps: list[PhotoStamp], events: tuple[CameraEvent, ...], offset_s: 
     if not clocks:
         raise PhotoError("the photos do not say when they were taken; --offset cannot be used")
     moved = [replace(s, clock=s.clock + dt.timedelta(seconds=offset_s) if s.clock else None) for s in stamps]
-    found = match_photos(moved, events)
+    found = match_photos(moved, events, within_s=_LEAST_WITHIN_S)
     if found.clock_offset_s is None or abs(found.clock_offset_s) > _LEAST_WITHIN_S:
-        seen = "" if found.clock_offset_s is None else f"; {offset_s + found.clock_offset_s:+.1f} s would"
+        free = match_photos(moved, events).clock_offset_s
+        seen = "" if free is None else f"; {offset_s + free:+.1f} s would"
         raise PhotoError(f"with --offset {offset_s:g} the photos' times do not fit the log{seen}")
     return replace(found, clock_offset_s=offset_s)
 
 
 def _write(request: GeotagRequest, files: list[Path], found: GeotagResult, on_progress: OnProgress) -> int:
-    by_name = {match.photo: match.event for match in found.matches}
+    by_name = {m.photo: m.event for m in found.matches if request.doubtful or m.certainty != "doubtful"}
     folder = request.photos
     beside = None
     if request.out is not None:
@@ -135,7 +148,7 @@ def table(found: GeotagResult) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     columns = ("photo", "lat_deg", "lon_deg", "alt_amsl_m", "yaw_deg", "pitch_deg", "roll_deg")
-    writer.writerow((*columns, "time_utc", "event", "confidence"))
+    writer.writerow((*columns, "time_utc", "event", "confidence", "certainty"))
     for match in found.matches:
         event = match.event
         angles = (event.yaw_deg, event.pitch_deg, event.roll_deg)
@@ -148,7 +161,8 @@ def table(found: GeotagResult) -> str:
                 *(f"{a:.2f}" if a == a else "" for a in angles),
                 event.time_utc.isoformat(),
                 event.index,
-                f"{match.confidence:.2f}",
+                f"{match.confidence:.3f}",
+                match.certainty,
             )
         )
     return text.getvalue()
