@@ -100,12 +100,16 @@ def _severity(level: int) -> int | None:
 
 
 def _boot_utc_us(topics: Mapping[str, Rows]) -> int:
-    """UTC of the vehicle's power-up in microseconds, by its GPS; 0 without one."""
-    gps = topics.get("vehicle_gps_position")
-    if gps is None or "time_utc_usec" not in gps:
-        return 0
-    known = np.flatnonzero(gps["time_utc_usec"] > _SINCE_2001_US)
-    return int(gps["time_utc_usec"][known[0]]) - int(gps["timestamp"][known[0]]) if len(known) else 0
+    """UTC of the vehicle's power-up in microseconds, by its GPS, else by the clock that its photos have (of a
+    GPS without time, as in its simulator); 0 without either."""
+    for topic, field in (("vehicle_gps_position", "time_utc_usec"), ("camera_capture", "timestamp_utc")):
+        rows = topics.get(topic)
+        if rows is None or field not in rows:
+            continue
+        known = np.flatnonzero(rows[field] > _SINCE_2001_US)
+        if len(known):
+            return int(rows[field][known[0]]) - int(rows["timestamp"][known[0]])
+    return 0
 
 
 def _mode_changes(status: Rows, boot_us: int) -> tuple[ModeChange, ...]:

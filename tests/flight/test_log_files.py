@@ -279,8 +279,9 @@ def test_orders_to_the_camera_count_where_it_does_not_answer(tmp_path):
     assert event.lat_deg == pytest.approx(30.0500001)
 
 
-def ulog(records, gps=True):
-    """A small ULog: GPS time, and camera_capture records of (boot_us, seq, lat, lon, result)."""
+def ulog(records, gps=True, start_us=0):
+    """A small ULog: GPS time, and camera_capture records of (boot_us, seq, lat, lon, result). `start_us`: the
+    UTC of power-up that the camera knows."""
 
     def message(kind, body):
         return struct.pack("<HB", len(body), ord(kind)) + body
@@ -302,8 +303,9 @@ def ulog(records, gps=True):
     if gps:
         data += message("D", struct.pack("<HQQiii", 0, 1_500_000, START_US, 300500000, 1031500000, 560000))
     for boot_us, seq, lat, lon, result in records:
+        utc_us = start_us and start_us + boot_us
         body = struct.pack(
-            "<HQQddff4fIb", 1, boot_us, 0, lat, lon, 560.0, 60.0, 0.7071, 0, 0, 0.7071, seq, result
+            "<HQQddff4fIb", 1, boot_us, utc_us, lat, lon, 560.0, 60.0, 0.7071, 0, 0, 0.7071, seq, result
         )
         data += message("D", body)
     return data
@@ -325,6 +327,15 @@ def test_photos_of_a_ulog_are_timed_by_its_gps(tmp_path):
     assert first.time_utc == dt.datetime(2026, 7, 1, 2, 0, 2, tzinfo=dt.UTC)
     assert first.yaw_deg == pytest.approx(90.0, abs=0.1)
     assert first.height_agl_m == 60.0
+
+
+def test_a_ulog_of_a_gps_without_time_is_timed_by_its_photos(tmp_path):
+    file = tmp_path / "flight.ulg"
+    file.write_bytes(ulog([(3_500_000, 0, 30.05, 103.15, 1)], gps=False, start_us=START_US))
+    log = read_log(file)
+    begun = dt.datetime.fromtimestamp(START_US / 1e6, dt.UTC)
+    assert log.camera_events[0].time_utc - begun == dt.timedelta(seconds=3.5)
+    assert log.started_utc - begun == dt.timedelta(seconds=1)
 
 
 def test_a_ulog_without_gps_counts_from_its_own_start(tmp_path):
