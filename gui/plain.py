@@ -91,40 +91,6 @@ def battery_tone(percent: float | None) -> str:
     return "bad" if percent < BATTERY_EMPTY else "warn"
 
 
-_TEXTS: Sequence[tuple[str, str, str]] = (
-    (
-        r"PreArm: .*(3D Fix|GPS.*(fix|lock)|Bad Position).*",
-        "Not ready: no GPS position yet",
-        "未就绪：GPS 尚未定位",
-    ),
-    (r"PreArm: .*compass.*", "Not ready: the compass is not calibrated", "未就绪：磁罗盘需要校准"),
-    (r"PreArm: .*(accel|gyro|INS).*", "Not ready: hold the vehicle still", "未就绪：请保持飞行器静止"),
-    (r"PreArm: .*(battery|voltage).*", "Not ready: battery too low", "未就绪：电量不足"),
-    (r"PreArm: (RC|Radio|Throttle).*", "Not ready: check the remote control", "未就绪：请检查遥控器"),
-    (r"PreArm: .*(EKF|AHRS).*", "Not ready: position still settling, wait", "未就绪：定位尚未稳定，请稍候"),
-    (r"(?:PreArm|Arm): (.*)", "Not ready: {0}", "未就绪：{0}"),
-    (r"Arming motors.*", "Motors start", "电机启动"),
-    (r"Disarming motors.*", "Motors stop", "电机停止"),
-    (r"Mission: (\d+) WP.*", "Flies to point {0}", "飞往航点 {0}"),
-    (r"Mission: (\d+) Takeoff.*", "Takes off", "起飞"),
-    (r"Mission: (\d+) (?:Land|RTL).*", "Comes home to land", "返航降落"),
-    (r"Mission: (\d+) (.*)", "Mission item {0}: {1}", "任务第 {0} 项：{1}"),
-    (r"Reached (?:command|waypoint) #(\d+).*", "Reached point {0}", "到达航点 {0}"),
-    (r"EKF\d? IMU\d? is using GPS.*", "Position comes from GPS", "使用 GPS 定位"),
-    (r"EKF\d? IMU\d? (?:origin set|tilt alignment complete|yaw alignment complete).*",
-     "Ready to find its place", "姿态对准完成"),
-    (r".*Battery \d* ?failsafe.*|Battery .* (?:low|critical).*", "Battery low: it will come home or land",
-     "电量不足：将返航或降落"),
-    (r".*(?:Radio|Throttle) Failsafe.*", "Remote control lost", "遥控信号丢失"),
-    (r".*GCS Failsafe.*", "It lost the link to this station", "与地面站的连接中断"),
-    (r".*(?:EKF|compass) variance.*|EKF Failsafe.*", "It does not trust its position", "定位不可信"),
-    (r".*(?:GPS Glitch).*", "GPS position jumps", "GPS 位置跳变"),
-    (r".*Fence breach.*", "It crossed its fence", "越过电子围栏"),
-    (r".*[Tt]errain data.*", "No terrain heights on board", "机上缺少地形数据"),
-    (r"Crash: Disarming.*", "Crash detected, motors stopped", "检测到坠机，电机已停止"),
-    (r"SIM Hit ground.*", "Touched the ground", "已触地"),
-    (r"Land complete.*|Landed.*", "Landed", "已降落"),
-)  # fmt: skip
 _MODES: dict[str, tuple[str, str]] = {
     "AUTO": ("flies its mission", "按任务飞行"),
     "AUTO.MISSION": ("flies its mission", "按任务飞行"),
@@ -155,8 +121,6 @@ def mode_line(mode: str, words: Words) -> str:
     return chinese if words.language == "zh" else english
 
 
-_PATTERNS = tuple((re.compile(pattern, re.IGNORECASE), en, zh) for pattern, en, zh in _TEXTS)
-
 _FAULTS: Sequence[tuple[str, str]] = (
     (r"address (.+) is not understood; use one of: (.*)", "地址 {0} 无法识别，可用格式：{1}"),
     (r"address (.+) has no port; use one of: (.*)", "地址 {0} 缺少端口，可用格式：{1}"),
@@ -174,14 +138,4 @@ def fault_text(line: str, language: str = "en") -> str:
             match = re.fullmatch(pattern, line)
             if match:
                 return chinese.format(*match.groups())
-    return line
-
-
-def plain_text(text: str, language: str = "en") -> str:
-    """A vehicle's own words in ours; words that we do not know pass as they are."""
-    line = " ".join(text.split())
-    for pattern, english, chinese in _PATTERNS:
-        match = pattern.fullmatch(line)
-        if match:
-            return (chinese if language == "zh" else english).format(*match.groups())
     return line

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
+from flight.plain_texts import plain_text
 from gui import plain
 from gui.plain import Alert, VehicleNews
 from gui.theme import Theme
@@ -85,7 +86,7 @@ class VehicleCard(QWidget):
         self.gps.set_value(_number(news.satellites, 0), "bad" if bad_fix else "")
         self.detail.setText(plain.detail_line(news, w))
         self._show_alerts(tuple(plain.alerts(news, age_s, w)))
-        lines = [plain.plain_text(t, w.language) for t in reversed(news.status_texts[-_MESSAGES:])]
+        lines = [plain_text(t, w.language) for t in reversed(news.status_texts[-_MESSAGES:])]
         self.texts.setText("\n".join(lines) if lines else w("no_messages"))
 
     def _show_pick(self, ids: Sequence[int], chosen: int) -> None:
