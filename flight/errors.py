@@ -15,6 +15,7 @@
         ├── PlanFaultsError       a plan that must not be uploaded, with its faults
         ├── ChecklistError        a vehicle that must not be armed, with what does not pass
         ├── ParameterError        a parameter that is unknown or was not taken
+        ├── CameraError           a camera that is not there, cannot do it, or did not
         ├── LogError              a log that cannot be listed, fetched or read
         ├── FileError             a file on the vehicle that cannot be listed, fetched or written
         │   ├── NoFileServerError     the vehicle does no file transfer, or not that part of it
@@ -129,6 +130,10 @@ class ChecklistError(FlightError):
 
 class ParameterError(FlightError):
     """A parameter that is unknown or was not taken."""
+
+
+class CameraError(FlightError):
+    """A camera that is not there, cannot do what was asked, or did not do it."""
 
 
 class LogError(FlightError):

@@ -44,6 +44,8 @@ _FAILURES = {
     mavlink.HL_FAILURE_FLAG_ESTIMATOR: "position estimate",
     mavlink.HL_FAILURE_FLAG_MISSION: "mission",
 }
+_WINGED = frozenset({mavlink.MAV_TYPE_FIXED_WING, *range(19, 26)})
+"""Aeroplanes and VTOLs."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,10 @@ def decode(message: Message, autopilot: int = mavlink.MAV_AUTOPILOT_GENERIC) -> 
         return _decode_first(message, autopilot)
     px4 = message.autopilot == mavlink.MAV_AUTOPILOT_PX4
     ardupilot = message.autopilot == mavlink.MAV_AUTOPILOT_ARDUPILOTMEGA
-    failures = tuple(words for flag, words in _FAILURES.items() if message.failure_flags & flag)
+    flags = message.failure_flags
+    if ardupilot and message.type not in _WINGED:  # it reports a sensor that it has not got as failed
+        flags &= ~mavlink.HL_FAILURE_FLAG_DIFFERENTIAL_PRESSURE
+    failures = tuple(words for flag, words in _FAILURES.items() if flags & flag)
     base_mode = message.custom0 & 0xFF  # told as a signed byte
     return HighLatency(
         vehicle_type=message.type,

@@ -20,6 +20,7 @@ LONGEST_S = 180.0
 _MEASURE_S = 10.0
 """How fast a link without a limit is shows in so long."""
 _SAME_DEG = 2e-5
+_LOOKED_AT = 3
 _AGREEING_SHARE = 0.8
 
 
@@ -30,6 +31,7 @@ class LogRecovery:
     found: tuple[int, ...] = ()
     log: Path | None = None
     why_not: str | None = None
+    of_this_flight: bool = False
 
 
 async def recover_from_log(
@@ -39,7 +41,7 @@ async def recover_from_log(
     longest_s: float = LONGEST_S,
     on_share: OnShare | None = None,
 ) -> LogRecovery:
-    """Fetch the vehicle's newest log into `folder` and fill the keeper's gaps from it.
+    """Fetch the vehicle's newest logs into `folder` and fill the keeper's gaps from the one of this flight.
 
     Does nothing when nothing is missing. Never raises for what the vehicle or the link does: the flight is
     over, and what is not found is said in `why_not`.
@@ -49,22 +51,26 @@ async def recover_from_log(
         return LogRecovery()
     if vehicle.state.armed:
         return LogRecovery(why_not="the vehicle is armed: it gives its log on the ground only")
+    recovery = LogRecovery(why_not="the vehicle keeps no log")
     try:
         logs = [entry for entry in await list_logs(vehicle) if entry.size_bytes > 0]
-        if not logs:
-            return LogRecovery(why_not="the vehicle keeps no log")
-        newest = max(logs, key=lambda entry: entry.number)
-        rate = vehicle.profile.file_bytes_per_s
-        if rate is not None and newest.size_bytes / rate > longest_s:
-            return LogRecovery(why_not=_too_long(newest, newest.size_bytes / rate))
-        async with asyncio.timeout(longest_s):
-            path = await fetch_log(vehicle, newest, folder, _in_time(vehicle, newest, longest_s, on_share))
-        log = await asyncio.to_thread(read_log, path)
-    except TimeoutError:
-        return LogRecovery(why_not=_too_long(newest, longest_s))
+        # ArduPilot may begin another log at once after the landing: the newest is not always the flight's
+        for entry in sorted(logs, key=lambda entry: -entry.number)[:_LOOKED_AT]:
+            rate = vehicle.profile.file_bytes_per_s
+            if rate is not None and entry.size_bytes / rate > longest_s:
+                return LogRecovery(why_not=_too_long(entry, entry.size_bytes / rate))
+            try:
+                async with asyncio.timeout(longest_s):
+                    report = _in_time(vehicle, entry, longest_s, on_share)
+                    path = await fetch_log(vehicle, entry, folder, report)
+            except TimeoutError:
+                return LogRecovery(why_not=_too_long(entry, longest_s))
+            recovery = fill_from_log(keeper, await asyncio.to_thread(read_log, path))
+            if recovery.of_this_flight:
+                return recovery
     except FlightError as fault:
         return LogRecovery(why_not=str(fault))
-    return fill_from_log(keeper, log)
+    return recovery
 
 
 def _in_time(vehicle: Vehicle, entry: LogEntry, longest_s: float, on_share: OnShare | None) -> OnShare:
@@ -88,7 +94,7 @@ def fill_from_log(keeper: PhotoKeeper, log: FlightLog) -> LogRecovery:
     told = {e.index: e for e in log.camera_events}
     both = [i for i in told if i in heard]
     agreeing = sum(_same_place(heard[i], told[i]) for i in both)
-    if heard and (not both or agreeing < _AGREEING_SHARE * len(both)):
+    if not told or (heard and not both) or (both and agreeing < _AGREEING_SHARE * len(both)):
         return LogRecovery(log=log.path, why_not=f"{log.path.name} is not of this flight")
     begins_at = keeper.begins_at
     new = [e for e in log.camera_events if begins_at is None or e.index >= begins_at]
@@ -97,7 +103,8 @@ def fill_from_log(keeper: PhotoKeeper, log: FlightLog) -> LogRecovery:
     keeper.fill((e for e in new if e.captured), [i for i in before if i in covered and i not in told])
     found = tuple(sorted(i for i in told if i in keeper.recovered and i not in heard))
     left = keeper.missing
-    return LogRecovery(found, log.path, f"the log does not hold {len(left)} of them" if left else None)
+    why_not = f"the log does not hold {len(left)} of them" if left else None
+    return LogRecovery(found, log.path, why_not, of_this_flight=True)
 
 
 def _too_long(entry: LogEntry, takes_s: float) -> str:

@@ -40,6 +40,7 @@ _COMMANDS = (
     "check",
     "fly",
     "command",
+    "camera",
     "params",
     "logs",
     "files",

@@ -5,7 +5,7 @@ import math
 import pytest
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
-from flight.high_latency import first_state, update_from_high_latency
+from flight.high_latency import decode, first_state, update_from_high_latency
 from flight.high_latency_switch import Order, SwitchState, confirmed, high_latency_order, may_pass, step
 from flight.state import Battery, Position
 from flight.wire import Encoder, Parser, station_heartbeat
@@ -69,6 +69,13 @@ def test_failures_and_what_is_not_told():
     assert not state.ekf.has_position
     assert state.battery.at_s == 0.0  # an old value keeps its age
     assert state.position == before.position
+
+
+def test_a_copter_without_an_airspeed_sensor_has_not_failed():
+    """A real ArduCopter sets the flag all the same."""
+    flag = mavlink.HL_FAILURE_FLAG_DIFFERENTIAL_PRESSURE
+    assert decode(hl2(failure_flags=flag)).failures == ()
+    assert decode(hl2(failure_flags=flag, type=mavlink.MAV_TYPE_FIXED_WING)).failures == ("airspeed sensor",)
 
 
 def test_the_first_version_of_the_message():

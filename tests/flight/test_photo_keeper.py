@@ -301,3 +301,29 @@ def test_a_log_is_not_fetched_over_a_link_that_takes_too_long_for_it(scripted, m
     assert result.why_not is not None
     assert "its log of 30.0 MB takes more than" in result.why_not
     assert drone.count("LOG_REQUEST_DATA") == 0
+
+
+def test_an_empty_log_that_was_begun_after_the_landing_is_passed_over(scripted, meet, tmp_path, monkeypatch):
+    from flight import photo_log
+    from flight.logs import LogEntry
+
+    entries = tuple(LogEntry(number, 1000, None) for number in (6, 7, 8))
+    held = {6: log_of([40, 41]), 7: log_of([1, 2, 3]), 8: log_of([])}
+
+    async def listed(vehicle):
+        return entries
+
+    async def fetched(vehicle, entry, folder, on_share):
+        return entry.number
+
+    monkeypatch.setattr(photo_log, "list_logs", listed)
+    monkeypatch.setattr(photo_log, "fetch_log", fetched)
+    monkeypatch.setattr(photo_log, "read_log", held.__getitem__)
+
+    async def work(vehicle):
+        keeper = PhotoKeeper(vehicle)
+        heard(keeper, feedback(1), feedback(3))
+        return await recover_from_log(vehicle, keeper, tmp_path), keeper.missing
+
+    result, missing = meet(scripted(), work)
+    assert (result.found, missing) == ((2,), ())

@@ -1,0 +1,75 @@
+"""missionctl camera: the cameras of a vehicle, asked and told."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from missionctl.cli.output import JsonFlag, give
+from missionctl.cli.params import Connect, Profile, VehicleId, target_of
+from missionctl.cli.station import AllowUnsigned, Sign
+
+commands = typer.Typer(
+    help="Ask a vehicle's cameras, and tell them to take photos.", no_args_is_help=True, add_completion=False
+)
+Component = Annotated[
+    int | None, typer.Option("--camera", metavar="ID", help="Its component id (default: the first camera).")
+]
+
+
+def register(app: typer.Typer) -> None:
+    app.add_typer(commands, name="camera")
+
+
+@commands.command("show")
+def show(
+    connect: Connect,
+    vehicle: VehicleId = None,
+    profile: Profile = "wifi",
+    sign: Sign = None,
+    allow_unsigned: AllowUnsigned = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """List the cameras: what they can do, what they are doing, the space on their cards."""
+    from missionctl.services.cameras import show_cameras
+
+    rows = show_cameras(target_of(connect, profile, vehicle, sign, allow_unsigned))
+    lines = []
+    for row in rows:
+        lines.append(
+            f"{row['component']:>3}  {row['name']}: {', '.join(row['can']) or 'tells nothing of itself'}"
+        )
+        told = [row["mode"], row["capturing"], *row["storage"]]
+        taken = row["photos_taken"]
+        told.append(f"{taken} photos since it was switched on" if taken is not None else None)
+        lines.append("     " + ", ".join(str(word) for word in told if word))
+    give({"cameras": rows}, as_json, "\n".join(lines) or "no camera")
+
+
+@commands.command("do")
+def do(
+    action: Annotated[
+        str, typer.Argument(help="photo, start, stop, video-start, video-stop, mode, zoom or focus.")
+    ],
+    connect: Connect,
+    value: Annotated[
+        str,
+        typer.Argument(metavar="[VALUE]", help="Seconds for start; photo, video or survey; 0 to 100; auto."),
+    ] = "",
+    count: Annotated[
+        int, typer.Option(metavar="N", help="So many photos, then stop (0: until stopped).")
+    ] = 0,
+    camera: Component = None,
+    vehicle: VehicleId = None,
+    profile: Profile = "wifi",
+    sign: Sign = None,
+    allow_unsigned: AllowUnsigned = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Tell a camera to do something; it ends when the camera has accepted it, a photo when it is taken."""
+    from missionctl.services.cameras import tell_camera
+
+    target = target_of(connect, profile, vehicle, sign, allow_unsigned)
+    result = tell_camera(target, camera, action, value, count)
+    give(result, as_json, f"{result['camera']}: {result['done']}")
