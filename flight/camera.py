@@ -7,16 +7,26 @@ import math
 
 from pymavlink import quaternion
 
+from flight.state import is_on_earth
 from flight.wire import Message
 from plans.mission import CameraEvent
 
 _UTC_FROM_US = 1_000_000_000_000_000
 """A time below this (2001) is a time since boot, not UTC."""
+_UTC_TO_US = 5_000_000_000_000_000
+"""A time beyond this (2128) is no time at all."""
 
 
 def camera_event(message: Message, heard_utc: dt.datetime) -> CameraEvent | None:
-    """The event in a camera message, or None for any other message. A source without UTC gets the moment at
-    which it was heard."""
+    """The event in a camera message, or None for any other message, and for one that cannot be true (a place
+    that is not on Earth). A source without UTC gets the moment at which it was heard."""
+    event = _event(message, heard_utc)
+    if event is None or event.index < 0 or not is_on_earth(event.lat_deg, event.lon_deg):
+        return None
+    return event if math.isfinite(event.alt_amsl_m) else None
+
+
+def _event(message: Message, heard_utc: dt.datetime) -> CameraEvent | None:
     kind = message.get_type()
     if kind == "CAMERA_FEEDBACK":
         return CameraEvent(
@@ -25,9 +35,9 @@ def camera_event(message: Message, heard_utc: dt.datetime) -> CameraEvent | None
             lat_deg=message.lat / 1e7,
             lon_deg=message.lng / 1e7,
             alt_amsl_m=message.alt_msl,
-            yaw_deg=message.yaw % 360,
-            pitch_deg=message.pitch,
-            roll_deg=message.roll,
+            yaw_deg=_known(message.yaw) % 360,
+            pitch_deg=_known(message.pitch),
+            roll_deg=_known(message.roll),
         )
     if kind == "CAMERA_IMAGE_CAPTURED":
         yaw, pitch, roll = _angles(message.q)
@@ -45,21 +55,21 @@ def camera_event(message: Message, heard_utc: dt.datetime) -> CameraEvent | None
     return None
 
 
-def missing_indices(events: tuple[CameraEvent, ...]) -> tuple[int, ...]:
-    """Numbers between the first and the last event that were never heard: lost messages, not lost photos."""
-    heard = {e.index for e in events}
-    return tuple(i for i in range(min(heard, default=0), max(heard, default=-1)) if i not in heard)
-
-
 def _utc(microseconds: int, heard_utc: dt.datetime) -> dt.datetime:
-    if microseconds < _UTC_FROM_US:
+    if not _UTC_FROM_US <= microseconds < _UTC_TO_US:
         return heard_utc
     return dt.datetime.fromtimestamp(microseconds / 1e6, dt.UTC)
 
 
+def _known(angle_deg: float) -> float:
+    return angle_deg if math.isfinite(angle_deg) else math.nan
+
+
 def _angles(q: object) -> tuple[float, float, float]:
     values = [float(v) for v in q]  # type: ignore[attr-defined]
-    if not any(values) or not all(math.isfinite(v) for v in values):
+    norm = math.hypot(*values)
+    if not 0.9 < norm < 1.1:  # no rotation: unknown, or nonsense
         return math.nan, math.nan, math.nan
+    values = [v / norm for v in values]
     roll, pitch, yaw = (math.degrees(a) for a in quaternion.Quaternion(values).euler)
     return yaw % 360, pitch, roll

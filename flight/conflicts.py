@@ -15,7 +15,7 @@ from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from flight.alerts import Alert, Severity, worst_first
 from flight.local_frames import frame_near
-from flight.state import VehicleState
+from flight.state import VehicleState, is_on_earth
 from flight.wire import Message, decode_text
 
 _COORDINATES = mavlink.ADSB_FLAGS_VALID_COORDS
@@ -238,9 +238,11 @@ def own_track(state: VehicleState) -> Track | None:
 
 
 def traffic_track(message: Message, now_s: float) -> Track | None:
-    """The track in an ADSB_VEHICLE; None without coordinates."""
+    """The track in an ADSB_VEHICLE; None without coordinates, or with some that are not on Earth."""
     flags = message.flags
     if not flags & _COORDINATES or (message.lat == 0 and message.lon == 0):
+        return None
+    if not is_on_earth(message.lat / 1e7, message.lon / 1e7):
         return None
     callsign = decode_text(message.callsign).strip() if flags & _CALLSIGN else ""
     moving = flags & _VELOCITY and flags & _HEADING

@@ -21,6 +21,7 @@ from flight.state import (
     Position,
     VehicleState,
     Wind,
+    is_on_earth,
 )
 from flight.wire import Message
 
@@ -76,8 +77,8 @@ class HighLatency:
 
     @property
     def has_place(self) -> bool:
-        """False before the vehicle knows where it is: it says 0, 0 then."""
-        return self.lat_deg != 0.0 or self.lon_deg != 0.0
+        """False before the vehicle knows where it is: it says 0, 0 then. False for what is not on Earth."""
+        return (self.lat_deg, self.lon_deg) != (0.0, 0.0) and is_on_earth(self.lat_deg, self.lon_deg)
 
 
 def decode(message: Message, autopilot: int = mavlink.MAV_AUTOPILOT_GENERIC) -> HighLatency:

@@ -58,6 +58,11 @@ class PhotoCount:
             return []
         start = min(self.events) if self.first is None else self.first
         end = self.last(first_number)
-        if end - start > _MOST_MISSING:
-            end = max(self.events, default=start)
-        return [i for i in range(start, end + 1) if i not in self.events and i not in self.unfired]
+        known = sorted(i for i in {*self.events, *self.unfired} if start <= i <= end)
+        found: list[int] = []
+        before = start - 1
+        for i in (*known, end + 1):
+            if i - before - 1 <= _MOST_MISSING:
+                found.extend(range(before + 1, i))
+            before = i
+        return found

@@ -81,23 +81,23 @@ class Sources:
     """Who has been heard on a link, and when last."""
 
     def __init__(self) -> None:
-        self._heard: dict[Ids, float] = {}
+        self._heard: dict[int, dict[int, float]] = {}
 
     def hear(self, ids: Ids, now_s: float) -> None:
         """Somebody spoke."""
-        self._heard[ids] = now_s
+        self._heard.setdefault(ids[0], {})[ids[1]] = now_s
 
     def has(self, ids: Ids, now_s: float, within_s: float = _FORGET_S) -> bool:
         """Whether this component was heard lately."""
-        heard_s = self._heard.get(ids)
+        heard_s = self._heard.get(ids[0], {}).get(ids[1])
         return heard_s is not None and now_s - heard_s <= within_s
 
     def reaches(self, target: Ids, now_s: float) -> bool:
         """Whether a target (component 0: any part of the system) was heard lately."""
-        return any(
-            system == target[0] and target[1] in (0, component) and now_s - heard_s <= _FORGET_S
-            for (system, component), heard_s in self._heard.items()
-        )
+        system, component = target
+        if component:
+            return self.has(target, now_s)
+        return any(now_s - heard_s <= _FORGET_S for heard_s in self._heard.get(system, {}).values())
 
     def has_system(self, system: int, now_s: float) -> bool:
         """Whether any part of a system was heard lately."""

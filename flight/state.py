@@ -17,6 +17,11 @@ _EKF_GOOD = mavlink.ESTIMATOR_ATTITUDE | mavlink.ESTIMATOR_VELOCITY_HORIZ | mavl
 _EKF_BAD = mavlink.ESTIMATOR_CONST_POS_MODE
 
 
+def is_on_earth(lat_deg: float, lon_deg: float) -> bool:
+    """Whether these can be a latitude and a longitude: a message may be whole and yet make no sense."""
+    return abs(lat_deg) <= 90.0 and abs(lon_deg) <= 180.0
+
+
 @dataclass(frozen=True)
 class Position:
     """Where it is. Heights: above mean sea level, and above the launch point."""

@@ -1,4 +1,8 @@
-"""The next state of a vehicle from what it says: one small reader for each message."""
+"""The next state of a vehicle from what it says: one small reader for each message.
+
+What cannot be (a latitude of 214 degrees, an angle that is not a number) is passed over: the part keeps what
+was told last, and its age tells that it is old.
+"""
 
 from __future__ import annotations
 
@@ -28,10 +32,13 @@ from flight.state import (
     VehicleState,
     Vibration,
     Wind,
+    is_on_earth,
 )
 from flight.wire import Message, decode_text
 
 _TEXTS_KEPT = 50
+_TEXT_CHARS = 2000
+"""A text in pieces is not longer, however many pieces are sent."""
 _UNKNOWN_U16 = 65535
 _DOWN = mavlink.MAV_SENSOR_ROTATION_PITCH_270
 _CRITICAL = (mavlink.MAV_STATE_CRITICAL, mavlink.MAV_STATE_EMERGENCY)
@@ -88,6 +95,8 @@ def _heartbeat(state: VehicleState, m: Message, now: float) -> VehicleState:
 
 
 def _position(state: VehicleState, m: Message, now: float) -> VehicleState:
+    if not is_on_earth(m.lat / 1e7, m.lon / 1e7):
+        return state
     position = Position(
         at_s=now,
         lat_deg=m.lat / 1e7,
@@ -104,6 +113,8 @@ def _position(state: VehicleState, m: Message, now: float) -> VehicleState:
 
 def _attitude(state: VehicleState, m: Message, now: float) -> VehicleState:
     angles = (math.degrees(m.roll), math.degrees(m.pitch), math.degrees(m.yaw))
+    if not all(map(math.isfinite, angles)):
+        return state
     return replace(state, attitude=Attitude(now, *angles))
 
 
@@ -169,11 +180,13 @@ def _item_reached(state: VehicleState, m: Message, now: float) -> VehicleState:
 
 
 def _wind(state: VehicleState, m: Message, now: float) -> VehicleState:
+    if not math.isfinite(m.speed) or not math.isfinite(m.direction):
+        return state
     return replace(state, wind=Wind(now, m.speed, m.direction % 360))
 
 
 def _vfr_hud(state: VehicleState, m: Message, now: float) -> VehicleState:
-    return replace(state, climb_mps=m.climb)
+    return replace(state, climb_mps=m.climb) if math.isfinite(m.climb) else state
 
 
 def _distance_sensor(state: VehicleState, m: Message, now: float) -> VehicleState:
@@ -183,6 +196,8 @@ def _distance_sensor(state: VehicleState, m: Message, now: float) -> VehicleStat
 
 
 def _rangefinder(state: VehicleState, m: Message, now: float) -> VehicleState:
+    if not math.isfinite(m.distance):
+        return state
     return replace(state, rangefinder=Rangefinder(now, m.distance))
 
 
@@ -192,11 +207,13 @@ def _rc_channels(state: VehicleState, m: Message, now: float) -> VehicleState:
 
 
 def _capture_status(state: VehicleState, m: Message, now: float) -> VehicleState:
-    room = m.available_capacity if m.available_capacity > 0 else math.nan
+    room = m.available_capacity if 0 < m.available_capacity < math.inf else math.nan
     return replace(state, camera=Camera(now, int(getattr(m, "image_count", 0)), room))
 
 
 def _home(state: VehicleState, m: Message, now: float) -> VehicleState:
+    if not is_on_earth(m.latitude / 1e7, m.longitude / 1e7):
+        return state
     return replace(state, home=Home(now, m.latitude / 1e7, m.longitude / 1e7, m.altitude / 1e3))
 
 
@@ -206,7 +223,10 @@ def _fence(state: VehicleState, m: Message, now: float) -> VehicleState:
 
 
 def _vibration(state: VehicleState, m: Message, now: float) -> VehicleState:
-    worst = max(m.vibration_x, m.vibration_y, m.vibration_z)
+    axes = m.vibration_x, m.vibration_y, m.vibration_z
+    if not all(map(math.isfinite, axes)):
+        return state
+    worst = max(axes)
     clipped = m.clipping_0 + m.clipping_1 + m.clipping_2
     return replace(state, vibration=Vibration(now, worst, clipped))
 
@@ -220,7 +240,7 @@ def _text(state: VehicleState, m: Message, now: float) -> VehicleState:
     if number and m.chunk_seq:
         for at in range(len(state.texts) - 1, -1, -1):
             if state.texts[at].number == number:
-                whole = replace(state.texts[at], text=state.texts[at].text + text)
+                whole = replace(state.texts[at], text=(state.texts[at].text + text)[:_TEXT_CHARS])
                 return replace(state, texts=(*state.texts[:at], whole, *state.texts[at + 1 :]))
     said = StatusText(now, m.severity, text, number)
     return replace(state, texts=(*state.texts, said)[-_TEXTS_KEPT:])

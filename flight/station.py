@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -103,6 +104,8 @@ class Station:
         self._pings: dict[int, tuple[Link, float]] = {}
         self._ping_due_s: dict[Link, float] = {}
         self._told: set[str] = set()
+        self.reader_faults: Counter[tuple[str, str]] = Counter()
+        """How often what reads messages has failed, by reader and kind of message."""
         self._stations: dict[int, float] = {}
         self._heard = asyncio.Event()
 
@@ -117,13 +120,13 @@ class Station:
         self.addresses = tuple(addresses)
         for text in addresses:
             address, profile = profile_of(text, self.profile)
-            parser = Parser()
+            parser = Parser(self.now_s)
             holder: list[Link] = []
 
             def on_bytes(data: bytes, parser: Parser = parser, holder: list[Link] = holder) -> None:
                 for message in parser.feed(data):
                     if holder:
-                        self._take(message, holder[0])
+                        self._take_safely(message, holder[0])
 
             link = await open_link(address, on_bytes)
             self._profiles[link] = profile
@@ -195,6 +198,27 @@ class Station:
             found["forward"] = self.router.report()
         return found
 
+    def _take_safely(self, message: Message, link: Link) -> None:
+        try:
+            self._take(message, link)
+        except Exception as bug:  # a fault of ours must neither close the link nor go unseen
+            self.reader_failed("station", message, bug)
+
+    def reader_failed(self, reader: str, message: Message, bug: Exception) -> None:
+        """What reads a message has failed, by a fault of ours: told once for each reader and kind of message,
+        and the flight goes on."""
+        unknown = message.get_msgId() == mavlink.MAVLINK_MSG_ID_UNKNOWN
+        kind = "UNKNOWN" if unknown else message.get_type()
+        self.reader_faults[reader, kind] += 1
+        if self.reader_faults[reader, kind] == 1:
+            why = f"{type(bug).__name__}: {bug}"
+            packet = packet_of(message).hex()
+            self._event("reader failed", reader=reader, message=kind, why=why, packet=packet)
+            self.settings.on_trouble(
+                f"system {message.get_srcSystem()}: its {kind} could not be read by the {reader} ({why}); "
+                "the flight goes on without it, please report this fault"
+            )
+
     def _take(self, message: Message, link: Link) -> None:
         kind = message.get_type()
         if self.signing is not None and not self.signing.incoming(packet_of(message)).passes:
@@ -202,8 +226,13 @@ class Station:
         if message.get_msgId() != SETUP_SIGNING:
             self._record(packet_of(message), message.get_srcSystem())
         if self.router is not None:
-            self.router.heard(message, link)
+            try:
+                self.router.heard(message, link)
+            except Exception as bug:  # riders must not cost us what a vehicle says
+                self.reader_failed("router", message, bug)
         sysid = message.get_srcSystem()
+        if not sysid:
+            return  # 0 is everybody: no vehicle can have it
         if kind == "HEARTBEAT" and message.type == mavlink.MAV_TYPE_GCS:
             self._stations[sysid] = self.now_s()
         if sysid == self.sysid:

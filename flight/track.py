@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 
+from flight.state import is_on_earth
 from flight.wire import Message
 
 
@@ -22,8 +23,8 @@ class TrackPoint:
 
 
 def track_point(message: Message, heard_utc: dt.datetime) -> TrackPoint | None:
-    """The position in a GLOBAL_POSITION_INT, or None for any other message."""
-    if message.get_type() != "GLOBAL_POSITION_INT":
+    """The position in a GLOBAL_POSITION_INT; None for any other message, and for a place not on Earth."""
+    if message.get_type() != "GLOBAL_POSITION_INT" or not is_on_earth(message.lat / 1e7, message.lon / 1e7):
         return None
     return TrackPoint(
         time_utc=heard_utc,

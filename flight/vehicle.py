@@ -162,12 +162,18 @@ class Vehicle:
                     self.returns += 1
                 if self.paths[self.link].silent(now_s):
                     self.link = link
-                self.identity = identity_after(self.identity, message, now_s)
-                self.state = update(self.state, message, now_s)
+                self._read(message, now_s)
         if copy:
             return
         for box in self._inboxes:
             box.put(message)
+
+    def _read(self, message: Message, now_s: float) -> None:
+        try:
+            self.identity = identity_after(self.identity, message, now_s)
+            self.state = update(self.state, message, now_s)
+        except Exception as bug:  # a fault of ours must not keep the message from those who wait for it
+            self.station.reader_failed("vehicle state", message, bug)
 
     def choose_link(self) -> bool:
         """Speak on the best link from now on; True when that is another one."""
