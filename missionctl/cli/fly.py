@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -47,17 +46,31 @@ def fly(
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Arm and take off without asking.")] = False,
     by: Annotated[str | None, typer.Option(metavar="NAME", help="Who flies, for the record.")] = None,
+    tick: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY", help="An item of the checklist that you have seen to; repeat."),
+    ] = None,
+    accept: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY", help="A failed check that you fly with all the same; repeat."),
+    ] = None,
+    dem: Annotated[Path | None, typer.Option(help="Ground heights (default: the mission folder's).")] = None,
+    no_fly: Annotated[Path | None, typer.Option(metavar="FILE", help="Areas never to enter.")] = None,
+    endurance: Annotated[
+        float | None, typer.Option(metavar="MIN", help="How long a full battery flies the survey.")
+    ] = None,
     profile: Annotated[str, typer.Option(help="wifi, radio57k, narrowband or satellite.")] = "wifi",
     forward: Forward = None,
     sign: Sign = None,
     allow_unsigned: AllowUnsigned = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Upload a plan, read it back, arm, fly it, land; everything is recorded.
+    """Check a plan, upload it, read it back, check the vehicle, arm, fly, land; everything is recorded.
 
     A vehicle that flies this plan already (the station was killed) is watched to its end. Several plans are
     flown at once, each by the vehicle that is named for it.
     """
+    from missionctl.services.checking import SafetyWishes
     from missionctl.services.flying import FlyRequest, fly_plans
     from missionctl.services.signing import station_settings
     from plans.errors import MissionError
@@ -74,18 +87,19 @@ def fly(
     if len(plan) > 1 and photos is not None:
         raise MissionError("--photos goes with one plan; for several, tag each flight's photos afterwards")
     pairs = list(zip(plan, vehicles, strict=True))
-    confirmed_by = by or getpass.getuser()
+    sizes = [len(read_mission(file).items) for file in plan]
     if not yes:
         if not sys.stdin.isatty():
             raise MissionError("nobody is there to confirm the take-off; give --yes to fly without asking")
-        for file, sysid in pairs:
+        for (file, sysid), items in zip(pairs, sizes, strict=True):
             who = "the vehicle" if sysid is None else f"vehicle {sysid}"
-            say(f"{file.name}: {len(read_mission(file).items)} items go to {who}; it will arm and take off.")
+            say(f"{file.name}: {items} items go to {who}; it will arm and take off.")
         if input("Is the place clear? Type fly to go on: ").strip().lower() != "fly":
             raise MissionError("not confirmed; nothing was sent")
+    minutes = None if endurance is None else endurance * 60
+    wishes = SafetyWishes(dem, no_fly, minutes, tuple(accept or ()), tuple(tick or ()), by)
     requests = [
-        FlyRequest(file, connect, out, photos, profile, settings, sysid, confirmed_by)
-        for file, sysid in pairs
+        FlyRequest(file, connect, out, photos, profile, settings, sysid, wishes) for file, sysid in pairs
     ]
     with progress("fly") as advance:
         outcomes = fly_plans(requests, _advances(advance, vehicles))

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
@@ -217,7 +217,7 @@ def check_with_vehicle(plan: Path, target: Target, wishes: SafetyWishes) -> Chec
         )
         report = check_plan(mission, settings.terrain, settings.no_fly, settings.plan)
         lost = _lost_from_the_first_waypoint(vehicle, mission, facts)
-        record_checklist(workspace, plan, vehicle.sysid, checklist, settings, wishes)
+        record_checklist(workspace, plan, vehicle.sysid, checklist.as_json(), settings, wishes.by)
         return Checked(report, checklist, lost, vehicle.sysid)
 
     return with_vehicle(target, work)
@@ -262,22 +262,23 @@ def record_checklist(
     workspace: Workspace | None,
     plan: Path,
     sysid: int,
-    checklist: Checklist,
+    checklist: Mapping[str, Any],
     settings: SafetySettings,
-    wishes: SafetyWishes,
+    by: str | None,
 ) -> None:
-    """Who checked which vehicle for which plan, when, and what came of it; needs a mission folder."""
+    """Who checked which vehicle for which plan, when, and what came of it; needs a mission folder.
+    `checklist` as `Checklist.as_json` gives it."""
     if workspace is None:
         return
     row = {
         "time_utc": now_utc(),
-        "actor": wishes.by or actor(),
+        "actor": by or actor(),
         "plan": plan.name,
         "plan_sha256": _digest(plan),
         "vehicle": sysid,
-        "ready": int(not checklist.failed),
-        "accepted": ",".join(sorted(c.key for c in checklist.taken)),
-        "checks_json": json.dumps(checklist.as_json()["checks"], ensure_ascii=False),
+        "ready": int(checklist["ready"]),
+        "accepted": ",".join(sorted(checklist["accepted"])),
+        "checks_json": json.dumps(checklist["checks"], ensure_ascii=False),
         "ticks_json": json.dumps([vars(tick) for tick in settings.ticks], ensure_ascii=False),
     }
     workspace.add("checks", [(None, row)])

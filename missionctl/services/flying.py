@@ -10,7 +10,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from flight.flight_job import FlightJob, FlightResult
 from flight.fly import fly_missions
 from flight.log_files import camera_events
 from flight.profiles import find_profile
+from flight.safety import check_before_upload
 from flight.station import PLAIN, StationSettings, open_station
 from flight.track import TrackPoint
 from flight.vehicle import Vehicle
@@ -30,7 +31,8 @@ from imagery.geotag import PhotoStamp, event_tags, match_photos
 from imagery.photo_tags import read_tags, write_tags
 from imagery.photos import list_photo_files
 from missionctl.jsontext import to_json
-from missionctl.workspace import Workspace, find_workspace
+from missionctl.services.checking import SafetyWishes, record_checklist, safety_settings
+from missionctl.workspace import Workspace, actor, find_workspace
 from plans.errors import PlanFileError
 from plans.formats import read_mission
 from plans.mission import CameraEvent, Mission
@@ -49,7 +51,7 @@ _UNFINISHED_S = 7200.0
 class FlyRequest:
     """What `missionctl fly` was asked for: a plan for a vehicle (`sysid`; None for the only one that is
     heard). `photos` is the folder where the camera's photos turn up (a card that is put in after the landing,
-    say); they are copied to the flight and matched with its events. `by` is who confirmed the take-off."""
+    say); they are copied to the flight and matched with its events. `wishes.by` confirmed the take-off."""
 
     plan: Path
     connect: str | Sequence[str]
@@ -58,7 +60,7 @@ class FlyRequest:
     profile: str = "wifi"
     settings: StationSettings = PLAIN
     sysid: int | None = None
-    by: str = "the command line"
+    wishes: SafetyWishes = field(default_factory=SafetyWishes)
 
 
 OnFlight = Callable[[int, str, float], None]
@@ -85,6 +87,8 @@ def fly_plans(
     """
     first = requests[0]
     jobs = [_job_of(request, len(requests)) for request in requests]
+    for job in jobs:
+        check_before_upload(job.mission, job.safety)
     connect = [first.connect] if isinstance(first.connect, str) else list(first.connect)
     outcomes = fly_missions(
         jobs,
@@ -97,8 +101,8 @@ def fly_plans(
     for job in jobs:
         _remove_if_empty(job.folder)
     return [
-        outcome if isinstance(outcome, FlightError) else _concluded(request, outcome)
-        for request, outcome in zip(requests, outcomes, strict=True)
+        outcome if isinstance(outcome, FlightError) else _concluded(request, job, outcome)
+        for request, job, outcome in zip(requests, jobs, outcomes, strict=True)
     ]
 
 
@@ -115,12 +119,13 @@ def _job_of(request: FlyRequest, of: int) -> FlightJob:
         request.sysid,
         expected_photos(mission),
         unfinished,
-        request.by,
+        request.wishes.by or actor(),
         {"plan": request.plan.name, "plan_sha256": digest},
+        safety_settings(request.plan, mission, workspace, request.wishes, request.sysid),
     )
 
 
-def _concluded(request: FlyRequest, result: FlightResult) -> dict[str, Any] | FlightError:
+def _concluded(request: FlyRequest, job: FlightJob, result: FlightResult) -> dict[str, Any] | FlightError:
     """Put a flight on record in the mission folder."""
     folder = result.folder
     workspace = find_workspace(folder.parent)
@@ -130,6 +135,9 @@ def _concluded(request: FlyRequest, result: FlightResult) -> dict[str, Any] | Fl
     _write_report(folder, report)
     if workspace:
         _record(workspace, request, folder, result, report)
+        if result.checklist:
+            by, sysid = job.confirmed_by, result.sysid
+            record_checklist(workspace, request.plan, sysid, result.checklist, job.safety, by)
     if not result.complete:
         return FlightAborted(
             f"vehicle {result.sysid} landed before the end of its mission: {'; '.join(result.notes)}; "

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from flight import missions
-from flight.mission_download import download
-from flight.mission_upload import upload
 from flight.endpoints import EndpointSpec, May, parse_endpoint
 from flight.errors import AddressError, LinkError
 from flight.links import open_link
+from flight.mission_download import download
+from flight.mission_upload import upload
 from flight.recorder import Recorder
 from flight.router import COMPONENT_BESIDE_RIDERS, Router
 from flight.signing import SigningKey, sign, verify
