@@ -86,7 +86,7 @@ def test_a_link_cut_twice_costs_no_photo_and_the_mission_is_compared(simulator, 
     assert any("no word" in step for step in seen)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_killed_station_that_is_started_again_takes_the_flight_over(simulator, longer, tmp_path):
     address = simulator(speedup=5.0)
     plan, out = tmp_path / "lanes.plan", tmp_path / "flight"
@@ -152,10 +152,15 @@ def test_a_plan_for_one_of_several_needs_its_name(simulator, mission, tmp_path):
         fly_missions(
             [FlightJob(mission, tmp_path / "a", 1), FlightJob(mission, tmp_path / "b", 1)], [address]
         )
+
+
+@pytest.mark.soak
+def test_a_vehicle_that_is_not_there_leaves_the_others_alone(simulator, mission, tmp_path):
+    address = simulator(vehicles=2)
     outcomes = fly_missions(
         [FlightJob(mission, tmp_path / "a", 1), FlightJob(mission, tmp_path / "b", 7)], [address]
     )
-    assert outcomes[0].complete, "one that is not there leaves the other alone"
+    assert outcomes[0].complete
     assert isinstance(outcomes[1], NoVehicleError)
 
 
