@@ -145,6 +145,7 @@ class _FlightRun:
                     await self._take_off()
                 complete = await self._watch.watch(inbox)
         await self._watch.fill_gaps(inbox)
+        self._watch.count_photos()
         sent = self._watch.plan[missions.MISSION]
         track = tuple(self._watch.track)
         result = FlightResult(

@@ -29,6 +29,7 @@ ShouldStop = Callable[[], bool]
 _LOST_S = 600.0
 _SETTLE_S = 1.0
 _POLL_S = 0.05
+_FEW_PHOTOS = 0.9
 
 
 class FlightWatch:
@@ -172,6 +173,12 @@ class FlightWatch:
         silent = vehicle.silent(vehicle.now_s())
         doing = f"no word for {vehicle.silence_s():.0f} s" if silent else vehicle.state.mode.lower()
         return f"{doing}, {photos} photos{'; ' if self._said else ''}{self._said}"
+
+    def count_photos(self) -> None:
+        """Say so when far fewer photos were taken than the mission asks for: it may have skipped items."""
+        taken, expected = len(self.keeper.photos), self._job.photos_expected
+        if expected and taken < _FEW_PHOTOS * expected:
+            self.note(f"{taken} photos of {expected}: look whether it skipped items or the camera failed")
 
     async def fill_gaps(self, inbox: Inbox) -> None:
         """Photos whose messages were lost are in the vehicle's own log."""

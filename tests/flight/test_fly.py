@@ -51,6 +51,7 @@ def test_a_vehicle_without_a_camera_is_told_before_it_flies(simulator, mission, 
     checks = {check["key"]: check["state"] for check in result.checklist["checks"]}
     assert checks["camera"] == "warn"
     assert not result.camera_events
+    assert any("0 photos of 10" in note for note in result.notes)
 
 
 @pytest.mark.slow
