@@ -54,7 +54,7 @@ def test_a_vehicle_without_a_camera_is_told_before_it_flies(simulator, mission, 
     assert any("0 photos of 10" in note for note in result.notes)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_mission_gets_through_a_radio_that_loses_a_tenth(simulator, mission, tmp_path):
     radio = RadioSettings(loss=0.1, latency_s=0.3, jitter_s=0.2)
     params = (("DISARM_DELAY", 0.0),)  # eight times as fast, its ten seconds are one of the station's tries
