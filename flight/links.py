@@ -16,13 +16,31 @@ from typing import Protocol
 import serial
 
 from flight.errors import AddressError, LinkError
+from flight.wire import source_of, target_of
 
 OnBytes = Callable[[bytes], None]
+
+
+class Ear:
+    """What hears a link. Where several may connect, each gets one of its own: a packet may come in two parts,
+    and those of others must not get in between."""
+
+    def __init__(self, make: Callable[[], OnBytes]) -> None:
+        self.another = make
+        """Gives a fresh one."""
+        self._on_bytes = make()
+
+    def __call__(self, data: bytes) -> None:
+        """Bytes have come."""
+        self._on_bytes(data)
+
+
 _RECONNECT_S = 1.0
 _WAITING_BYTES = 4 << 20
 """What may wait in the system while this machine is busy with something else: seconds of a fast vehicle,
 which by default would lose what comes after 280 messages. The system may grant less."""
-_PEER_MEMORY = 8
+_PEER_MEMORY = 128
+"""A fleet whose vehicles each have a port of their own is answered whole."""
 _BACKLOG_BYTES = 256 * 1024
 """What waits at most for a side that does not keep up, per peer: beyond it, messages are lost and counted."""
 _BACKLOG_MESSAGES = 1024
@@ -139,12 +157,13 @@ def _has_room(transport: asyncio.WriteTransport | asyncio.DatagramTransport) -> 
 
 
 class _UdpLink(asyncio.DatagramProtocol):
-    """Listening: answers to everybody heard lately. Sending first: one fixed peer."""
+    """Listening: answers to those heard lately, what is for one system only to where it was heard. Sending
+    first: one fixed peer."""
 
     def __init__(self, address: Address, on_bytes: OnBytes) -> None:
         self.address = address
         self._on_bytes = on_bytes
-        self._peers: dict[tuple[str, int], None] = {}
+        self._peers: dict[tuple[str, int], set[int]] = {}
         self.dropped = 0
         self._transport: asyncio.DatagramTransport | None = None
 
@@ -164,8 +183,9 @@ class _UdpLink(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         if self.address.kind == "udpin":
-            self._peers.pop(addr, None)
-            self._peers[addr] = None
+            systems = self._peers.pop(addr, set())
+            systems.add(source_of(data))
+            self._peers[addr] = systems
             while len(self._peers) > _PEER_MEMORY:
                 self._peers.pop(next(iter(self._peers)))
         self._on_bytes(data)
@@ -185,7 +205,10 @@ class _UdpLink(asyncio.DatagramProtocol):
             return
         if self.address.kind == "udpout":
             self._transport.sendto(data)
-        for peer in self._peers:
+            return
+        target = target_of(data)
+        there = [peer for peer, systems in self._peers.items() if target in systems] if target else []
+        for peer in there or self._peers:
             self._transport.sendto(data, peer)
 
     async def close(self) -> None:
@@ -256,9 +279,10 @@ class _TcpServerLink:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
+        on_bytes = self._on_bytes.another() if isinstance(self._on_bytes, Ear) else self._on_bytes
         try:
             while data := await reader.read(65536):
-                self._on_bytes(data)
+                on_bytes(data)
         except OSError:
             pass  # the client went away
         finally:

@@ -15,12 +15,13 @@ from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from flight.endpoints import EndpointSpec
-from flight.links import Link, open_link
+from flight.links import Ear, Link, OnBytes, open_link
 from flight.signing import SETUP_SIGNING, Signing, UnsignedRule, is_signed
 from flight.wire import Message, Parser, packet_of
 
@@ -189,13 +190,16 @@ class Router:
     async def open(self) -> None:
         """Open the endpoints. Raises AddressError, LinkError."""
         for endpoint in self.endpoints:
-            parser = Parser()
+            endpoint.link = await open_link(endpoint.spec.address, Ear(partial(self._hearer, endpoint)))
 
-            def on_bytes(data: bytes, endpoint: Endpoint = endpoint, parser: Parser = parser) -> None:
-                for message in parser.feed(data):
-                    self.said(message, endpoint)
+    def _hearer(self, endpoint: Endpoint) -> OnBytes:
+        parser = Parser()
 
-            endpoint.link = await open_link(endpoint.spec.address, on_bytes)
+        def on_bytes(data: bytes) -> None:
+            for message in parser.feed(data):
+                self.said(message, endpoint)
+
+        return on_bytes
 
     async def close(self) -> None:
         """Let go of the endpoints."""

@@ -38,6 +38,7 @@ from plans.mission import Mission
 LOOK_S = 1.0
 _REST_S = 5.0
 _ORDER_AGAIN_S = 10.0
+_NEAR_DEG = 20.0
 _MISSION_MODES = ("AUTO", "AUTO.MISSION")
 _HOMEWARD = ("RTL", "SMART_RTL", "AUTO_RTL", "AUTO RTL", "LAND", "AUTO.RTL", "AUTO.LAND")
 _WORSE = {Severity.INFO: 0, Severity.WARN: 1, Severity.BAD: 2}
@@ -124,7 +125,7 @@ class SafetyWatch:
             alerts += link_state(self._history, silence, vehicle.profile.silence_s)
             alerts += self._hands_off(state)
             home = self._home(state)
-            if home is not None and state.armed:
+            if home is not None and state.armed and _near(state, home):
                 wind = Wind(state.wind.speed_mps, state.wind.from_deg) if state.wind else None
                 ours = vehicle.station.sysid
                 self.lost = lost_link(state, plan.params, plan.mission, home, ours, wind)
@@ -139,7 +140,7 @@ class SafetyWatch:
 
     def _reserves(self, state: VehicleState, now: float) -> tuple[Alert, ...]:
         home = self._home(state)
-        if home is None or not state.armed:
+        if home is None or not state.armed or not _near(state, home):
             return ()
         plan = self._plan
         reserve = ReservePlan(
@@ -205,6 +206,14 @@ class SafetyWatch:
         for identity, alert in before.items():
             if identity not in after:
                 self._on_alert(alert, False)
+
+
+def _near(state: VehicleState, home: GeoPoint) -> bool:
+    """False for a position at the other end of the world, which tells nothing of the way home."""
+    place = state.position
+    return place is None or (
+        abs(place.lat_deg - home.lat_deg) < _NEAR_DEG and abs(place.lon_deg - home.lon_deg) < _NEAR_DEG
+    )
 
 
 def _clock(seconds: float) -> str:

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from flight.endpoints import EndpointSpec
 from flight.errors import NoVehicleError
-from flight.links import Link, open_link
+from flight.links import Ear, Link, OnBytes, open_link
 from flight.paths import Copies
 from flight.profiles import LinkProfile, profile_of
 from flight.recorder import Recorder
@@ -120,20 +121,24 @@ class Station:
         self.addresses = tuple(addresses)
         for text in addresses:
             address, profile = profile_of(text, self.profile)
-            parser = Parser(self.now_s)
             holder: list[Link] = []
-
-            def on_bytes(data: bytes, parser: Parser = parser, holder: list[Link] = holder) -> None:
-                for message in parser.feed(data):
-                    if holder:
-                        self._take_safely(message, holder[0])
-
-            link = await open_link(address, on_bytes)
+            link = await open_link(address, Ear(partial(self._hearer, holder)))
             self._profiles[link] = profile
             holder.append(link)
             self._links.append(link)
         if self.router is not None:
             await self.router.open()
+
+    def _hearer(self, holder: list[Link]) -> OnBytes:
+        """Hears one connection of the link that `holder` holds once it is open."""
+        parser = Parser(self.now_s)
+
+        def on_bytes(data: bytes) -> None:
+            for message in parser.feed(data):
+                if holder:
+                    self._take_safely(message, holder[0])
+
+        return on_bytes
 
     async def close(self) -> None:
         """Let go of the links, the endpoints and the signing clock."""

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from flight.station import Station
 
 Match = Callable[[Message], bool]
+_INBOX_MESSAGES = 20_000
+"""What waits at most for somebody who does not look: minutes of a fast vehicle. The oldest goes first."""
 
 
 class Inbox:
@@ -35,6 +37,8 @@ class Inbox:
 
     def put(self, message: Message) -> None:
         """Take a message in."""
+        if self._queue.qsize() >= _INBOX_MESSAGES:
+            self._queue.get_nowait()
         self._queue.put_nowait(message)
 
     def drain(self) -> Iterator[Message]:

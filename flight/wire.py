@@ -6,6 +6,7 @@ The only module of flight that the simulator shares. No sockets, no state machin
 from __future__ import annotations
 
 import math
+import re
 import struct
 import time
 from collections.abc import Callable
@@ -125,6 +126,41 @@ class Encoder:
         packet = bytes(message.pack(self._mav))
         self._mav.seq = (self._mav.seq + 1) % 256
         return packet
+
+
+def source_of(packet: bytes) -> int:
+    """The system that a packet, or what begins with one, is from; 0 where none begins."""
+    if packet[:1] == b"\xfd" and len(packet) > 5:
+        return packet[5]
+    return packet[3] if packet[:1] == b"\xfe" and len(packet) > 3 else 0
+
+
+def target_of(packet: bytes) -> int:
+    """The system that a whole packet is for; 0 for everybody, and for what is no packet."""
+    if packet[:1] == b"\xfd" and len(packet) >= mavlink.HEADER_LEN_V2:
+        number, head = int.from_bytes(packet[7:10], "little"), mavlink.HEADER_LEN_V2
+    elif packet[:1] == b"\xfe" and len(packet) >= mavlink.HEADER_LEN_V1:
+        number, head = packet[5], mavlink.HEADER_LEN_V1
+    else:
+        return 0
+    at = _TARGETS.get(number)
+    if at is None or at >= packet[1] or head + at >= len(packet):
+        return 0
+    return packet[head + at]
+
+
+def _target_at(kind: Message) -> int:
+    before = kind.ordered_fieldnames.index("target_system")
+    fields = re.findall(r"\d*[a-zA-Z]", kind.unpacker.format)
+    return struct.calcsize("<" + "".join(fields[:before]))
+
+
+_TARGETS = {
+    number: _target_at(kind)
+    for number, kind in mavlink.mavlink_map.items()
+    if "target_system" in kind.fieldnames
+}
+"""Where in its payload a message names the system that it is for."""
 
 
 def packet_of(message: Message) -> bytes:

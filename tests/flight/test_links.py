@@ -6,9 +6,12 @@ import socket
 import time
 
 import pytest
+from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from flight.errors import AddressError, LinkError
 from flight.links import Address, open_link, parse_address
+from flight.station import open_station
+from flight.wire import Encoder, station_heartbeat, vehicle_heartbeat
 
 
 @pytest.mark.parametrize(
@@ -87,6 +90,56 @@ def test_udp_listens_and_answers_whoever_spoke(free_port):
         await station.close()
 
     asyncio.run(story())
+
+
+def test_twenty_vehicles_on_one_udp_port_each_hear_what_is_for_them_alone(free_port):
+    async def story():
+        port, at_station = free_port(), []
+        station = await open_link(f"udp:127.0.0.1:{port}", at_station.append)
+        heard, fleet = [[] for _ in range(20)], []
+        for number, ears in enumerate(heard):
+            link = await open_link(f"udpout:127.0.0.1:{port}", ears.append)
+            link.write(Encoder(number + 1, 1).encode(vehicle_heartbeat(2, 3, 0, 0, 3)))
+            fleet.append(link)
+        while len(at_station) < 20:
+            await asyncio.sleep(0.01)
+        ours = Encoder(255)
+        orders = [
+            ours.encode(mavlink.MAVLink_command_long_message(n + 1, 1, 20, 0, 0, 0, 0, 0, 0, 0, 0))
+            for n in range(20)
+        ]
+        for order in orders:
+            station.write(order)
+        beat = ours.encode(station_heartbeat())
+        station.write(beat)
+        async with asyncio.timeout(5.0):
+            while not all(beat in ears for ears in heard):
+                await asyncio.sleep(0.01)
+        for link in (*fleet, station):
+            await link.close()
+        return heard == [[order, beat] for order in orders]
+
+    assert asyncio.run(story())
+
+
+def test_packets_in_two_parts_from_two_tcp_clients_do_not_get_into_each_other(free_port, quick):
+    async def story():
+        port = free_port()
+        async with open_station([f"tcpin:127.0.0.1:{port}"], quick, sysid=255) as station:
+            clients = [(await asyncio.open_connection("127.0.0.1", port))[1] for _ in range(2)]
+            packets = [Encoder(n, 1).encode(vehicle_heartbeat(2, 3, 0, 0, 3)) for n in (1, 2)]
+            for part in (slice(0, 9), slice(9, None)):
+                for client, packet in zip(clients, packets, strict=True):
+                    client.write(packet[part])
+                    await client.drain()
+                    await asyncio.sleep(0.05)
+            await station.wait_for_vehicle(2.0, 2)
+            await station.wait_for_vehicle(2.0, 1)
+            for client in clients:
+                client.close()
+            return sorted(station.vehicles)
+
+    assert asyncio.run(story()) == [1, 2]
 
 
 def test_tcp_connects_again_when_the_vehicle_comes_back(free_port):

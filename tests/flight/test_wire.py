@@ -16,7 +16,9 @@ from flight.wire import (
     item_to_message,
     message_to_item,
     packet_of,
+    source_of,
     station_heartbeat,
+    target_of,
 )
 from plans.mission import AltitudeFrame, Command, MissionItem
 
@@ -138,3 +140,25 @@ def test_a_message_of_another_dialect_has_a_sender_and_a_number_all_the_same():
     for message, expected in zip(got, ((41, 7, 1), (42, 8, 3)), strict=True):
         sender = (message.get_seq(), message.get_srcSystem(), message.get_srcComponent())
         assert (message.get_type()[:7], sender) == ("UNKNOWN", expected)
+
+
+def test_who_a_packet_is_for_is_read_without_decoding_it():
+    """Of every kind in the dialect that names a target, as pymavlink packs it, in both versions."""
+    mav = mavlink.MAVLink(None, srcSystem=7, srcComponent=8)
+    checked = 0
+    for number, kind in mavlink.mavlink_map.items():
+        lengths = dict(zip(kind.ordered_fieldnames, kind.array_lengths, strict=True))
+        types = dict(zip(kind.fieldnames, kind.fieldtypes, strict=True))
+        values = {
+            name: b"A" if types[name] == "char" else [1] * lengths[name] if lengths[name] else 1
+            for name in kind.fieldnames
+        }
+        wanted = 0
+        if "target_system" in values:
+            wanted = values["target_system"] = 42
+            checked += 1
+        for old in (False, True)[: 1 + (number < 256)]:
+            packet = bytes(kind(**values).pack(mav, force_mavlink1=old))
+            assert (source_of(packet), target_of(packet)) == (7, wanted), kind.msgname
+    assert checked > 50
+    assert [target_of(x) for x in (b"", b"here I am", b"\xfd", b"\xfd" * 10, b"\xfe" * 6)] == [0] * 5
