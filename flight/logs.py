@@ -49,18 +49,21 @@ async def list_logs(vehicle: Vehicle) -> tuple[LogEntry, ...]:
     misses = 0
     with vehicle.inbox() as inbox:
         _request_list(vehicle, 0, _ALL)
+        until_s = vehicle.now_s() + vehicle.profile.answer_s
         while misses < vehicle.profile.tries:
-            message = await inbox.next(lambda m: m.get_type() == "LOG_ENTRY", vehicle.profile.answer_s)
+            message = await inbox.next(lambda m: m.get_type() == "LOG_ENTRY", until_s - vehicle.now_s())
             if message is None:
                 misses += 1
+                until_s = vehicle.now_s() + vehicle.profile.answer_s
                 # numbers may have holes, so the whole list is asked for again: it is short
                 _request_list(vehicle, 0, _ALL)
                 continue
             total, highest = message.num_logs, message.last_log_num
             if total == 0:
                 break
-            if message.id not in found:
+            if message.id not in found:  # the same again is no reason to wait for more
                 misses = 0
+                until_s = vehicle.now_s() + vehicle.profile.answer_s
             found[message.id] = _entry(message)
             if len(found) >= total:
                 break
@@ -104,7 +107,8 @@ async def download_log(
             file.truncate(have)
             with vehicle.inbox() as inbox:
                 while have < entry.size_bytes:
-                    data = await _window(vehicle, inbox, entry, have)
+                    end = min(have + _WINDOW_PIECES * PIECE_BYTES, entry.size_bytes)
+                    data = await read_range(vehicle, inbox, entry, have, end)
                     file.write(data)
                     have += len(data)
                     if on_share is not None:
@@ -120,19 +124,23 @@ async def download_log(
     return target
 
 
-async def _window(vehicle: Vehicle, inbox: Inbox, entry: LogEntry, start: int) -> bytes:
-    """The bytes from `start` on, a windowful or up to the end of the log, without gaps."""
-    end = min(start + _WINDOW_PIECES * PIECE_BYTES, entry.size_bytes)
+async def read_range(vehicle: Vehicle, inbox: Inbox, entry: LogEntry, start: int, end: int) -> bytes:
+    """The bytes of a log from `start` up to `end`, without gaps. LOG_REQUEST_END is left to the caller.
+
+    Raises LogError when the vehicle stops sending.
+    """
     window = bytearray(end - start)
     missing = set(range(start, end, PIECE_BYTES))
     misses = 0
     _request_data(vehicle, entry.number, start, end - start)
+    until_s = vehicle.now_s() + vehicle.profile.answer_s
     while missing:
         message = await inbox.next(
-            lambda m: m.get_type() == "LOG_DATA" and m.id == entry.number, vehicle.profile.answer_s
+            lambda m: m.get_type() == "LOG_DATA" and m.id == entry.number, until_s - vehicle.now_s()
         )
         if message is None:
             misses += 1
+            until_s = vehicle.now_s() + vehicle.profile.answer_s
             if misses >= vehicle.profile.tries:
                 raise LogError(
                     f"vehicle {vehicle.sysid}: log {entry.number} stopped at {start / 1e6:.1f} of "
@@ -146,6 +154,7 @@ async def _window(vehicle: Vehicle, inbox: Inbox, entry: LogEntry, start: int) -
             window[at - start : at - start + size] = bytes(message.data[:size])
             missing.discard(at)
             misses = 0
+            until_s = vehicle.now_s() + vehicle.profile.answer_s
     return bytes(window)
 
 

@@ -128,14 +128,16 @@ async def fetch_all(vehicle: Vehicle, on_share: OnShare | None = None) -> dict[s
     """
     bytewise = await values_are_bytewise(vehicle)
     found: dict[int, Param] = {}
-    count = 0
-    misses = 0
+    numbers: dict[str, int] = {}
+    count = best = misses = 0
     with vehicle.inbox() as inbox:
         vehicle.send(mavlink.MAVLink_param_request_list_message(vehicle.sysid, vehicle.compid))
+        until_s = vehicle.now_s() + vehicle.profile.answer_s
         while misses < vehicle.profile.tries:
-            message = await _next_value(vehicle, inbox)
+            message = await _next_value(vehicle, inbox, until_s=until_s)
             if message is None:
                 misses += 1
+                until_s = vehicle.now_s() + vehicle.profile.answer_s
                 if not count:
                     vehicle.send(mavlink.MAVLink_param_request_list_message(vehicle.sysid, vehicle.compid))
                 for index in [i for i in range(count) if i not in found][:_BATCH]:
@@ -143,14 +145,23 @@ async def fetch_all(vehicle: Vehicle, on_share: OnShare | None = None) -> dict[s
                         mavlink.MAVLink_param_request_read_message(vehicle.sysid, vehicle.compid, b"", index)
                     )
                 continue
-            if message.param_index == _NO_INDEX:
-                continue  # somebody has set one meanwhile
-            count = message.param_count
-            if message.param_index not in found:
-                misses = 0
-            found[message.param_index] = _param_of(message, bytewise)
+            if message.param_index >= message.param_count:
+                continue  # somebody has set one meanwhile (65535), or it makes no sense
+            if message.param_count < count:
+                found = {i: p for i, p in found.items() if i < message.param_count}
+            count, param = message.param_count, _param_of(message, bytewise)
+            # the numbers move when an option shows or hides others: the older word no longer holds
+            older = numbers.get(param.name, message.param_index)
+            if older != message.param_index and older in found and found[older].name == param.name:
+                del found[older]
+            found[message.param_index] = param
+            numbers[param.name] = message.param_index
+            if len(found) <= best:
+                continue  # the same again: that is no reason to wait for more
+            best, misses = len(found), 0
+            until_s = vehicle.now_s() + vehicle.profile.answer_s
             if on_share is not None:
-                on_share(len(found) / max(count, 1))
+                on_share(len(found) / count)
             if len(found) >= count:
                 return {found[i].name: found[i] for i in sorted(found)}
     heard = f"{len(found)} of {count}" if count else "none"
@@ -192,11 +203,13 @@ async def get_some(vehicle: Vehicle, names: Sequence[str]) -> dict[str, Param]:
                     )
                 )
             before = len(missing)
-            while missing and (message := await _next_value(vehicle, inbox)) is not None:
+            until_s = vehicle.now_s() + vehicle.profile.answer_s
+            while missing and (message := await _next_value(vehicle, inbox, until_s=until_s)) is not None:
                 param = _param_of(message, bytewise)
                 if param.name in missing:
                     del missing[param.name]
                     found[param.name] = param
+                    until_s = vehicle.now_s() + vehicle.profile.answer_s
             if not missing or (found and len(missing) == before):
                 break  # what is still missing it does not have
     return found
@@ -257,9 +270,12 @@ def same_value(a: float, b: float) -> bool:
     return (a != a and b != b) or math.isclose(to_float32(a), to_float32(b), rel_tol=2e-6, abs_tol=1e-9)
 
 
-async def _next_value(vehicle: Vehicle, inbox: Inbox, name: str | None = None) -> Message | None:
-    """The next PARAM_VALUE, of one parameter when it is named. Raises ParameterError for a PARAM_ERROR of it,
-    which newer autopilots send."""
+async def _next_value(
+    vehicle: Vehicle, inbox: Inbox, name: str | None = None, until_s: float | None = None
+) -> Message | None:
+    """The next PARAM_VALUE, of one parameter when it is named, within the usual time or until a moment.
+    Raises ParameterError for a PARAM_ERROR of it, which newer autopilots send."""
+    wait_s = vehicle.profile.answer_s if until_s is None else until_s - vehicle.now_s()
 
     def fits(message: Message) -> bool:
         return (
@@ -268,7 +284,7 @@ async def _next_value(vehicle: Vehicle, inbox: Inbox, name: str | None = None) -
             and (name is None or decode_text(message.param_id) == name)
         )
 
-    message = await inbox.next(fits, vehicle.profile.answer_s)
+    message = await inbox.next(fits, wait_s)
     if message is not None and message.get_type() == "PARAM_ERROR":
         words = _ERROR_WORDS.get(message.error, f"error {message.error}")
         raise ParameterError(f"vehicle {vehicle.sysid}: {name} {words}")
