@@ -20,7 +20,7 @@ from flight.recorder import Recorder
 from flight.state import VehicleState
 from flight.track import TrackPoint, track_point
 from flight.vehicle import Inbox, Vehicle
-from flight.wire import decode_text
+from flight.wire import Message, decode_text
 from plans.mission import Command, Mission, MissionItem
 
 OnProgress = Callable[[str, float], None]
@@ -153,12 +153,18 @@ class FlightWatch:
         """Sort what has come since the last look: photos, positions, words."""
         for message in inbox.drain():
             now = dt.datetime.now(dt.UTC)
-            self.keeper.take(message, now)
-            if message.get_srcComponent() != self._vehicle.compid:
-                continue
-            self._locate(message, now)
-            if message.get_type() == "STATUSTEXT":
-                self._recorder.event("text", severity=message.severity, text=decode_text(message.text))
+            try:
+                self._sort(message, now)
+            except Exception as bug:  # a fault of ours must neither end the watch nor go unseen
+                self._vehicle.station.reader_failed("flight watch", message, bug)
+
+    def _sort(self, message: Message, now: dt.datetime) -> None:
+        self.keeper.take(message, now)
+        if message.get_srcComponent() != self._vehicle.compid:
+            return
+        self._locate(message, now)
+        if message.get_type() == "STATUSTEXT":
+            self._recorder.event("text", severity=message.severity, text=decode_text(message.text))
 
     def _locate(self, message: Any, now: dt.datetime) -> None:
         point = track_point(message, now)

@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import math
 import time
+from types import SimpleNamespace
 from unittest import mock
 
 import pytest
@@ -16,6 +17,7 @@ from flight import vehicle as vehicle_module
 from flight.camera import camera_event
 from flight.conflicts import traffic_track
 from flight.endpoints import parse_endpoint
+from flight.flight_watch import FlightWatch
 from flight.photo_counts import PhotoCount
 from flight.recorder import Recorder
 from flight.state_update import first_state, update
@@ -215,3 +217,26 @@ def test_a_reader_that_fails_is_told_once_and_the_flight_goes_on(reader, tmp_pat
     assert told["why"] == "RuntimeError: a fault of ours"
     assert Parser().feed(bytes.fromhex(told["packet"]))[0].lat == 300_000_000
     assert [f"by the {reader}" in line for line in troubles if "could not be read" in line] == [True]
+
+
+def test_a_flight_goes_on_when_one_of_its_messages_cannot_be_sorted():
+    """Told with the message; what comes behind it is sorted all the same."""
+    told, said = [], []
+    station = SimpleNamespace(reader_failed=lambda reader, message, bug: told.append((reader, message)))
+    vehicle = SimpleNamespace(station=station, compid=1, sysid=1)
+    recorder = SimpleNamespace(event=lambda action, **detail: said.append((action, detail)))
+    watch = FlightWatch(None, vehicle, recorder, None, None)
+    watch.keeper = SimpleNamespace(take=lambda message, now: message.get_type() == "ATTITUDE" and fails())
+    bad = heard(mavlink.MAVLink_attitude_message(1, 0, 0, 0, 0, 0, 0))
+    text = heard(mavlink.MAVLink_statustext_message(4, b"landed"))
+
+    async def story():
+        inbox = Inbox()
+        for message in (bad, text, heard(place(300_000_000))):
+            inbox.put(message)
+        watch.collect(inbox)
+
+    asyncio.run(story())
+    assert told == [("flight watch", bad)]
+    assert said == [("text", {"severity": 4, "text": "landed"})]
+    assert [point.lat_deg for point in watch.track] == [30.0]
