@@ -17,6 +17,8 @@
         ├── ParameterError        a parameter that is unknown or was not taken
         ├── CameraError           a camera that is not there, cannot do it, or did not
         ├── LogError              a log that cannot be listed, fetched or read
+        │   ├── LogPartsError         it cannot be read in parts: only the whole tells
+        │   └── OtherFlightError      it is not of this flight
         ├── FileError             a file on the vehicle that cannot be listed, fetched or written
         │   ├── NoFileServerError     the vehicle does no file transfer, or not that part of it
         │   ├── FileServerSilentError the file server stopped answering
@@ -138,6 +140,14 @@ class CameraError(FlightError):
 
 class LogError(FlightError):
     """A log that cannot be listed, fetched or read."""
+
+
+class LogPartsError(LogError):
+    """A log that cannot be read in parts: only the whole tells."""
+
+
+class OtherFlightError(LogError):
+    """A log that is not of this flight."""
 
 
 class FileError(FlightError):
