@@ -7,8 +7,7 @@ from typing import Annotated
 import typer
 
 from missionctl.cli.output import JsonFlag, give
-from missionctl.cli.params import Connect, Profile, VehicleId, target_of
-from missionctl.cli.station import AllowUnsigned, Sign
+from missionctl.cli.station import AllowUnsigned, Connect, Profile, Sign, VehicleId, target_of
 
 commands = typer.Typer(
     help="Ask a vehicle's cameras, and tell them to take photos.", no_args_is_help=True, add_completion=False

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from missionctl.cli.output import JsonFlag, give, say
-from missionctl.cli.station import AllowUnsigned, Sign
+from missionctl.cli.output import JsonFlag, give
+from missionctl.cli.safety import Accept, By, Dem, Endurance, NoFly, Tick, wishes_of
+from missionctl.cli.station import AllowUnsigned, Profile, Sign, VehicleId, target_of
 
 if TYPE_CHECKING:
     from missionctl.services.checking import Checked
@@ -26,28 +27,18 @@ def check(
         str | None,
         typer.Option(metavar="URL", help="Ask this vehicle too; without it the plan alone is looked at."),
     ] = None,
-    vehicle: Annotated[
-        int | None, typer.Option(metavar="N", help="System id, where several are heard.")
-    ] = None,
-    tick: Annotated[
-        list[str] | None,
-        typer.Option(metavar="KEY", help="An item of the list that you have seen to; repeat."),
-    ] = None,
-    accept: Annotated[
-        list[str] | None,
-        typer.Option(metavar="KEY", help="A failed check that you fly with all the same; repeat."),
-    ] = None,
-    by: Annotated[str | None, typer.Option(metavar="NAME", help="Who checks, for the record.")] = None,
-    dem: Annotated[Path | None, typer.Option(help="Ground heights (default: the mission folder's).")] = None,
-    no_fly: Annotated[Path | None, typer.Option(metavar="FILE", help="Areas never to enter.")] = None,
-    endurance: Annotated[
-        float | None, typer.Option(metavar="MIN", help="How long a full battery flies the survey.")
-    ] = None,
+    vehicle: VehicleId = None,
+    tick: Tick = None,
+    accept: Accept = None,
+    by: By = None,
+    dem: Dem = None,
+    no_fly: NoFly = None,
+    endurance: Endurance = None,
     autopilot: Annotated[
         str, typer.Option(metavar="NAME", help="Without --connect: ardupilot or px4.")
     ] = "ardupilot",
     language: Annotated[str, typer.Option("--lang", metavar="en|zh", help="Language of the list.")] = "en",
-    profile: Annotated[str, typer.Option(help="wifi, radio57k, narrowband or satellite.")] = "wifi",
+    profile: Profile = "wifi",
     sign: Sign = None,
     allow_unsigned: AllowUnsigned = False,
     as_json: JsonFlag = False,
@@ -55,27 +46,18 @@ def check(
     """Look at a plan (items, fence, ground, battery) and, with --connect, at the vehicle that is to fly it.
     Exit code 2 when the plan has faults or the vehicle is not ready."""
     from missionctl.cli.values import ValueTypedError
-    from missionctl.services.checking import SafetyWishes, check_offline, check_with_vehicle
-    from missionctl.services.signing import station_settings
-    from missionctl.services.vehicle_work import Target
+    from missionctl.services.checking import check_offline, check_with_vehicle
 
     if language not in ("en", "zh"):
         raise ValueTypedError(f"--lang {language!r}: give en or zh")
     if autopilot not in ("ardupilot", "px4"):
         raise ValueTypedError(f"--autopilot {autopilot!r}: give ardupilot or px4")
-    wishes = SafetyWishes(
-        dem,
-        no_fly,
-        endurance * 60 if endurance is not None else None,
-        tuple(accept or ()),
-        tuple(tick or ()),
-        by,
-    )
+    wishes = wishes_of(dem, no_fly, endurance, accept, tick, by)
     if connect is None:
         result = check_offline(plan, wishes, autopilot)
     else:
-        settings = station_settings(sign, allow_unsigned, (), lambda line: say(f"missionctl: {line}"))
-        result = check_with_vehicle(plan, Target(connect, profile, vehicle, settings), wishes)
+        target = target_of(connect, profile, vehicle, sign, allow_unsigned)
+        result = check_with_vehicle(plan, target, wishes)
     give(result.report(), as_json, _text(result, language))
     if result.checklist is not None:
         result.checklist.require_ready()

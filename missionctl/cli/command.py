@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from missionctl.cli.output import give, say
+from missionctl.cli.output import JsonFlag, give, say
+from missionctl.cli.station import AllowUnsigned, Profile, Sign, settings_of
 from missionctl.cli.values import ValueTypedError
 from plans.errors import MissionError
 from plans.frames import GeoPoint
@@ -90,12 +91,10 @@ def shared(
     every: Annotated[bool, typer.Option("--all", help="All vehicles that are heard.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do what is dangerous without asking.")] = False,
     by: Annotated[str | None, typer.Option(metavar="NAME", help="Who confirms, for the record.")] = None,
-    profile: Annotated[str, typer.Option(help="wifi, radio57k, narrowband or satellite.")] = "wifi",
-    sign: Annotated[Path | None, typer.Option(metavar="KEYFILE", help="Sign with this key.")] = None,
-    allow_unsigned: Annotated[
-        bool, typer.Option("--allow-unsigned", help="With --sign: hear vehicles that do not sign too.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")] = False,
+    profile: Profile = "wifi",
+    sign: Sign = None,
+    allow_unsigned: AllowUnsigned = False,
+    as_json: JsonFlag = False,
 ) -> None:
     if every and vehicle:
         raise ValueTypedError("--all and --vehicle exclude each other")
@@ -329,14 +328,11 @@ def _do(
 ) -> None:
     """Do an action and tell its outcomes; exit 2 with a line for each vehicle where it failed."""
     from missionctl.services.commanding import CommandRequest, command_vehicles, report
-    from missionctl.services.signing import station_settings
 
     options: _Shared = ctx.find_object(_Shared) or _missing()
     if not options.connect:
         raise ValueTypedError("--connect URL is missing: where are the vehicles?")
-    settings = station_settings(
-        options.sign, options.allow_unsigned, on_trouble=lambda line: say(f"missionctl: {line}")
-    )
+    settings = settings_of(options.sign, options.allow_unsigned)
     request = CommandRequest(
         options.connect,
         action,

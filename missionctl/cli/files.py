@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from missionctl.cli.output import JsonFlag, give, progress
-from missionctl.cli.params import Profile, VehicleId, target_of
-from missionctl.cli.station import AllowUnsigned, Sign
+from missionctl.cli.station import AllowUnsigned, Profile, Sign, VehicleId, target_of
 
 if TYPE_CHECKING:
     from flight.ftp import Transferred

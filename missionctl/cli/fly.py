@@ -11,7 +11,8 @@ import typer
 
 from flight.errors import FlightError
 from missionctl.cli.output import JsonFlag, give, progress, say
-from missionctl.cli.station import AllowUnsigned, Forward, Sign, riders_text
+from missionctl.cli.safety import Accept, By, Dem, Endurance, NoFly, Tick, wishes_of
+from missionctl.cli.station import AllowUnsigned, Forward, Profile, Sign, riders_text, settings_of
 
 if TYPE_CHECKING:
     from missionctl.services.flying import OnFlight
@@ -45,21 +46,13 @@ def fly(
         Path | None, typer.Option(metavar="DIR", help="Where the camera's photos turn up.")
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Arm and take off without asking.")] = False,
-    by: Annotated[str | None, typer.Option(metavar="NAME", help="Who flies, for the record.")] = None,
-    tick: Annotated[
-        list[str] | None,
-        typer.Option(metavar="KEY", help="An item of the checklist that you have seen to; repeat."),
-    ] = None,
-    accept: Annotated[
-        list[str] | None,
-        typer.Option(metavar="KEY", help="A failed check that you fly with all the same; repeat."),
-    ] = None,
-    dem: Annotated[Path | None, typer.Option(help="Ground heights (default: the mission folder's).")] = None,
-    no_fly: Annotated[Path | None, typer.Option(metavar="FILE", help="Areas never to enter.")] = None,
-    endurance: Annotated[
-        float | None, typer.Option(metavar="MIN", help="How long a full battery flies the survey.")
-    ] = None,
-    profile: Annotated[str, typer.Option(help="wifi, radio57k, narrowband or satellite.")] = "wifi",
+    by: By = None,
+    tick: Tick = None,
+    accept: Accept = None,
+    dem: Dem = None,
+    no_fly: NoFly = None,
+    endurance: Endurance = None,
+    profile: Profile = "wifi",
     forward: Forward = None,
     sign: Sign = None,
     allow_unsigned: AllowUnsigned = False,
@@ -70,13 +63,11 @@ def fly(
     A vehicle that flies this plan already (the station was killed) is watched to its end. Several plans are
     flown at once, each by the vehicle that is named for it.
     """
-    from missionctl.services.checking import SafetyWishes
     from missionctl.services.flying import FlyRequest, fly_plans
-    from missionctl.services.signing import station_settings
     from plans.errors import MissionError
     from plans.formats import read_mission
 
-    settings = station_settings(sign, allow_unsigned, forward or (), lambda line: say(f"missionctl: {line}"))
+    settings = settings_of(sign, allow_unsigned, forward)
     vehicles: list[int | None] = list(vehicle or [])
     if not vehicles and len(plan) == 1:
         vehicles = [None]
@@ -96,8 +87,7 @@ def fly(
             say(f"{file.name}: {items} items go to {who}; it will arm and take off.")
         if input("Is the place clear? Type fly to go on: ").strip().lower() != "fly":
             raise MissionError("not confirmed; nothing was sent")
-    minutes = None if endurance is None else endurance * 60
-    wishes = SafetyWishes(dem, no_fly, minutes, tuple(accept or ()), tuple(tick or ()), by)
+    wishes = wishes_of(dem, no_fly, endurance, accept, tick, by)
     requests = [
         FlyRequest(file, connect, out, photos, profile, settings, sysid, wishes) for file, sysid in pairs
     ]

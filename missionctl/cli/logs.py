@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from missionctl.cli.output import JsonFlag, give, progress
-from missionctl.cli.params import Connect, Profile, VehicleId, target_of
-from missionctl.cli.station import AllowUnsigned, Sign
+from missionctl.cli.station import AllowUnsigned, Connect, Profile, Sign, VehicleId, target_of
 from missionctl.cli.values import ValueTypedError
 
 commands = typer.Typer(

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from missionctl.cli.output import JsonFlag, give, progress, say
-from missionctl.cli.station import AllowUnsigned, Sign
-
-if TYPE_CHECKING:
-    from missionctl.services.vehicle_work import Target
+from missionctl.cli.output import JsonFlag, give, progress
+from missionctl.cli.station import AllowUnsigned, Connect, Profile, Sign, VehicleId, target_of
 
 commands = typer.Typer(
     help="Read and set a vehicle's parameters, keep them in files.",
@@ -19,25 +16,9 @@ commands = typer.Typer(
     add_completion=False,
 )
 
-Connect = Annotated[str, typer.Option(metavar="URL", help="udp:HOST:PORT, tcp:HOST:PORT, serial:DEV:BAUD")]
-VehicleId = Annotated[
-    int | None, typer.Option("--vehicle", metavar="ID", help="Its system id, where several are heard.")
-]
-Profile = Annotated[str, typer.Option(help="wifi, radio57k, narrowband or satellite.")]
 ParamFile = Annotated[
     Path, typer.Argument(metavar="FILE", help=".params (QGroundControl) or .param (Mission Planner).")
 ]
-
-
-def target_of(
-    connect: str, profile: str, vehicle: int | None, sign: Path | None, allow_unsigned: bool
-) -> Target:
-    """The vehicle that the options name, and how to talk to it."""
-    from missionctl.services.signing import station_settings
-    from missionctl.services.vehicle_work import Target
-
-    settings = station_settings(sign, allow_unsigned, on_trouble=lambda line: say(f"missionctl: {line}"))
-    return Target(connect, profile, vehicle, settings)
 
 
 def register(app: typer.Typer) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from missionctl.cli.output import JsonFlag, give
-from missionctl.cli.params import Connect, Profile, VehicleId
+from missionctl.cli.station import Connect, Profile, VehicleId
 
 commands = typer.Typer(
     help="Sign MAVLink messages: make keys, give them to vehicles.",

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from missionctl.cli.output import JsonFlag, give, say, stop_on_signals
-from missionctl.cli.station import AllowUnsigned, Forward, Sign, riders_text
+from missionctl.cli.output import JsonFlag, give, stop_on_signals
+from missionctl.cli.station import AllowUnsigned, Forward, Sign, riders_text, settings_of
 
 
 def register(app: typer.Typer) -> None:
@@ -30,9 +30,8 @@ def vehicles(
 ) -> None:
     """List the vehicles that are heard, with their states."""
     from missionctl.services.flying import find_vehicles
-    from missionctl.services.signing import station_settings
 
-    settings = station_settings(sign, allow_unsigned, forward or (), lambda line: say(f"missionctl: {line}"))
+    settings = settings_of(sign, allow_unsigned, forward)
     until = stop_on_signals().is_set if watch else None
     result = find_vehicles(connect, profile, listen, settings, until)
     found = result["vehicles"]
