@@ -28,8 +28,6 @@ _REFUSED_YET_RISING_S = 4.0
 _STOPS_S = 15.0
 _GOES_S = 10.0
 _HIGHEST_M = 10_000.0
-_PAUSED, _ACTIVE = 4, 3
-"""MISSION_STATE."""
 
 
 async def arm(vehicle: Vehicle, confirmed: Confirmed) -> ActionResult:
@@ -178,7 +176,11 @@ async def go_on(vehicle: Vehicle) -> ActionResult:
     flying = doing.seen(moving, _GOES_S)
     if not await flying:
         mission = vehicle.state.mission
-        active = mission is not None and mission.at_s > since_s and mission.mission_state == _ACTIVE
+        active = (
+            mission is not None
+            and mission.at_s > since_s
+            and mission.mission_state == mavlink.MISSION_STATE_ACTIVE
+        )
         if vehicle.state.mode == "GUIDED":
             raise doing.not_seen("does not move: it is in GUIDED and has nowhere to go; start the mission")
         if not active:

@@ -55,6 +55,12 @@ def _event(message: Message, heard_utc: dt.datetime) -> CameraEvent | None:
     return None
 
 
+def same_place(a: CameraEvent, b: CameraEvent, within_deg: float = 1e-6) -> bool:
+    """Whether two events are of one photo, by their places; messages round them to 1e-7 degrees, logs tell
+    them a moment apart."""
+    return abs(a.lat_deg - b.lat_deg) < within_deg and abs(a.lon_deg - b.lon_deg) < within_deg
+
+
 def _utc(microseconds: int, heard_utc: dt.datetime) -> dt.datetime:
     if not _UTC_FROM_US <= microseconds < _UTC_TO_US:
         return heard_utc

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flight.camera import same_place
 from flight.track import TrackPoint
 from plans.mission import CameraEvent
 
@@ -106,7 +107,8 @@ def in_order(events: Iterable[tuple[int, CameraEvent]]) -> tuple[CameraEvent, ..
     """
     counts: list[dict[int, CameraEvent]] = [{}]
     for _, event in events:
-        told = next((c for c in reversed(counts) if event.index in c and _same(c[event.index], event)), None)
+        having = (count for count in reversed(counts) if event.index in count)
+        told = next((count for count in having if same_place(count[event.index], event)), None)
         if told is None:
             if event.index in counts[-1]:
                 counts.append({})
@@ -114,10 +116,6 @@ def in_order(events: Iterable[tuple[int, CameraEvent]]) -> tuple[CameraEvent, ..
         elif event.captured and not told[event.index].captured:
             told[event.index] = event
     return tuple(count[index] for count in counts for index in sorted(count))
-
-
-def _same(a: CameraEvent, b: CameraEvent) -> bool:
-    return abs(a.lat_deg - b.lat_deg) < 1e-6 and abs(a.lon_deg - b.lon_deg) < 1e-6
 
 
 def _apart_m(a: TrackPoint, b: TrackPoint) -> float:

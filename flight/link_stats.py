@@ -27,7 +27,6 @@ class LinkStats:
     last_seq: int | None = None
     recent_received: float = 0.0
     recent_lost: float = 0.0
-    recent_bytes: float = 0.0
 
     @property
     def loss_share(self) -> float:
@@ -47,14 +46,6 @@ class LinkStats:
         lasted_s = self.last_s - self.first_s
         return self.bytes / lasted_s if lasted_s > 0 else 0.0
 
-    def recent_bytes_per_s(self, now_s: float) -> float:
-        """The rate of the last ten seconds or so."""
-        lasted_s = now_s - self.first_s
-        if self.last_seq is None or lasted_s <= 0:
-            return 0.0
-        window_s = _MEMORY_S * -math.expm1(-lasted_s / _MEMORY_S)
-        return self.recent_bytes * math.exp(-(now_s - self.last_s) / _MEMORY_S) / window_s
-
 
 def heard(stats: LinkStats, seq: int, size_bytes: int, now_s: float) -> LinkStats:
     """The stats after one more message."""
@@ -72,5 +63,4 @@ def heard(stats: LinkStats, seq: int, size_bytes: int, now_s: float) -> LinkStat
         last_seq=seq,
         recent_received=stats.recent_received * fade + 1.0,
         recent_lost=stats.recent_lost * fade + gap,
-        recent_bytes=stats.recent_bytes * fade + size_bytes,
     )

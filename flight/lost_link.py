@@ -22,8 +22,6 @@ from plans.energy import Wind
 from plans.frames import GeoPoint, LocalFrame
 from plans.mission import Mission
 
-_PAUSED = 4
-"""MISSION_STATE_PAUSED."""
 _RETURNING = ("RTL", "SMART_RTL", "AUTO_RTL", "AUTO RTL", "AUTO.RTL")
 _LANDING = ("LAND", "AUTO.LAND")
 _IN_MISSION = ("AUTO", "AUTO.MISSION")
@@ -283,7 +281,7 @@ def _goes_on(
         return _tell_way(story, way_home(here, returns, wind, velocity), 0.0, returns)
     if mode in _LANDING:
         return _tell_way(story, landing(here, returns), 0.0, returns)
-    if mode in _IN_MISSION and (state.mission is None or state.mission.mission_state != _PAUSED):
+    if mode in _IN_MISSION and (state.mission is None or not state.mission.paused):
         return _tell_mission(story, state, mission, here, returns, wind)
     key = "stays" if mode in (*_STAYS, *_IN_MISSION) or mode.startswith("AUTO") else "sticks"
     story.tell(0.0, key, here)

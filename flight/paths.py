@@ -26,10 +26,9 @@ _ECHO_TEXT_S = 2.0
 
 @dataclass(frozen=True)
 class Path:
-    """What is known of a vehicle on one link. `opened_s`: when it was first heard there."""
+    """What is known of a vehicle on one link."""
 
     profile: LinkProfile
-    opened_s: float
     heard_s: float
     stats: LinkStats = field(default_factory=LinkStats)
     round_trip: RoundTrip = field(default_factory=RoundTrip)

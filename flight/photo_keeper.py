@@ -17,7 +17,7 @@ from typing import Any
 
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
-from flight.camera import camera_event
+from flight.camera import camera_event, same_place
 from flight.photo_counts import FEEDBACK, From, PhotoCount, Source
 from flight.vehicle import Inbox, Vehicle
 from flight.wire import Message
@@ -31,7 +31,6 @@ _REFUSALS = 2
 _COUNT_EVERY_ANSWERS = 5.0
 """How often the number of photos is asked for, in usual answer times: 5 s on wifi, 100 s over a satellite."""
 _PAUSE_ANSWERS = 0.2
-_SAME_DEG = 1e-6
 
 
 class _Answer(enum.Enum):
@@ -134,7 +133,7 @@ class PhotoKeeper:
         if count is None:
             count = self._counts[source] = self._new_count(source)
         known = count.events.get(event.index)
-        if known is not None and _same_place(known, event):
+        if known is not None and same_place(known, event):
             if known.captured or not event.captured:
                 return None
         elif known is not None or (count.first is not None and event.index < count.first):
@@ -320,7 +319,3 @@ class PhotoKeeper:
             return _Answer.REFUSED
         self.take(answer, dt.datetime.now(dt.UTC))
         return _Answer.CAME
-
-
-def _same_place(a: CameraEvent, b: CameraEvent) -> bool:
-    return abs(a.lat_deg - b.lat_deg) < _SAME_DEG and abs(a.lon_deg - b.lon_deg) < _SAME_DEG

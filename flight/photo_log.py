@@ -7,6 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from flight.camera import same_place
 from flight.errors import FlightError, LogError, LogPartsError, OtherFlightError
 from flight.flight_log import FlightLog
 from flight.log_fetch import fetch_log
@@ -16,7 +17,6 @@ from flight.logs import LogEntry, OnShare, list_logs
 from flight.photo_keeper import PhotoKeeper
 from flight.photo_windows import PhotoSearch, gaps
 from flight.vehicle import Vehicle
-from plans.mission import CameraEvent
 
 LONGEST_S = 180.0
 """A crew that waits for the next battery waits no longer for a log."""
@@ -183,7 +183,7 @@ def fill_from_log(keeper: PhotoKeeper, log: FlightLog, covered: Collection[int] 
     heard = {e.index: e for e in keeper.photos}
     told = {e.index: e for e in log.camera_events}
     both = [i for i in told if i in heard]
-    agreeing = sum(_same_place(heard[i], told[i]) for i in both)
+    agreeing = sum(same_place(heard[i], told[i], _SAME_DEG) for i in both)
     if not told or (heard and not both) or (both and agreeing < _AGREEING_SHARE * len(both)):
         return LogRecovery(log=log.path, why_not=f"{log.path.name} is not of this flight")
     begins_at = keeper.begins_at
@@ -203,7 +203,3 @@ def _too_long(entry: LogEntry, takes_s: float) -> str:
         f"its log of {entry.size_bytes / 1e6:.1f} MB takes more than {takes_s:.0f} s over this link; "
         "fetch it with `missionctl logs download` on a better one"
     )
-
-
-def _same_place(a: CameraEvent, b: CameraEvent) -> bool:
-    return abs(a.lat_deg - b.lat_deg) < _SAME_DEG and abs(a.lon_deg - b.lon_deg) < _SAME_DEG

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
@@ -32,16 +31,6 @@ def unready(state: VehicleState) -> tuple[str, ...]:
     elif state.health.prearm_ok is False:
         missing.append("its pre-arm checks do not pass")
     return tuple(missing)
-
-
-def low_battery(state: VehicleState, least_percent: float) -> str | None:
-    """A warning in words when the pack is known and below a share."""
-    battery = state.battery
-    if battery is None or math.isnan(battery.remaining_percent):
-        return None
-    if battery.remaining_percent >= least_percent:
-        return None
-    return f"the battery is at {battery.remaining_percent:.0f} %"
 
 
 async def wait_until_ready(vehicle: Vehicle, timeout_s: float) -> None:

@@ -139,11 +139,10 @@ def reserve_state(
     home_percent = rate * home.battery_s
     spare = now.percent - limits.landing_percent - home_percent - rate * limits.margin_s
     go_on = spare / (rate * (1.0 + _away_share(state, plan)))
-    advice = _advice(now.percent, home_percent, rate, home, go_on, plan, limits)
-    alerts, order = _judged(history, state, advice, plan, limits, in_command, clock)
-    return ReserveAdvice(
-        alerts, order, now.percent, home_percent, home.seconds, max(go_on, 0.0), advice.land_percent, rate
-    )
+    left = None if plan.remaining_s is None else now.percent - rate * plan.remaining_s
+    figures = _Figures(now.percent, home_percent, rate, go_on, left)
+    alerts, order = _judged(history, state, figures, plan, limits, in_command, clock)
+    return ReserveAdvice(alerts, order, now.percent, home_percent, home.seconds, max(go_on, 0.0), left, rate)
 
 
 @dataclass(frozen=True)
@@ -153,20 +152,6 @@ class _Figures:
     rate: float
     go_on_s: float
     land_percent: float | None
-    home_s: float
-
-
-def _advice(
-    percent: float,
-    home_percent: float,
-    rate: float,
-    home: WayHome,
-    go_on: float,
-    plan: ReservePlan,
-    limits: ReserveLimits,
-) -> _Figures:
-    left = None if plan.remaining_s is None else percent - rate * plan.remaining_s
-    return _Figures(percent, home_percent, rate, go_on, left, home.seconds)
 
 
 def _judged(

@@ -7,11 +7,7 @@ FS_GCS_ENABLE never notices: https://ardupilot.org/copter/docs/gcs-failsafe.html
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping
-
-from flight.errors import ParameterError
-from flight.params import get_param
+from flight.params import get_some
 from flight.vehicle import Vehicle
 
 _NAMES = ("MAV_GCS_SYSID", "SYSID_MYGCS")
@@ -20,23 +16,12 @@ _LAST = "MAV_GCS_SYSID_HI"
 
 async def watched_ids(vehicle: Vehicle) -> tuple[int, ...]:
     """The station ids whose heartbeat an ArduPilot watches; empty where it does not tell."""
-    found = await _params(vehicle, (*_NAMES, _LAST))
-    first = next((round(found[name]) for name in _NAMES if name in found), None)
+    found = {name: round(p.value) for name, p in (await get_some(vehicle, (*_NAMES, _LAST))).items()}
+    first = next((found[name] for name in _NAMES if name in found), None)  # each version knows one of them
     if first is None:
         return ()
-    last = max(round(found.get(_LAST, 0.0)), first)
+    last = max(found.get(_LAST, 0), first)
     return tuple(range(first, last + 1))
-
-
-async def _params(vehicle: Vehicle, names: tuple[str, ...]) -> Mapping[str, float]:
-    async def value(name: str) -> float | None:
-        try:
-            return float((await get_param(vehicle, name)).value)
-        except ParameterError:
-            return None  # each version knows one of the names
-
-    values = await asyncio.gather(*(value(name) for name in names))
-    return {name: v for name, v in zip(names, values, strict=True) if v is not None}
 
 
 async def claim_station_id(vehicle: Vehicle) -> str | None:

@@ -69,7 +69,7 @@ class Vehicle:
         self.state = state
         self.link = link
         """On which it is spoken to: chosen anew each second among `paths`."""
-        self.paths: dict[Link, Path] = {link: Path(profile, state.heard_s, state.heard_s)}
+        self.paths: dict[Link, Path] = {link: Path(profile, state.heard_s)}
         self.identity = Identity()
         self.returns = 0
         """How often it was heard again after a silence."""
@@ -158,7 +158,7 @@ class Vehicle:
         """A message of this system has come; a copy (by another way) counts for its link only."""
         now_s = self.now_s()
         if message.get_srcComponent() == self.compid:
-            path = self.paths.get(link) or Path(profile, now_s, now_s)
+            path = self.paths.get(link) or Path(profile, now_s)
             stats = heard(path.stats, message.get_seq(), len(message.get_msgbuf()), now_s)
             self.paths[link] = replace(path, heard_s=now_s, stats=stats)
             if not copy:

@@ -274,7 +274,7 @@ def record_checklist(
         "time_utc": now_utc(),
         "actor": by or actor(),
         "plan": plan.name,
-        "plan_sha256": _digest(plan),
+        "plan_sha256": plan_digest(plan),
         "vehicle": sysid,
         "ready": int(checklist["ready"]),
         "accepted": ",".join(sorted(checklist["accepted"])),
@@ -288,7 +288,7 @@ def recent_ticks(workspace: Workspace | None, plan: Path, sysid: int | None) -> 
     """What was ticked for this very plan and vehicle within the last two hours."""
     if workspace is None or sysid is None:
         return ()
-    digest, now = _digest(plan), datetime.now(UTC)
+    digest, now = plan_digest(plan), datetime.now(UTC)
     found: dict[str, Tick] = {}
     for row in workspace.features("checks"):
         if row.values["plan_sha256"] != digest or row.values["vehicle"] != sysid:
@@ -299,7 +299,8 @@ def recent_ticks(workspace: Workspace | None, plan: Path, sysid: int | None) -> 
     return tuple(found.values())
 
 
-def _digest(plan: Path) -> str:
+def plan_digest(plan: Path) -> str:
+    """What knows a plan file again, whatever it is called."""
     return hashlib.sha256(plan.read_bytes()).hexdigest()
 
 

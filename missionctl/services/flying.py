@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import json
 import os
 import shutil
@@ -31,7 +30,7 @@ from imagery.geotag import PhotoStamp, event_tags, match_photos
 from imagery.photo_tags import read_tags, write_tags
 from imagery.photos import list_photo_files
 from missionctl.jsontext import to_json
-from missionctl.services.checking import SafetyWishes, record_checklist, safety_settings
+from missionctl.services.checking import SafetyWishes, plan_digest, record_checklist, safety_settings
 from missionctl.workspace import Workspace, actor, find_workspace
 from plans.errors import PlanFileError
 from plans.formats import read_mission
@@ -111,7 +110,7 @@ def _job_of(request: FlyRequest, of: int) -> FlightJob:
     if not mission.items:
         raise PlanFileError(f"{request.plan}: has no items; there is nothing to fly")
     workspace = find_workspace(request.out or request.plan.parent)
-    digest = hashlib.sha256(request.plan.read_bytes()).hexdigest()
+    digest = plan_digest(request.plan)
     unfinished = unfinished_record(_flights_place(request, workspace, of), digest, request.sysid)
     return FlightJob(
         mission,

@@ -21,7 +21,7 @@ class Link:
 
 def path(trip_s=0.1, lost=0.0, heard_s=100.0, profile="wifi"):
     stats = LinkStats(recent_received=10.0 * (1 - lost), recent_lost=10.0 * lost)
-    return Path(find_profile(profile), 0.0, heard_s, stats, RoundTrip(trip_s, 0.0))
+    return Path(find_profile(profile), heard_s, stats, RoundTrip(trip_s, 0.0))
 
 
 def heard(message, encoder):
