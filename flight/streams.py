@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 
 from flight.commands import request_streams
-from flight.errors import CommandError
+from flight.errors import FlightError
 from flight.vehicle import Vehicle
 
 _LOOK_S = 0.25
@@ -26,6 +26,6 @@ async def keep_streams(vehicle: Vehicle) -> None:
         wanted = (vehicle.link, vehicle.returns, vehicle.identity.restarts)
         if (wanted != asked or due) and not vehicle.silent(now_s) and vehicle.profile.beats:
             asked, asked_s = wanted, now_s
-            with contextlib.suppress(CommandError):  # it streams what it streams; asked again when stale
+            with contextlib.suppress(FlightError):  # it streams what it streams; asked again when stale
                 await request_streams(vehicle)
         await asyncio.sleep(_LOOK_S)

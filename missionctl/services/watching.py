@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import math
-import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from flight.commands import request_streams
-from flight.errors import CommandError, FlightError, NoVehicleError
+from flight.core import Core
+from flight.errors import FlightError
 from flight.profiles import LinkProfile, find_profile
 from flight.state import VehicleState
 from flight.station import open_station
-from flight.vehicle import Vehicle
+from flight.streams import keep_streams
 
 _NEWS_S = 0.2
-_ALIVE_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -66,55 +62,39 @@ class Watcher:
         self._on_state = on_state
         self._on_trouble = on_trouble
         self._profile = profile
-        self._stop = threading.Event()
-        self._pulse_s = time.monotonic()
-        self._pulsing = False
-        self._thread = threading.Thread(target=self._run, name=f"watch {connect}", daemon=True)
-        self._thread.start()
+        self._core = Core(f"watch {connect}")
+        self._core.start(self._run())
 
     def pulse(self) -> None:
         """Say that the program does not hang."""
-        self._pulsing = True
-        self._pulse_s = time.monotonic()
+        self._core.watchdog.feed()
 
     def close(self) -> None:
         """Stop listening."""
-        self._stop.set()
-        self._thread.join(5.0)
+        self._core.close()
 
-    def _alive(self) -> bool:
-        return not self._pulsing or time.monotonic() - self._pulse_s < _ALIVE_S
-
-    def _run(self) -> None:
+    async def _run(self) -> None:
         try:
-            asyncio.run(self._listen())
+            await self._listen()
         except FlightError as fault:
             self._on_trouble(str(fault))
 
     async def _listen(self) -> None:
-        async with open_station([self._connect], self._profile) as station:
-            station.alive = self._alive
-            asked: dict[int, float] = {}
+        async with open_station([self._connect], self._profile) as station, asyncio.TaskGroup() as beside:
+            station.alive = self._core.watchdog.alive
+            streaming: set[int] = set()
             warned = False
-            began_s = time.monotonic()
-            while not self._stop.is_set():
-                if not station.vehicles and not warned and time.monotonic() - began_s > 10.0:
+            began_s = station.now_s()
+            while True:
+                if not station.vehicles and not warned and station.now_s() - began_s > 10.0:
                     warned = True
                     self._on_trouble(f"{self._connect}: nobody answers yet; is the vehicle powered?")
                 for vehicle in list(station.vehicles.values()):
-                    await self._keep_streams(vehicle, asked)
-                    self._on_state(news(vehicle.state, time.monotonic()))
+                    if vehicle.sysid not in streaming:
+                        streaming.add(vehicle.sysid)
+                        beside.create_task(keep_streams(vehicle))
+                    self._on_state(news(vehicle.state, station.now_s()))
                 await asyncio.sleep(_NEWS_S)
-
-    async def _keep_streams(self, vehicle: Vehicle, asked: dict[int, float]) -> None:
-        """Streams are asked for at first sight and again when positions have stopped coming."""
-        now = time.monotonic()
-        place = vehicle.state.position
-        stale = place is None or now - place.at_s > 2 * self._profile.silence_s
-        if stale and now - asked.get(vehicle.sysid, -math.inf) > 3 * self._profile.silence_s:
-            asked[vehicle.sysid] = now
-            with contextlib.suppress(CommandError, NoVehicleError):
-                await request_streams(vehicle)
 
 
 def watch(
