@@ -193,9 +193,8 @@ class _FlightRun:
 
     async def _prepare(self) -> None:
         vehicle = self._vehicle
-        report = check_before_upload(
-            self._mission, self._job.safety, "px4" if vehicle.state.is_px4 else "ardupilot"
-        )
+        autopilot = "px4" if vehicle.state.is_px4 else "ardupilot"
+        report = await asyncio.to_thread(check_before_upload, self._mission, self._job.safety, autopilot)
         for warning in report.warnings:
             self._recorder.event("plan warning", **warning.as_json())
         trouble = await claim_station_id(vehicle)

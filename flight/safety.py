@@ -13,6 +13,7 @@ a watch over battery, link and traffic while it flies.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -85,7 +86,9 @@ async def review_vehicle(
         fence_margin_m=facts.params.get("FENCE_MARGIN", settings.plan.fence_margin_m),
     )
     autopilot = "px4" if px4 else "ardupilot"
-    report = check_plan(mission, settings.terrain, settings.no_fly, limits, autopilot)
+    report = await asyncio.to_thread(
+        check_plan, mission, settings.terrain, settings.no_fly, limits, autopilot
+    )
     automatic = check_vehicle(vehicle.state, vehicle.now_s(), facts, report, settings.checks)
     by_person = tick_checks(settings.items, settings.ticks)
     return Checklist((*automatic, *by_person), settings.accepted), facts

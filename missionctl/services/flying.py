@@ -22,7 +22,6 @@ from flight.flight_job import FlightJob, FlightResult
 from flight.fly import fly_missions
 from flight.log_files import camera_events
 from flight.profiles import find_profile
-from flight.safety import check_before_upload
 from flight.station import PLAIN, StationSettings, open_station
 from flight.track import TrackPoint
 from flight.vehicle import Vehicle
@@ -86,8 +85,6 @@ def fly_plans(
     """
     first = requests[0]
     jobs = [_job_of(request, len(requests)) for request in requests]
-    for job in jobs:
-        check_before_upload(job.mission, job.safety)
     connect = [first.connect] if isinstance(first.connect, str) else list(first.connect)
     outcomes = fly_missions(
         jobs,
