@@ -238,15 +238,13 @@ async def set_current_item(vehicle: Vehicle, seq: int) -> ActionResult:
     doing = Doing(vehicle, f"go on with item {seq}")
     check_number(doing, "item", seq, 0, 65534)
     asked_s = vehicle.now_s()
-    number = mavlink.MAV_CMD_DO_SET_MISSION_CURRENT
-    if await doing.command(number, float(seq), unless=(mavlink.MAV_RESULT_UNSUPPORTED,)) is None:
-        vehicle.send(mavlink.MAVLink_mission_set_current_message(vehicle.sysid, vehicle.compid, seq))
 
     def told() -> int | None:
         mission = vehicle.state.mission
         return mission.current if mission is not None and mission.at_s > asked_s else None
 
-    for _ in range(vehicle.profile.tries):
+    for _ in range(vehicle.profile.tries):  # PX4 goes back to its first item when it takes up a new mission
+        await _ask_for_item(doing, seq)
         if await doing.holds(lambda state: told() == seq, vehicle.answer_s):
             return doing.result(f"item {seq} is the current one")
         await doing.command(
@@ -256,6 +254,13 @@ async def set_current_item(vehicle: Vehicle, seq: int) -> ActionResult:
         if current is not None and seq < current <= seq + 20:
             return doing.result(f"item {current} is the current one, the next place after item {seq}")
     raise doing.not_seen(f"its current item is {told() if told() is not None else 'not told'}")
+
+
+async def _ask_for_item(doing: Doing, seq: int) -> None:
+    """Order an item to be the current one, in the old way where the vehicle does not know the command."""
+    vehicle, number = doing.vehicle, mavlink.MAV_CMD_DO_SET_MISSION_CURRENT
+    if await doing.command(number, float(seq), unless=(mavlink.MAV_RESULT_UNSUPPORTED,)) is None:
+        vehicle.send(mavlink.MAVLink_mission_set_current_message(vehicle.sysid, vehicle.compid, seq))
 
 
 def _height(vehicle: Vehicle) -> float:
