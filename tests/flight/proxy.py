@@ -6,18 +6,12 @@ import socket
 import threading
 
 
-class Proxy:
-    """Forwards one connection at a time to a vehicle; while it is `cut`, nothing gets through. A context
-    manager; `address` is for the station."""
+class _Cuttable:
+    """A thread that forwards until left; while it is `cut`, nothing gets through."""
 
-    def __init__(self, vehicle_address):
-        host, port = vehicle_address.split(":")[1:]
-        self._vehicle = (host, int(port))
+    def __init__(self):
         self.cut = False
         self._stop = threading.Event()
-        self._server = socket.create_server(("127.0.0.1", 0))
-        self._server.settimeout(0.1)
-        self.address = f"tcp:127.0.0.1:{self._server.getsockname()[1]}"
         self._thread = threading.Thread(target=self._serve, daemon=True)
 
     def __enter__(self):
@@ -27,7 +21,22 @@ class Proxy:
     def __exit__(self, *_):
         self._stop.set()
         self._thread.join(5)
-        self._server.close()
+        for side in self._sockets:
+            side.close()
+
+
+class Proxy(_Cuttable):
+    """Forwards one connection at a time to a vehicle; while it is `cut`, nothing gets through. A context
+    manager; `address` is for the station."""
+
+    def __init__(self, vehicle_address):
+        host, port = vehicle_address.split(":")[1:]
+        self._vehicle = (host, int(port))
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self._server.settimeout(0.1)
+        self.address = f"tcp:127.0.0.1:{self._server.getsockname()[1]}"
+        self._sockets = (self._server,)
+        super().__init__()
 
     def _serve(self):
         vehicle = socket.create_connection(self._vehicle, 10)
@@ -56,7 +65,7 @@ class Proxy:
                         return
 
 
-class UdpProxy:
+class UdpProxy(_Cuttable):
     """The same over UDP, for a vehicle that sends to a port by itself (PX4 does). The station listens."""
 
     def __init__(self, vehicle_address):
@@ -68,21 +77,10 @@ class UdpProxy:
             probe.bind(("127.0.0.1", 0))
             self._station = probe.getsockname()
         self.address = f"udpin:127.0.0.1:{self._station[1]}"
-        self.cut = False
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._forward, daemon=True)
+        self._sockets = (self._near_vehicle, self._near_station)
+        super().__init__()
 
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._stop.set()
-        self._thread.join(5)
-        self._near_vehicle.close()
-        self._near_station.close()
-
-    def _forward(self):
+    def _serve(self):
         vehicle = None
         with selectors.DefaultSelector() as selector:
             selector.register(self._near_vehicle, selectors.EVENT_READ)

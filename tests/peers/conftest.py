@@ -2,14 +2,18 @@
 
 import contextlib
 import json
+import os
 import queue
 import socket
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
+
+from sim.real_sitl import SitlSettings, run_sitl
 
 SCENARIO = """
 name = "Meeting a peer"
@@ -143,3 +147,34 @@ def wait(condition, timeout_s=30.0):
 @pytest.fixture
 def until():
     return wait
+
+
+BINARIES = {"ardupilot": "MISSIONCTL_ARDUCOPTER", "px4": "MISSIONCTL_PX4"}
+
+
+@pytest.fixture
+def real_sitl():
+    """Start real autopilots in simulation, whose binaries the environment names; gives their addresses."""
+    stop, threads = threading.Event(), []
+
+    def start(autopilot, home, speedup=1.0, vehicles=1, instance=0):
+        binary = os.environ.get(BINARIES[autopilot], "")
+        if not binary:
+            pytest.skip(f"{BINARIES[autopilot]} names no {autopilot} SITL binary")
+        ready, urls = threading.Event(), []
+
+        def on_ready(found):
+            urls.extend(found)
+            ready.set()
+
+        settings = SitlSettings(autopilot, Path(binary), home, speedup, vehicles, instance)
+        thread = threading.Thread(target=run_sitl, args=(settings, on_ready, stop), daemon=True)
+        thread.start()
+        threads.append(thread)
+        assert ready.wait(90.0)
+        return urls
+
+    yield start
+    stop.set()
+    for thread in threads:
+        thread.join(20.0)

@@ -2,9 +2,6 @@
 (bin/px4 of a SITL build); skipped without them."""
 
 import asyncio
-import os
-import threading
-from pathlib import Path
 
 import pytest
 
@@ -20,41 +17,15 @@ from flight.profiles import find_profile
 from flight.station import open_station
 from plans.frames import GeoPoint
 from plans.mission import AltitudeFrame, Command, Mission, MissionItem
-from sim.real_sitl import SitlSettings, run_sitl
 
-BINARIES = {
-    "ardupilot": os.environ.get("MISSIONCTL_ARDUCOPTER", ""),
-    "px4": os.environ.get("MISSIONCTL_PX4", ""),
-}
 HOME = GeoPoint(30.05, 103.15, 500.0)
 CENTRE = moved(HOME, 60.0, 60.0)
 
 
 @pytest.fixture
-def real():
+def real(real_sitl):
     """Start a real autopilot; gives its address."""
-    stop, threads = threading.Event(), []
-
-    def start(autopilot):
-        if not BINARIES[autopilot]:
-            pytest.skip(f"no {autopilot} SITL binary is named in the environment")
-        ready, urls = threading.Event(), []
-
-        def on_ready(found):
-            urls.extend(found)
-            ready.set()
-
-        settings = SitlSettings(autopilot, Path(BINARIES[autopilot]), HOME, 5.0)
-        thread = threading.Thread(target=run_sitl, args=(settings, on_ready, stop), daemon=True)
-        thread.start()
-        threads.append(thread)
-        assert ready.wait(30.0)
-        return urls[0]
-
-    yield start
-    stop.set()
-    for thread in threads:
-        thread.join(15.0)
+    return lambda autopilot: real_sitl(autopilot, HOME, speedup=5.0)[0]
 
 
 def mission():
@@ -80,7 +51,7 @@ def mission():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("autopilot", BINARIES)
+@pytest.mark.parametrize("autopilot", ["ardupilot", "px4"])
 def test_every_action_is_flown_by_a_real_autopilot(real, autopilot):
     url = real(autopilot)
     results = {}

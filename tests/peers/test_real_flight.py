@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -17,7 +16,6 @@ import pytest
 from plans.formats import write_mission
 from plans.frames import GeoPoint
 from plans.mission import AltitudeFrame, Command, Mission, MissionItem
-from sim.real_sitl import SitlSettings, run_sitl
 
 _spec = importlib.util.spec_from_file_location("proxy", Path(__file__).parents[1] / "flight" / "proxy.py")
 proxy = importlib.util.module_from_spec(_spec)
@@ -25,11 +23,10 @@ _spec.loader.exec_module(proxy)
 
 HOME = GeoPoint(30.05, 103.15, 500.0)
 MISSIONCTL = Path(sys.executable).with_name("missionctl")
-BINARIES = {"ardupilot": "MISSIONCTL_ARDUCOPTER", "px4": "MISSIONCTL_PX4"}
 SPEEDUP = {"ardupilot": 8.0, "px4": 4.0}
 LANES, PHOTOS_A_LANE = 29, 6
 
-pytestmark = [pytest.mark.soak, pytest.mark.parametrize("autopilot", BINARIES)]
+pytestmark = [pytest.mark.soak, pytest.mark.parametrize("autopilot", SPEEDUP)]
 
 
 def survey(north_deg=0.0004):
@@ -60,31 +57,8 @@ def survey(north_deg=0.0004):
 
 
 @pytest.fixture
-def vehicles():
-    """Start real autopilots; gives their addresses."""
-    stop, threads = threading.Event(), []
-
-    def start(autopilot, count=1):
-        binary = os.environ.get(BINARIES[autopilot], "")
-        if not binary:
-            pytest.skip(f"{BINARIES[autopilot]} names no {autopilot} SITL binary")
-        ready, urls = threading.Event(), []
-
-        def on_ready(found):
-            urls.extend(found)
-            ready.set()
-
-        settings = SitlSettings(autopilot, Path(binary), HOME, SPEEDUP[autopilot], count)
-        thread = threading.Thread(target=run_sitl, args=(settings, on_ready, stop), daemon=True)
-        thread.start()
-        threads.append(thread)
-        assert ready.wait(90.0)
-        return urls
-
-    yield start
-    stop.set()
-    for thread in threads:
-        thread.join(20.0)
+def vehicles(real_sitl):
+    return lambda autopilot, count=1: real_sitl(autopilot, HOME, SPEEDUP[autopilot], count)
 
 
 class Flight:

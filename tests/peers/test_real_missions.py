@@ -3,9 +3,6 @@ binaries); skipped without them."""
 
 import asyncio
 import dataclasses
-import os
-import threading
-from pathlib import Path
 
 import pytest
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
@@ -21,7 +18,6 @@ from flight.profiles import find_profile
 from flight.station import open_station
 from plans.frames import GeoPoint
 from plans.mission import AltitudeFrame, Command, Mission, MissionItem
-from sim.real_sitl import SitlSettings, run_sitl
 
 HOME = GeoPoint(30.05, 103.15, 500.0)
 PLACES = (GeoPoint(30.04, 103.14), GeoPoint(30.06, 103.14), GeoPoint(30.06, 103.16), GeoPoint(30.04, 103.16))
@@ -46,33 +42,17 @@ def plan(count, alt_m):
 
 
 @pytest.fixture
-def real():
+def real(real_sitl):
     """Run `work(vehicle)` on a real autopilot in simulation."""
 
-    def run(autopilot, variable, work):
-        binary = os.environ.get(variable, "")
-        if not binary:
-            pytest.skip(f"{variable} names no {autopilot} SITL binary")
-        ready, stop, urls = threading.Event(), threading.Event(), []
+    def run(autopilot, work):
+        (url,) = real_sitl(autopilot, HOME, instance=6)
 
-        def on_ready(found):
-            urls.extend(found)
-            ready.set()
+        async def whole():
+            async with open_station([url], find_profile("wifi"), sysid=255) as station:
+                return await work(await station.wait_for_vehicle(60.0))
 
-        settings = SitlSettings(autopilot, Path(binary), HOME, instance=6)
-        thread = threading.Thread(target=run_sitl, args=(settings, on_ready, stop), daemon=True)
-        thread.start()
-        try:
-            assert ready.wait(60.0)
-
-            async def whole():
-                async with open_station([urls[0]], find_profile("wifi"), sysid=255) as station:
-                    return await work(await station.wait_for_vehicle(60.0))
-
-            return asyncio.run(whole())
-        finally:
-            stop.set()
-            thread.join(20.0)
+        return asyncio.run(whole())
 
     return run
 
@@ -124,7 +104,7 @@ def test_a_real_arducopter_takes_and_gives_missions_both_ways(real):
         await clear(vehicle)
         assert await download(vehicle) == ()
 
-    real("ardupilot", "MISSIONCTL_ARDUCOPTER", work)
+    real("ardupilot", work)
 
 
 @pytest.mark.slow
@@ -152,4 +132,4 @@ def test_a_real_px4_takes_and_gives_missions_and_marks_them(real):
         await clear(vehicle)
         assert await download(vehicle) == ()
 
-    real("px4", "MISSIONCTL_PX4", work)
+    real("px4", work)

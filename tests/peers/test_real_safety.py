@@ -2,10 +2,7 @@
 without one. Its clock runs ahead of ours: the times compared are its own."""
 
 import asyncio
-import os
-import threading
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -23,9 +20,7 @@ from flight.safety import SafetySettings, review_vehicle, watched
 from flight.station import open_station
 from plans.frames import GeoPoint, LocalFrame
 from plans.mission import AltitudeFrame, Command, Mission, MissionItem
-from sim.real_sitl import SitlSettings, run_sitl
 
-SITL = os.environ.get("MISSIONCTL_ARDUCOPTER", "")
 HOME = GeoPoint(30.05, 103.15, 500.0)
 LOCAL = LocalFrame(HOME.lat_deg, HOME.lon_deg)
 PLAIN = (0.0, 0.0, 0.0, 0.0)
@@ -35,22 +30,8 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def copter():
-    if not SITL:
-        pytest.skip("MISSIONCTL_ARDUCOPTER names no arducopter SITL binary")
-    ready, stop, found = threading.Event(), threading.Event(), []
-
-    def on_ready(urls):
-        found.extend(urls)
-        ready.set()
-
-    wanted = SitlSettings("ardupilot", Path(SITL), HOME, speedup=5.0)
-    thread = threading.Thread(target=run_sitl, args=(wanted, on_ready, stop), daemon=True)
-    thread.start()
-    assert ready.wait(30.0)
-    yield found[0]
-    stop.set()
-    thread.join(10.0)
+def copter(real_sitl):
+    return real_sitl("ardupilot", HOME, speedup=5.0)[0]
 
 
 def waypoint(east, north):
