@@ -54,8 +54,16 @@ class Core:
         self.watchdog = Watchdog()
         self._news: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name=name, daemon=True)
+        self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
         self._thread.start()
+
+    def _serve(self) -> None:
+        try:
+            self._loop.run_forever()
+        finally:
+            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+            self._loop.run_until_complete(self._loop.shutdown_default_executor())
+            self._loop.close()
 
     def tell(self, callback: Callable[..., None], *args: Any) -> None:
         """From the loop: run a callback in the caller's thread, when that waits the next time."""
@@ -109,14 +117,11 @@ class Core:
         """Cancel what still runs, and end the thread."""
         if not self._thread.is_alive():
             return
-        with contextlib.suppress(concurrent.futures.TimeoutError):
+        with contextlib.suppress(concurrent.futures.TimeoutError, RuntimeError):  # it may just be ending
             asyncio.run_coroutine_threadsafe(_cancel_others(), self._loop).result(_JOIN_S)
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(_JOIN_S)
-        if not self._thread.is_alive():
-            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
-            self._loop.run_until_complete(self._loop.shutdown_default_executor())
-            self._loop.close()
 
     def __enter__(self) -> Self:
         return self

@@ -78,6 +78,7 @@ class Watcher:
             await self._listen()
         except FlightError as fault:
             self._on_trouble(str(fault))
+            asyncio.get_running_loop().stop()  # its thread ends: nobody listens any more
 
     async def _listen(self) -> None:
         async with open_station([self._connect], self._profile) as station, asyncio.TaskGroup() as beside:
