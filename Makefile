@@ -9,7 +9,7 @@ demo: .venv/.ready-run           ## the main job: from a flood zone to a damage 
 	$(BIN)/missionctl demo --out $(DEMO_DIR)
 
 test: .venv/.ready-test lint     ## every check and every test
-	$(BIN)/python -m pytest -m "not soak"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not soak"
 
 lint: .venv/.ready-test
 	$(BIN)/ruff check .
