@@ -16,9 +16,9 @@ import pytest
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from flight import vehicle as vehicle_module
-from flight.commands import command
-from flight.profiles import find_profile
-from flight.recorder import Recorder
+from flight.commands.basics import command
+from flight.links.profiles import find_profile
+from flight.logs.recorder import Recorder
 from flight.station import open_station
 from flight.wire import Encoder, Parser, vehicle_heartbeat
 

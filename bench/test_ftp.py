@@ -10,10 +10,10 @@ import time
 
 import pytest
 
-from flight.ftp import open_files
-from flight.param_fetch import fetch_params
-from flight.params import fetch_all
-from flight.profiles import find_profile
+from flight.ftp.files import open_files
+from flight.links.profiles import find_profile
+from flight.params.fetch import fetch_params
+from flight.params.protocol import fetch_all
 from flight.station import open_station
 
 SIZE = 4_000_000

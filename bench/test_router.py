@@ -11,10 +11,10 @@ from random import Random
 import pytest
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
-from flight.endpoints import parse_endpoint
-from flight.profiles import find_profile
-from flight.signing import SigningKey, sign
-from flight.signing_clock import steps_at
+from flight.links.endpoints import parse_endpoint
+from flight.links.profiles import find_profile
+from flight.signing.clock import steps_at
+from flight.signing.signatures import SigningKey, sign
 from flight.station import StationSettings, open_station
 from flight.wire import Encoder, vehicle_heartbeat
 

@@ -12,8 +12,8 @@ import time
 import numpy as np
 import pytest
 
-from flight.mission_upload import upload
-from flight.profiles import find_profile
+from flight.links.profiles import find_profile
+from flight.missions.upload import upload
 from flight.station import open_station
 from tests.flight.lossy_uploads import VEHICLES, fly_up, items_of
 

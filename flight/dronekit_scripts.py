@@ -12,7 +12,7 @@ from pathlib import Path
 
 from flight.dronekit_runner import CONNECT_VARIABLE
 from flight.errors import ScriptError
-from flight.links import parse_address
+from flight.links.link import parse_address
 
 _LINES_KEPT = 50
 

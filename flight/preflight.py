@@ -8,7 +8,7 @@ import contextlib
 
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
-from flight.commands import arming_reasons, command, last_words
+from flight.commands.basics import arming_reasons, command, last_words
 from flight.errors import ArmingError, CommandError
 from flight.state import VehicleState
 from flight.vehicle import Vehicle

@@ -2,7 +2,7 @@
 
 Everything runs on one asyncio loop. If that loop hangs, the heartbeat stops, and a vehicle that watches its
 station brings itself home; `alive` lets a window or a job prove that it does not hang either (flight.core).
-A vehicle may be heard on several links: each is a path with its own statistics (flight.paths).
+A vehicle may be heard on several links: each is a path with its own statistics (flight.links.paths).
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from typing import Any
 
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
-from flight.endpoints import EndpointSpec
 from flight.errors import NoVehicleError
-from flight.links import Ear, Link, OnBytes, open_link
-from flight.paths import Copies
-from flight.profiles import LinkProfile, profile_of
-from flight.recorder import Recorder
-from flight.router import COMPONENT_BESIDE_RIDERS, Router
-from flight.signing import SETUP_SIGNING, Signing, SigningKey, UnsignedRule, Verdict
-from flight.signing_clock import SigningClock
+from flight.links.endpoints import EndpointSpec
+from flight.links.link import Ear, Link, OnBytes, open_link
+from flight.links.paths import Copies
+from flight.links.profiles import LinkProfile, profile_of
+from flight.links.router import COMPONENT_BESIDE_RIDERS, Router
+from flight.logs.recorder import Recorder
+from flight.signing.clock import SigningClock
+from flight.signing.signatures import SETUP_SIGNING, Signing, SigningKey, UnsignedRule, Verdict
 from flight.state_update import first_state
 from flight.station_id import station_id
 from flight.vehicle import Vehicle

@@ -7,7 +7,7 @@ FS_GCS_ENABLE never notices: https://ardupilot.org/copter/docs/gcs-failsafe.html
 
 from __future__ import annotations
 
-from flight.params import get_some
+from flight.params.protocol import get_some
 from flight.vehicle import Vehicle
 
 _NAMES = ("MAV_GCS_SYSID", "SYSID_MYGCS")

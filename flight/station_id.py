@@ -2,7 +2,7 @@
 
 255 is what most stations take; two of them with one id drive each other's mission exchanges, and a vehicle
 cannot tell whose link it lost. So an id is drawn once and kept. ArduPilot's own watch over the station
-(FS_GCS_ENABLE) listens to MAV_GCS_SYSID, 255 unless set: `flight.fly` takes that id when no one else has it.
+(FS_GCS_ENABLE) listens to MAV_GCS_SYSID, 255 unless set: `flight.flying` takes that when it is free.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from flight.commands import request_streams
+from flight.commands.basics import request_streams
 from flight.errors import FlightError
 from flight.vehicle import Vehicle
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from flight.errors import DisputedError
 from flight.identity import Identity, identity_after
-from flight.link_stats import LinkStats, heard
-from flight.links import Link
-from flight.paths import Path, choose_path
-from flight.profiles import LinkProfile
-from flight.round_trip import RoundTrip
+from flight.links.link import Link
+from flight.links.paths import Path, choose_path
+from flight.links.profiles import LinkProfile
+from flight.links.round_trip import RoundTrip
+from flight.links.stats import LinkStats, heard
 from flight.state import VehicleState
 from flight.state_update import update
 from flight.turns import Turns

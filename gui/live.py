@@ -10,7 +10,7 @@ from typing import Protocol
 
 from PyQt6.QtCore import QObject, QTimer, pyqtSignal
 
-from flight.links import parse_address
+from flight.links.link import parse_address
 from missionctl.services.watching import VehicleNews, watch
 from plans.errors import MissionError
 

@@ -19,8 +19,8 @@ from plans.errors import MissionError
 from plans.frames import GeoPoint
 
 if TYPE_CHECKING:
-    from flight.confirmed import Danger
-    from flight.group import GroupAction
+    from flight.commands.confirmed import Danger
+    from flight.commands.group import GroupAction
 
 _FLAGS = ("--all", "--yes", "--json", "--allow-unsigned")
 _VALUED = ("--connect", "--vehicle", "--profile", "--sign", "--by")
@@ -114,7 +114,7 @@ def shared(
 @commands.command("pause")
 def pause(ctx: typer.Context) -> None:
     """Stop in the air and hover."""
-    from flight import actions
+    from flight.commands import actions
 
     _do(ctx, "pause", lambda vehicle, confirmed: actions.pause(vehicle))
 
@@ -122,7 +122,7 @@ def pause(ctx: typer.Context) -> None:
 @commands.command("continue")
 def go_on(ctx: typer.Context) -> None:
     """Go on with what was paused."""
-    from flight import actions
+    from flight.commands import actions
 
     _do(ctx, "continue", lambda vehicle, confirmed: actions.go_on(vehicle))
 
@@ -130,8 +130,8 @@ def go_on(ctx: typer.Context) -> None:
 @commands.command("mission")
 def mission(ctx: typer.Context) -> None:
     """Fly the stored mission: from the ground (asks first), or on from the current item."""
-    from flight import actions
-    from flight.confirmed import Danger
+    from flight.commands import actions
+    from flight.commands.confirmed import Danger
 
     _do(ctx, "mission", actions.start_mission, Danger.START_MISSION, only_on_ground=True)
 
@@ -139,7 +139,7 @@ def mission(ctx: typer.Context) -> None:
 @commands.command("item")
 def item(ctx: typer.Context, number: Annotated[int, typer.Argument(metavar="N")]) -> None:
     """Make item N of the stored mission the current one; in a mission it flies there now."""
-    from flight import actions
+    from flight.commands import actions
 
     _do(ctx, "item", lambda vehicle, confirmed: actions.set_current_item(vehicle, number))
 
@@ -147,7 +147,7 @@ def item(ctx: typer.Context, number: Annotated[int, typer.Argument(metavar="N")]
 @commands.command("rtl")
 def rtl(ctx: typer.Context) -> None:
     """Come home and land."""
-    from flight import actions
+    from flight.commands import actions
 
     _do(ctx, "rtl", lambda vehicle, confirmed: actions.return_home(vehicle))
 
@@ -155,7 +155,7 @@ def rtl(ctx: typer.Context) -> None:
 @commands.command("land")
 def land(ctx: typer.Context) -> None:
     """Land where it is."""
-    from flight import actions
+    from flight.commands import actions
 
     _do(ctx, "land", lambda vehicle, confirmed: actions.land(vehicle))
 
@@ -168,7 +168,7 @@ def goto(
     wait: Annotated[bool, typer.Option("--wait", help="Until it is there.")] = False,
 ) -> None:
     """Fly to a place; without a height, at the present one."""
-    from flight import guided
+    from flight.commands import guided
 
     where, height_m = _place(place)
     _do(ctx, "goto", lambda vehicle, confirmed: guided.go_to(vehicle, where, height_m, speed, wait))
@@ -184,7 +184,7 @@ def orbit(
     counterclockwise: Annotated[bool, typer.Option("--counterclockwise", help="The other way.")] = False,
 ) -> None:
     """Fly around a place, looking at it; ends after the turns (Ctrl-C: it stops where it is)."""
-    from flight import guided
+    from flight.commands import guided
 
     where, height_m = _place(place)
     _do(
@@ -199,7 +199,7 @@ def orbit(
 @commands.command("speed")
 def speed(ctx: typer.Context, value: Annotated[float, typer.Argument(metavar="M/S")]) -> None:
     """Fly at another ground speed."""
-    from flight import guided
+    from flight.commands import guided
 
     _do(ctx, "speed", lambda vehicle, confirmed: guided.change_speed(vehicle, value))
 
@@ -207,7 +207,7 @@ def speed(ctx: typer.Context, value: Annotated[float, typer.Argument(metavar="M/
 @commands.command("altitude", context_settings=_NEGATIVE)
 def altitude(ctx: typer.Context, height: Annotated[float, typer.Argument(metavar="HEIGHT")]) -> None:
     """Climb or sink to a height above the launch point, in metres; leaves a mission."""
-    from flight import guided
+    from flight.commands import guided
 
     _do(ctx, "altitude", lambda vehicle, confirmed: guided.change_altitude(vehicle, height))
 
@@ -218,7 +218,7 @@ def look(
     place: Annotated[str, typer.Argument(metavar="LAT,LON[,HEIGHT]|ahead", help="A place, or ahead again.")],
 ) -> None:
     """Look at a place (with the nose, or the gimbal), or ahead again."""
-    from flight import looking
+    from flight.commands import looking
 
     if place == "ahead":
         _do(ctx, "look", lambda vehicle, confirmed: looking.look_ahead(vehicle))
@@ -234,7 +234,7 @@ def gimbal(
     yaw: Annotated[float, typer.Option(metavar="DEG", help="From the nose, clockwise.")] = 0.0,
 ) -> None:
     """Turn the gimbal."""
-    from flight import looking
+    from flight.commands import looking
 
     _do(ctx, "gimbal", lambda vehicle, confirmed: looking.point_gimbal(vehicle, pitch, yaw))
 
@@ -247,7 +247,7 @@ def photo(
     stop: Annotated[bool, typer.Option("--stop", help="No more of these.")] = False,
 ) -> None:
     """Take a photo now, or one again and again, or no more."""
-    from flight import looking
+    from flight.commands import looking
 
     if sum((seconds is not None, metres is not None, stop)) > 1:
         raise ValueTypedError("give one of --seconds, --metres and --stop")
@@ -266,8 +266,8 @@ def photo(
 @commands.command("arm")
 def arm(ctx: typer.Context) -> None:
     """Arm the motors: propellers turn. Asks first."""
-    from flight import actions
-    from flight.confirmed import Danger
+    from flight.commands import actions
+    from flight.commands.confirmed import Danger
 
     _do(ctx, "arm", actions.arm, Danger.ARM)  # type: ignore[arg-type]
 
@@ -275,7 +275,7 @@ def arm(ctx: typer.Context) -> None:
 @commands.command("disarm")
 def disarm(ctx: typer.Context) -> None:
     """Stop the motors on the ground. In flight: see stop."""
-    from flight import actions
+    from flight.commands import actions
 
     _do(ctx, "disarm", lambda vehicle, confirmed: actions.disarm(vehicle))
 
@@ -283,8 +283,8 @@ def disarm(ctx: typer.Context) -> None:
 @commands.command("takeoff")
 def takeoff(ctx: typer.Context, height: Annotated[float, typer.Argument(metavar="HEIGHT")]) -> None:
     """Arm and take off to a height in metres. Asks first."""
-    from flight import actions
-    from flight.confirmed import Danger
+    from flight.commands import actions
+    from flight.commands.confirmed import Danger
 
     _do(
         ctx,
@@ -300,8 +300,8 @@ def stop(
     really: Annotated[bool, typer.Option("--really", help="It will fall.")] = False,
 ) -> None:
     """Stop the motors NOW, in flight too: the vehicle falls. Asks first."""
-    from flight import actions
-    from flight.confirmed import Danger
+    from flight.commands import actions
+    from flight.commands.confirmed import Danger
 
     if not really:
         raise MissionError("this stops the motors in flight and the vehicle falls; give --really")

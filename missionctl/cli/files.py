@@ -11,7 +11,7 @@ from missionctl.cli.output import JsonFlag, give, progress
 from missionctl.cli.station import AllowUnsigned, Profile, Sign, VehicleId, target_of
 
 if TYPE_CHECKING:
-    from flight.ftp import Transferred
+    from flight.ftp.files import Transferred
 
 commands = typer.Typer(
     help="List, fetch, write and remove files on a vehicle's card (MAVLink file transfer).",

@@ -85,7 +85,7 @@ def show(
     as_json: JsonFlag = False,
 ) -> None:
     """Say what is in a log file: how long, which vehicle, modes, photos, messages."""
-    from flight.log_files import read_log
+    from flight.logs.files import read_log
     from missionctl.services.replaying import log_of
 
     log = read_log(log_of(file), vehicle)

@@ -137,7 +137,7 @@ def compare(
     as_json: JsonFlag = False,
 ) -> None:
     """Show what differs between the vehicle and a file."""
-    from flight.params import number_text
+    from flight.params.protocol import number_text
     from missionctl.services.vehicle_work import compare_params
 
     with progress("params") as advance:

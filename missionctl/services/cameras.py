@@ -6,9 +6,9 @@ from typing import Any
 
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
-from flight import camera_actions
-from flight.cameras import CameraUnit, camera_status, find_camera, find_cameras
 from flight.errors import CameraError
+from flight.photos import actions as camera_actions
+from flight.photos.cameras import CameraUnit, camera_status, find_camera, find_cameras
 from flight.vehicle import Vehicle
 from missionctl.services.vehicle_work import Target, with_vehicle
 

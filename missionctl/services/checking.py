@@ -16,19 +16,19 @@ from typing import Any
 import shapely
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from flight import missions
-from flight.alerts import Alert
-from flight.checklist import Checklist, Tick, TickItem
-from flight.commands import request_streams
+from flight.commands.basics import request_streams
 from flight.errors import CommandError
-from flight.lost_link import LostLink, lost_link
-from flight.plan_area import NoFlyArea
-from flight.plan_check import PlanLimits, PlanReport, check_plan
-from flight.safety import SafetySettings, review_vehicle
+from flight.missions import lists
+from flight.safety.alerts import Alert
+from flight.safety.checklist import Checklist, Tick, TickItem
+from flight.safety.lost_link import LostLink, lost_link
+from flight.safety.plan_area import NoFlyArea
+from flight.safety.plan_check import PlanLimits, PlanReport, check_plan
+from flight.safety.review import SafetySettings, review_vehicle
+from flight.safety.vehicle_checks import CheckLimits, VehicleFacts
 from flight.state import MissionProgress
 from flight.station_claim import claim_station_id
 from flight.vehicle import Vehicle
-from flight.vehicle_checks import CheckLimits, VehicleFacts
 from missionctl.errors import WorkspaceError
 from missionctl.services.vehicle_work import Target, with_vehicle
 from missionctl.workspace import Workspace, actor, find_workspace, now_utc, write_text
@@ -105,7 +105,7 @@ _ITEMS = TypeAdapter(list[_Item])
 
 def usual_items() -> str:
     """The list for a person as it is at first, JSON."""
-    return files("flight").joinpath("tick_items.json").read_text(encoding="utf-8")
+    return files("flight.safety").joinpath("tick_items.json").read_text(encoding="utf-8")
 
 
 def tick_items(workspace: Workspace | None) -> tuple[TickItem, ...]:
@@ -225,9 +225,9 @@ def check_with_vehicle(plan: Path, target: Target, wishes: SafetyWishes) -> Chec
 
 def lists_of(vehicle: Vehicle, mission: Mission) -> dict[int, tuple[Any, ...]]:
     """What the vehicle is to hold, by kind."""
-    lists = {missions.MISSION: missions.slots_of(mission, vehicle.state.is_ardupilot, None)}
-    fence, rally = missions.fence_items(mission), missions.rally_items(mission)
-    return lists | ({missions.FENCE: fence} if fence else {}) | ({missions.RALLY: rally} if rally else {})
+    held = {lists.MISSION: lists.slots_of(mission, vehicle.state.is_ardupilot, None)}
+    fence, rally = lists.fence_items(mission), lists.rally_items(mission)
+    return held | ({lists.FENCE: fence} if fence else {}) | ({lists.RALLY: rally} if rally else {})
 
 
 def _lost_from_the_first_waypoint(vehicle: Vehicle, mission: Mission, facts: VehicleFacts) -> LostLink | None:

@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flight.commands import request_streams
-from flight.confirmed import Confirmed, Danger
+from flight.commands.basics import request_streams
+from flight.commands.confirmed import Confirmed, Danger
+from flight.commands.evidence import in_flight
+from flight.commands.group import GroupAction, Outcome, confirm_each, for_each
 from flight.errors import FlightError, NoVehicleError
-from flight.evidence import in_flight
-from flight.group import GroupAction, Outcome, confirm_each, for_each
-from flight.profiles import find_profile
+from flight.links.profiles import find_profile
 from flight.station import PLAIN, Station, StationSettings, open_station
 from flight.vehicle import Vehicle
 

@@ -15,15 +15,15 @@ from typing import Any
 
 import shapely
 
-from flight.commands import request_streams
+from flight.commands.basics import request_streams
 from flight.describe import describe, describe_links
 from flight.errors import CommandError, FlightAborted, FlightError
-from flight.flight_job import FlightJob, FlightResult
-from flight.fly import fly_missions
-from flight.log_files import camera_events
-from flight.profiles import find_profile
+from flight.flying.fly import fly_missions
+from flight.flying.job import FlightJob, FlightResult
+from flight.links.profiles import find_profile
+from flight.logs.files import camera_events
+from flight.logs.track import TrackPoint
 from flight.station import PLAIN, StationSettings, open_station
-from flight.track import TrackPoint
 from flight.vehicle import Vehicle
 from imagery.geotag import PhotoStamp, event_tags, match_photos
 from imagery.photo_tags import read_tags, write_tags

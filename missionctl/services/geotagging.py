@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from flight.errors import LogError
-from flight.log_files import camera_events
+from flight.logs.files import camera_events
 from imagery.errors import PhotoError
 from imagery.geotag import GeotagResult, PhotoStamp, event_tags, match_photos
 from imagery.photo_tags import read_tags, write_tags

@@ -9,7 +9,7 @@ from typing import Any
 
 import shapely
 
-from flight.flight_log import FlightLog
+from flight.logs.flight_log import FlightLog
 from plans.frames import GeoPoint, LocalFrame
 from plans.mission import Mission
 from plans.resume import remaining_mission

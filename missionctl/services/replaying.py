@@ -8,8 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from flight.log_files import read_log
-from flight.replay import open_recording, play
+from flight.links.replay import open_recording, play
+from flight.logs.files import read_log
 
 OnProgress = Callable[[str, float], None]
 

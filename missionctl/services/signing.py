@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flight.endpoints import parse_endpoint
-from flight.profiles import find_profile
-from flight.signing import SigningKey, read_key, write_key
-from flight.signing_setup import disable_signing, enable_signing
+from flight.links.endpoints import parse_endpoint
+from flight.links.profiles import find_profile
+from flight.signing.setup import disable_signing, enable_signing
+from flight.signing.signatures import SigningKey, read_key, write_key
 from flight.station import StationSettings, open_station
 
 _FIRST_WORD_S = 10.0

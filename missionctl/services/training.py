@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flight.commands import request_streams
+from flight.commands.basics import request_streams
 from flight.errors import CommandError, FlightAborted, FlightError
-from flight.log_files import read_log
-from flight.profiles import find_profile
-from flight.recorder import Recorder
+from flight.links.profiles import find_profile
+from flight.logs.files import read_log
+from flight.logs.recorder import Recorder
 from flight.station import open_station
 from missionctl.errors import WorkspaceError
 from missionctl.jsontext import to_json

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 from flight.errors import FileError, FileMissingError
-from flight.ftp import Entry, Files, Transferred, open_files
+from flight.ftp.files import Entry, Files, Transferred, open_files
 from flight.vehicle import Vehicle
 from missionctl.services.vehicle_work import OnProgress, Target, with_vehicle
 

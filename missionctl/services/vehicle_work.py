@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from flight.errors import LogError, ParameterError
-from flight.log_fetch import fetch_log
-from flight.logs import LogEntry, list_logs
-from flight.param_fetch import fetch_params
-from flight.param_files import check_suffix, read_params, write_params
-from flight.params import Param, compare, get_param, set_param, values_are_bytewise
-from flight.profiles import find_profile
+from flight.links.profiles import find_profile
+from flight.logs.fetch import fetch_log
+from flight.logs.transfer import LogEntry, list_logs
+from flight.params.fetch import fetch_params
+from flight.params.files import check_suffix, read_params, write_params
+from flight.params.protocol import Param, compare, get_param, set_param, values_are_bytewise
 from flight.station import PLAIN, StationSettings, open_station
 from flight.vehicle import Vehicle
 

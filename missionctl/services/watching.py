@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from flight.core import Core
 from flight.errors import FlightError
-from flight.profiles import LinkProfile, find_profile
+from flight.links.profiles import LinkProfile, find_profile
 from flight.state import VehicleState
 from flight.station import open_station
 from flight.streams import keep_streams

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
-from flight.links import open_link
-from flight.profiles import LinkProfile
+from flight.links.link import open_link
+from flight.links.profiles import LinkProfile
 from flight.station import open_station
 from flight.wire import Encoder, Parser, vehicle_heartbeat
 from plans.frames import GeoPoint

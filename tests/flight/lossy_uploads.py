@@ -6,8 +6,8 @@ import time
 from dataclasses import dataclass
 
 from flight.errors import FlightError
-from flight.mission_upload import upload
-from flight.profiles import find_profile
+from flight.links.profiles import find_profile
+from flight.missions.upload import upload
 from flight.wire import item_to_message
 from plans.mission import AltitudeFrame, Command, MissionItem
 

@@ -8,7 +8,7 @@ import time
 
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
-from flight.signing_clock import steps_at
+from flight.signing.clock import steps_at
 
 RADIO_ONLY = (mavlink.MAVLINK_MSG_ID_RADIO_STATUS, mavlink.MAVLINK_MSG_ID_RADIO)
 

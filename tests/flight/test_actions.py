@@ -6,17 +6,17 @@ import math
 import pytest
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
-from flight import actions, guided, looking
-from flight.commands import request_streams, set_mode
-from flight.confirmed import Confirmed, Danger
+from flight.commands import actions, guided, looking
+from flight.commands.basics import request_streams, set_mode
+from flight.commands.confirmed import Confirmed, Danger
+from flight.commands.evidence import moved, offset_m
+from flight.commands.group import confirm_each, for_each
+from flight.commands.orbits import Circle, ahead_m, carrot, steady_speed
 from flight.errors import ArmingError, CommandError, FlightError, NotConfirmedError, NotSeenError
-from flight.evidence import moved, offset_m
-from flight.group import confirm_each, for_each
-from flight.mission_upload import upload
-from flight.missions import slots_of
-from flight.orbits import Circle, ahead_m, carrot, steady_speed
+from flight.links.profiles import find_profile
+from flight.missions.lists import slots_of
+from flight.missions.upload import upload
 from flight.preflight import wait_until_ready
-from flight.profiles import find_profile
 from flight.station import open_station
 from plans.frames import GeoPoint
 

@@ -5,9 +5,9 @@ import re
 import pytest
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
-from flight.plan_check import check_plan
+from flight.safety.plan_check import check_plan
+from flight.safety.vehicle_checks import VehicleFacts, check_vehicle
 from flight.state_update import first_state
-from flight.vehicle_checks import VehicleFacts, check_vehicle
 from flight.wire import Encoder, Parser, vehicle_heartbeat
 
 ARDUPILOT, PX4 = mavlink.MAV_AUTOPILOT_ARDUPILOTMEGA, mavlink.MAV_AUTOPILOT_PX4

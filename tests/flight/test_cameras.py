@@ -6,10 +6,10 @@ import math
 import pytest
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
-from flight import camera_actions
-from flight.cameras import Storage, camera_status, find_camera, find_cameras
 from flight.errors import CameraError
-from flight.profiles import find_profile
+from flight.links.profiles import find_profile
+from flight.photos import actions as camera_actions
+from flight.photos.cameras import Storage, camera_status, find_camera, find_cameras
 from flight.station import open_station
 from flight.wire import Encoder
 

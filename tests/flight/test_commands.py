@@ -8,11 +8,11 @@ import re
 import pytest
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
-from flight.command_protocol import ABOVE_HOME, CommandCancel, Order, transact
-from flight.commands import command, request_streams
+from flight.commands.basics import command, request_streams
+from flight.commands.protocol import ABOVE_HOME, CommandCancel, Order, transact
 from flight.errors import CommandError, DisputedError, FlightError, OvertakenError
 from flight.identity import Identity
-from flight.profiles import find_profile
+from flight.links.profiles import find_profile
 from flight.wire import Encoder, Parser
 
 from .mission_doubles import Double

@@ -8,8 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
-from flight.alerts import Severity
-from flight.conflicts import SeparationLimits, Track, Traffic, find_conflicts, traffic_alerts, traffic_track
+from flight.safety.alerts import Severity
+from flight.safety.conflicts import (
+    SeparationLimits,
+    Track,
+    Traffic,
+    find_conflicts,
+    traffic_alerts,
+    traffic_track,
+)
 from flight.state import Position, VehicleState
 from plans.frames import LocalFrame
 

@@ -8,7 +8,7 @@ import pytest
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from flight.core import Core, Watchdog
-from flight.profiles import find_profile
+from flight.links.profiles import find_profile
 from flight.station import open_station
 
 

@@ -5,14 +5,14 @@ import json
 
 import pytest
 
-from flight.actions import arm, take_off
-from flight.commands import request_streams, set_mode
-from flight.confirmed import Confirmed, Danger
+from flight.commands.actions import arm, take_off
+from flight.commands.basics import request_streams, set_mode
+from flight.commands.confirmed import Confirmed, Danger
 from flight.errors import ArmingError, CommandError, FlightStopped
-from flight.flight_job import FlightJob
-from flight.fly import fly_mission
-from flight.log_files import read_log
-from flight.profiles import find_profile
+from flight.flying.fly import fly_mission
+from flight.flying.job import FlightJob
+from flight.links.profiles import find_profile
+from flight.logs.files import read_log
 from flight.station import StationSettings, open_station
 from sim.faults import Fault
 from sim.radio import RadioSettings

@@ -7,7 +7,6 @@ import time
 import pytest
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
-from flight import ftp_read
 from flight.errors import (
     CardFullError,
     FileAnswerError,
@@ -20,8 +19,9 @@ from flight.errors import (
     FileServerSilentError,
     NoFileServerError,
 )
-from flight.ftp import Entry, open_files
-from flight.profiles import LinkProfile
+from flight.ftp import read as ftp_read
+from flight.ftp.files import Entry, open_files
+from flight.links.profiles import LinkProfile
 
 from .ftp_double import ACK, EOF, ERRNO, NAK, FileDouble, Weather
 

@@ -13,20 +13,20 @@ from unittest import mock
 import pytest
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
-from flight import router as router_module
 from flight import station as station_module
-from flight.conflicts import SeparationLimits
-from flight.endpoints import parse_endpoint
-from flight.links import Address
-from flight.photo_keeper import PhotoKeeper
-from flight.profiles import find_profile
-from flight.recorder import Recorder
-from flight.reserves import ReserveLimits
-from flight.safety_watch import SafetyWatch, WatchPlan
-from flight.signing import SigningKey, sign
-from flight.signing_clock import steps_at
+from flight.links import router as router_module
+from flight.links.endpoints import parse_endpoint
+from flight.links.link import Address
+from flight.links.profiles import find_profile
+from flight.logs.recorder import Recorder
+from flight.logs.track import track_point
+from flight.photos.keeper import PhotoKeeper
+from flight.safety.conflicts import SeparationLimits
+from flight.safety.reserves import ReserveLimits
+from flight.safety.watch import SafetyWatch, WatchPlan
+from flight.signing.clock import steps_at
+from flight.signing.signatures import SigningKey, sign
 from flight.station import StationSettings, open_station
-from flight.track import track_point
 from flight.wire import Encoder, vehicle_heartbeat
 from plans.frames import GeoPoint
 

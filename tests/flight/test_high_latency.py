@@ -6,7 +6,7 @@ import pytest
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from flight.high_latency import decode, first_state, update_from_high_latency
-from flight.high_latency_switch import Order, SwitchState, confirmed, high_latency_order, may_pass, step
+from flight.links.high_latency_switch import Order, SwitchState, confirmed, high_latency_order, may_pass, step
 from flight.state import Battery, Position
 from flight.wire import Encoder, Parser, station_heartbeat
 

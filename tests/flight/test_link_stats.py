@@ -5,8 +5,8 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flight.link_stats import LinkStats, heard
-from flight.profiles import find_profile
+from flight.links.profiles import find_profile
+from flight.links.stats import LinkStats, heard
 from flight.station import open_station
 from sim.radio import RadioSettings
 

@@ -9,7 +9,7 @@ import pytest
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from flight.errors import AddressError, LinkError
-from flight.links import Address, open_link, parse_address
+from flight.links.link import Address, open_link, parse_address
 from flight.station import open_station
 from flight.wire import Encoder, station_heartbeat, vehicle_heartbeat
 

@@ -3,8 +3,8 @@
 import pytest
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
-from flight.log_fetch import fetch_log
-from flight.logs import LogEntry
+from flight.logs.fetch import fetch_log
+from flight.logs.transfer import LogEntry
 
 from .ftp_double import FileDouble
 

@@ -9,8 +9,8 @@ from pymavlink import mavutil
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from flight.errors import LogError
-from flight.log_files import camera_events, read_log, track
-from flight.recorder import Recorder
+from flight.logs.files import camera_events, read_log, track
+from flight.logs.recorder import Recorder
 from flight.wire import Encoder, station_heartbeat, vehicle_heartbeat
 
 START_US = 1_782_871_200_000_000  # 2026-07-01 02:00 UTC

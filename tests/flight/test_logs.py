@@ -6,7 +6,7 @@ import pytest
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from flight.errors import LogError
-from flight.logs import PIECE_BYTES, download_log, list_logs
+from flight.logs.transfer import PIECE_BYTES, download_log, list_logs
 
 START = dt.datetime(2026, 7, 1, 2, 0, tzinfo=dt.UTC)
 

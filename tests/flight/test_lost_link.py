@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
-from flight.lost_link import lost_link
+from flight.safety.lost_link import lost_link
+from flight.safety.way_home import Place, return_settings, way_home
 from flight.state import Battery, MissionProgress, Position, VehicleState
-from flight.way_home import Place, return_settings, way_home
 from plans.energy import Wind
 from plans.frames import GeoPoint, LocalFrame
 from plans.mission import AltitudeFrame, Command, Mission, MissionItem

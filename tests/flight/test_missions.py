@@ -8,14 +8,14 @@ import math
 import pytest
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
-from flight import missions
 from flight.errors import DisputedError, FlightError, TransferError
-from flight.mission_change import change_items, clear
-from flight.mission_download import download
-from flight.mission_file import file_bytes, pack_items, unpack_items
-from flight.mission_marks import compare_with_plan, holds_plan, same_as
-from flight.mission_upload import Proof, Way, upload
-from flight.profiles import find_profile
+from flight.links.profiles import find_profile
+from flight.missions import lists
+from flight.missions.change import change_items, clear
+from flight.missions.download import download
+from flight.missions.file import file_bytes, pack_items, unpack_items
+from flight.missions.marks import compare_with_plan, holds_plan, same_as
+from flight.missions.upload import Proof, Way, upload
 from flight.wire import item_to_message
 from plans.frames import GeoPoint
 from plans.mission import AltitudeFrame, Command, Mission, MissionItem
@@ -71,7 +71,7 @@ def test_a_mission_goes_up_and_comes_back_the_same(vehicle):
         return await upload(met, sent), await download(met)
 
     uploaded, back = meet(vehicle, work)
-    assert missions.differences(sent, back, home_slot=True) == ()
+    assert lists.differences(sent, back, home_slot=True) == ()
     assert (uploaded.way, uploaded.proof) == (Way.ITEMS, Proof.READ_BACK)
     assert uploaded.items == back
     assert "MISSION_ITEM" not in vehicle.heard  # only whole-number items, whatever was asked for
@@ -131,7 +131,7 @@ def test_px4_proves_by_its_own_mark_on_a_slow_link():
 def test_a_link_that_loses_four_in_ten_still_gets_a_mission_up():
     sent = with_home(100)
     uploaded = meet(ArduPilotMissions(), lambda v: upload(v, sent), dataclasses.replace(GOOD, loss=0.4))
-    assert missions.differences(sent, uploaded.items, home_slot=True) == ()
+    assert lists.differences(sent, uploaded.items, home_slot=True) == ()
 
 
 # -- what a vehicle holds after a failure ------------------------------------------------------------------
@@ -142,7 +142,7 @@ def test_a_refused_item_is_named_and_what_is_held_then_told():
     vehicle.refuses = lambda item: mavlink.MAV_MISSION_UNSUPPORTED if item.seq == 3 else None
     fault = failed(vehicle, lambda v: upload(v, with_home(5)))
     assert fault.result == mavlink.MAV_MISSION_UNSUPPORTED
-    assert fault.kind == missions.MISSION
+    assert fault.kind == lists.MISSION
     assert "refused at item 3 (NAV_WAYPOINT): command not supported" in str(fault)
     assert "it holds items 0-2 of the new one, then 2 of the old one" in str(fault)
     assert [content[-1] for content in stored(fault.held)[1:]] == [c[-1] for c in vehicle.store[1:]]
@@ -346,7 +346,7 @@ def test_a_vehicle_is_asked_whether_it_still_holds_its_plan(make):
         vehicle.store[7] = tuple(changed)
         if make is Px4Missions:
             vehicle.mark = vehicle.checksum(vehicle.store)
-        after = await same_as(met, mark), await holds_plan(met, {missions.MISSION: sent}, {0: mark})
+        after = await same_as(met, mark), await holds_plan(met, {lists.MISSION: sent}, {0: mark})
         return same, asked, after
 
     same, asked, (still, check) = meet(vehicle, work)
@@ -508,13 +508,13 @@ def test_a_vehicle_that_answers_wrongly_neither_hangs_nor_breaks_the_station(nam
 # -- values ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", [missions.MISSION, missions.FENCE, missions.RALLY])
+@pytest.mark.parametrize("kind", [lists.MISSION, lists.FENCE, lists.RALLY])
 def test_a_list_survives_its_file(kind):
     sent = with_home(7)
     content = pack_items(sent, kind)
     assert file_bytes(content[:9]) is None
     assert file_bytes(content) == len(content) == 10 + 7 * 38
-    assert missions.differences(sent, unpack_items(content, kind)) == ()
+    assert lists.differences(sent, unpack_items(content, kind)) == ()
     with pytest.raises(FlightError, match="instead of"):
         unpack_items(content[:-1], kind)
     with pytest.raises(FlightError, match="something else"):
@@ -523,10 +523,10 @@ def test_a_list_survives_its_file(kind):
 
 def test_ardupilot_gets_a_home_slot_and_px4_none():
     plan = Mission(items_of(3), home=GeoPoint(30.0, 103.0, 480.0))
-    slots = missions.slots_of(plan, ardupilot=True, home=None)
+    slots = lists.slots_of(plan, ardupilot=True, home=None)
     assert len(slots) == 4
     assert (slots[0].lat_deg, slots[0].alt_m, slots[0].frame) == (30.0, 480.0, AltitudeFrame.AMSL)
-    assert missions.slots_of(plan, ardupilot=False, home=None) == plan.items
+    assert lists.slots_of(plan, ardupilot=False, home=None) == plan.items
 
 
 def test_what_autopilots_normalise_is_no_difference():
@@ -540,7 +540,7 @@ def test_what_autopilots_normalise_is_no_difference():
         dataclasses.replace(sent[1], params=(0.0, 0.0, 0.0, 0.0), lat_deg=30.1 + 1e-7, alt_m=40.004),
         dataclasses.replace(sent[2], frame=AltitudeFrame.AMSL),
     )
-    assert missions.differences(sent, back, home_slot=True) == ()
+    assert lists.differences(sent, back, home_slot=True) == ()
 
 
 @pytest.mark.parametrize(
@@ -555,9 +555,9 @@ def test_what_autopilots_normalise_is_no_difference():
 )
 def test_what_would_fly_otherwise_is_told_in_words(change, words):
     sent = items_of(1)
-    (line,) = missions.differences(sent, (dataclasses.replace(sent[0], **change),))
+    (line,) = lists.differences(sent, (dataclasses.replace(sent[0], **change),))
     assert words in line
 
 
 def test_a_missing_item_is_a_difference():
-    assert "sent 3 items, the vehicle holds 2" in missions.differences(items_of(3), items_of(2))
+    assert "sent 3 items, the vehicle holds 2" in lists.differences(items_of(3), items_of(2))

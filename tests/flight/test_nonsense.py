@@ -12,17 +12,17 @@ from unittest import mock
 import pytest
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
-from flight import router as router_module
 from flight import vehicle as vehicle_module
-from flight.camera import camera_event
-from flight.conflicts import traffic_track
-from flight.endpoints import parse_endpoint
-from flight.flight_watch import FlightWatch
-from flight.photo_counts import PhotoCount
-from flight.recorder import Recorder
+from flight.flying.watch import FlightWatch
+from flight.links import router as router_module
+from flight.links.endpoints import parse_endpoint
+from flight.logs.recorder import Recorder
+from flight.logs.track import track_point
+from flight.photos.counts import PhotoCount
+from flight.photos.events import camera_event
+from flight.safety.conflicts import traffic_track
 from flight.state_update import first_state, update
 from flight.station import StationSettings, open_station
-from flight.track import track_point
 from flight.vehicle import Inbox
 from flight.wire import Encoder, Parser, vehicle_heartbeat
 

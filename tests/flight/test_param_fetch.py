@@ -5,10 +5,10 @@ import struct
 import pytest
 
 from flight.errors import ParameterError
-from flight.ftp import open_files
-from flight.param_fetch import PACKED_FILE, fetch_params, unpack_params
-from flight.params import Param, fetch_all, to_float32
-from flight.profiles import find_profile
+from flight.ftp.files import open_files
+from flight.links.profiles import find_profile
+from flight.params.fetch import PACKED_FILE, fetch_params, unpack_params
+from flight.params.protocol import Param, fetch_all, to_float32
 from flight.station import open_station
 from sim.radio import RadioSettings
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from flight.errors import ParameterError
-from flight.param_files import read_params, write_params
-from flight.params import (
+from flight.params.files import read_params, write_params
+from flight.params.protocol import (
     Param,
     compare,
     decode_value,

@@ -7,10 +7,10 @@ from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from flight.errors import FlightError
 from flight.identity import Identity, identity_after
-from flight.link_stats import LinkStats
-from flight.paths import Copies, Path, choose_path
-from flight.profiles import find_profile, profile_of
-from flight.round_trip import MOST_WAIT_S, RoundTrip
+from flight.links.paths import Copies, Path, choose_path
+from flight.links.profiles import find_profile, profile_of
+from flight.links.round_trip import MOST_WAIT_S, RoundTrip
+from flight.links.stats import LinkStats
 from flight.station_id import station_id
 from flight.wire import Encoder, Parser, vehicle_heartbeat
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
-from flight.flight_log import FlightLog
-from flight.photo_keeper import PhotoKeeper
-from flight.photo_log import fill_from_log, recover_from_log
+from flight.logs.flight_log import FlightLog
+from flight.photos.from_log import fill_from_log, recover_from_log
+from flight.photos.keeper import PhotoKeeper
 from flight.wire import Encoder
 from plans.mission import CameraEvent
 
@@ -304,8 +304,8 @@ def test_a_log_is_not_fetched_over_a_link_that_takes_too_long_for_it(scripted, m
 
 
 def test_an_empty_log_that_was_begun_after_the_landing_is_passed_over(scripted, meet, tmp_path, monkeypatch):
-    from flight import photo_log
-    from flight.logs import LogEntry
+    from flight.logs.transfer import LogEntry
+    from flight.photos import from_log as photo_log
 
     entries = tuple(LogEntry(number, 1000, None) for number in (6, 7, 8))
     held = {6: log_of([40, 41]), 7: log_of([1, 2, 3]), 8: log_of([])}

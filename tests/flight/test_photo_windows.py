@@ -9,15 +9,15 @@ import struct
 import pytest
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
-from flight.dataflash_parts import Layout
 from flight.errors import LogPartsError, OtherFlightError
-from flight.flight_log import GPS_EPOCH_S, LEAP_S
-from flight.log_files import read_log
-from flight.log_ranges import LogRanges
-from flight.logs import PIECE_BYTES
-from flight.photo_keeper import PhotoKeeper
-from flight.photo_log import recover_from_log
-from flight.photo_windows import PhotoSearch, gaps
+from flight.logs.dataflash_parts import Layout
+from flight.logs.files import read_log
+from flight.logs.flight_log import GPS_EPOCH_S, LEAP_S
+from flight.logs.ranges import LogRanges
+from flight.logs.transfer import PIECE_BYTES
+from flight.photos.from_log import recover_from_log
+from flight.photos.keeper import PhotoKeeper
+from flight.photos.windows import PhotoSearch, gaps
 from flight.wire import Encoder
 from plans.mission import CameraEvent
 

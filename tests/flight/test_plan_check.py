@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flight.alerts import LANGUAGES, Severity, safety_words
 from flight.errors import PlanFaultsError
-from flight.plan_area import NoFlyArea
-from flight.plan_check import PlanLimits, check_plan
-from flight.way_home import ReturnSettings
+from flight.safety.alerts import LANGUAGES, Severity, safety_words
+from flight.safety.plan_area import NoFlyArea
+from flight.safety.plan_check import PlanLimits, check_plan
+from flight.safety.way_home import ReturnSettings
 from plans.energy import Battery, Wind
 from plans.frames import GeoPoint, LocalFrame
 from plans.mission import AltitudeFrame, Command, Mission, MissionItem

@@ -9,14 +9,14 @@ import sys
 import pytest
 
 from flight.errors import FlightError
-from flight.recorder import Recorder
-from flight.tlog import packets
+from flight.logs.recorder import Recorder
+from flight.logs.tlog import packets
 from flight.wire import Encoder, station_heartbeat
 
 WRITER = """
 import sys, time
 from pathlib import Path
-from flight.recorder import Recorder
+from flight.logs.recorder import Recorder
 from flight.wire import Encoder, station_heartbeat
 recorder, encoder = Recorder(Path(sys.argv[1])), Encoder(255)
 for number in range(5000):

@@ -7,8 +7,8 @@ import pytest
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from flight.errors import LogError
-from flight.links import open_link
-from flight.replay import open_recording, play
+from flight.links.link import open_link
+from flight.links.replay import open_recording, play
 from flight.wire import Encoder, Parser, station_heartbeat, vehicle_heartbeat
 
 START_US = 1_782_871_200_000_000
@@ -25,7 +25,7 @@ def log(tmp_path):
             vehicle_heartbeat(2, mavlink.MAV_AUTOPILOT_ARDUPILOTMEGA, 81, number, 3)
         )
         data += stamp + station.encode(station_heartbeat())
-    path = tmp_path / "flight.tlog"
+    path = tmp_path / "flight.logs.tlog"
     path.write_bytes(data)
     return open_recording(path)
 

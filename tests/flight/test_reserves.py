@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
-from flight.reserves import Order, ReserveLimits, ReservePlan, Sample, kept, link_state, reserve_state
+from flight.safety.reserves import Order, ReserveLimits, ReservePlan, Sample, kept, link_state, reserve_state
+from flight.safety.way_home import ReturnSettings
 from flight.state import Battery, Position, VehicleState, Wind
-from flight.way_home import ReturnSettings
 from plans.frames import GeoPoint, LocalFrame
 
 HOME = GeoPoint(30.05, 103.15, 500.0)

@@ -11,18 +11,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
-from flight import missions
-from flight.endpoints import EndpointSpec, May, parse_endpoint
 from flight.errors import AddressError, LinkError
-from flight.links import open_link
-from flight.mission_download import download
-from flight.mission_upload import upload
-from flight.recorder import Recorder
-from flight.router import COMPONENT_BESIDE_RIDERS, Router
-from flight.signing import SigningKey, sign, verify
-from flight.signing_clock import steps_at
+from flight.links.endpoints import EndpointSpec, May, parse_endpoint
+from flight.links.link import open_link
+from flight.links.router import COMPONENT_BESIDE_RIDERS, Router
+from flight.logs.recorder import Recorder
+from flight.logs.tlog import packets
+from flight.missions import lists
+from flight.missions.download import download
+from flight.missions.upload import upload
+from flight.signing.clock import steps_at
+from flight.signing.signatures import SigningKey, sign, verify
 from flight.station import StationSettings, open_station
-from flight.tlog import packets
 from flight.wire import Encoder, Parser, station_heartbeat, vehicle_heartbeat
 from plans.mission import AltitudeFrame, Command, MissionItem
 
@@ -297,8 +297,8 @@ def test_whatever_bytes_an_endpoint_sends_nothing_raises(data):
 
 
 def _signing():
-    from flight.signing import Signing
-    from flight.signing_clock import SigningClock
+    from flight.signing.clock import SigningClock
+    from flight.signing.signatures import Signing
 
     return Signing(KEY, SigningClock(None, "k"))
 
@@ -546,5 +546,5 @@ def test_two_riders_cannot_disturb_the_stations_mission_transfer(simulator, free
             return held, station.report()["forward"]
 
     held, report = asyncio.run(story())
-    assert missions.differences(items, held, home_slot=True) == ()
+    assert lists.differences(items, held, home_slot=True) == ()
     assert report[1]["refused"].keys() == {"speaks as this station"}

@@ -6,17 +6,23 @@ from dataclasses import replace
 
 import pytest
 
-from flight import missions
-from flight.actions import set_current_item, start_mission, take_off
-from flight.checklist import CheckState, Tick, TickItem
-from flight.commands import set_mode
-from flight.confirmed import Confirmed, Danger
+from flight.commands.actions import set_current_item, start_mission, take_off
+from flight.commands.basics import set_mode
+from flight.commands.confirmed import Confirmed, Danger
 from flight.errors import ChecklistError, PlanFaultsError
-from flight.mission_upload import upload
+from flight.links.profiles import find_profile
+from flight.missions import lists
+from flight.missions.upload import upload
 from flight.preflight import wait_until_ready
-from flight.profiles import find_profile
-from flight.reserves import ReserveLimits
-from flight.safety import SafetySettings, check_before_arming, check_before_upload, review_vehicle, watched
+from flight.safety.checklist import CheckState, Tick, TickItem
+from flight.safety.reserves import ReserveLimits
+from flight.safety.review import (
+    SafetySettings,
+    check_before_arming,
+    check_before_upload,
+    review_vehicle,
+    watched,
+)
 from flight.station import open_station
 from flight.streams import keep_streams
 from plans.frames import LocalFrame
@@ -44,7 +50,7 @@ def with_vehicle(address, work, sysid=255):
 
 
 def lists_of(mission):
-    return {missions.MISSION: missions.slots_of(mission, True, mission.home)}
+    return {lists.MISSION: lists.slots_of(mission, True, mission.home)}
 
 
 def states(checklist):
@@ -68,7 +74,7 @@ def test_the_checklist_of_a_vehicle_that_is_ready(simulator, mission, tmp_path):
     )
 
     async def work(vehicle):
-        await upload(vehicle, lists_of(mission)[missions.MISSION])
+        await upload(vehicle, lists_of(mission)[lists.MISSION])
         return await check_before_arming(vehicle, mission, settings, lists_of(mission), folder=tmp_path)
 
     checklist, facts = with_vehicle(simulator(params=PARAMS), work)
@@ -98,7 +104,7 @@ def test_what_keeps_a_vehicle_from_being_armed(simulator, mission, tmp_path):
 
 
 async def take_off_and_fly(vehicle, mission):
-    await upload(vehicle, lists_of(mission)[missions.MISSION])
+    await upload(vehicle, lists_of(mission)[lists.MISSION])
     await set_current_item(vehicle, 1)
     await take_off(vehicle, 40.0, Confirmed("test", Danger.TAKE_OFF, 1))
     await start_mission(vehicle, Confirmed("test", Danger.START_MISSION, 1))

@@ -5,12 +5,12 @@ from types import SimpleNamespace
 
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
-from flight import safety_watch
-from flight.conflicts import SeparationLimits
 from flight.errors import CommandError
-from flight.profiles import find_profile
-from flight.reserves import ReserveLimits
-from flight.safety_watch import SafetyWatch, WatchPlan
+from flight.links.profiles import find_profile
+from flight.safety import watch as safety_watch
+from flight.safety.conflicts import SeparationLimits
+from flight.safety.reserves import ReserveLimits
+from flight.safety.watch import SafetyWatch, WatchPlan
 from flight.state import Battery, MissionProgress, Position, VehicleState
 from flight.vehicle import Inbox
 from plans.frames import GeoPoint

@@ -12,11 +12,11 @@ import pytest
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from flight.errors import NoVehicleError, SigningError
-from flight.flight_job import FlightJob
-from flight.fly import fly_mission
-from flight.log_files import read_log
-from flight.signing import SigningKey, Verdict
-from flight.signing_setup import disable_signing, enable_signing
+from flight.flying.fly import fly_mission
+from flight.flying.job import FlightJob
+from flight.logs.files import read_log
+from flight.signing.setup import disable_signing, enable_signing
+from flight.signing.signatures import SigningKey, Verdict
 from flight.station import StationSettings, open_station
 from flight.wire import Encoder
 
@@ -113,7 +113,7 @@ def test_a_key_is_given_used_and_taken_away(opened, quick):
 
 
 def test_a_key_leaves_no_trace_in_the_recording(opened, quick, tmp_path):
-    from flight.recorder import Recorder
+    from flight.logs.recorder import Recorder
 
     vehicle = opened(peers.SigningVehicle())
 
@@ -182,7 +182,7 @@ def test_a_drone_that_has_no_clock_yet_gets_the_time_from_its_station(opened, qu
 
 def test_replayed_messages_do_nothing_and_are_told(opened, quick, free_port, tmp_path):
     """Somebody recorded the vehicle's signed words and sends them again."""
-    from flight.recorder import Recorder
+    from flight.logs.recorder import Recorder
 
     port, lines = free_port(), []
     mav = peers.signer(KEY.reveal())

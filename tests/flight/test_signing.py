@@ -12,7 +12,8 @@ from pymavlink.dialects.v10 import ardupilotmega as mavlink1
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from flight.errors import SigningError
-from flight.signing import (
+from flight.signing.clock import EPOCH_S, STEPS_PER_S, SigningClock, steps_at
+from flight.signing.signatures import (
     Signing,
     SigningKey,
     UnsignedRule,
@@ -26,7 +27,6 @@ from flight.signing import (
     verify,
     write_key,
 )
-from flight.signing_clock import EPOCH_S, STEPS_PER_S, SigningClock, steps_at
 from flight.wire import Encoder, Parser, station_heartbeat
 
 SECRET = bytes(range(1, 33))

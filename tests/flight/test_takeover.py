@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from flight.errors import FlightError, FlightStopped, NoVehicleError
-from flight.flight_job import FlightJob
-from flight.fly import fly_mission, fly_missions
+from flight.flying.fly import fly_mission, fly_missions
+from flight.flying.job import FlightJob
 from missionctl.services.flying import unfinished_record
 from plans.formats import write_mission
 from plans.mission import Mission, MissionItem

@@ -19,9 +19,9 @@ import pytest
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from flight.errors import FlightError
-from flight.logs import LogEntry, download_log, list_logs
-from flight.params import fetch_all, get_param, get_some, set_param
-from flight.profiles import find_profile
+from flight.links.profiles import find_profile
+from flight.logs.transfer import LogEntry, download_log, list_logs
+from flight.params.protocol import fetch_all, get_param, get_some, set_param
 from flight.wire import Encoder, decode_text
 
 from .mission_doubles import Double

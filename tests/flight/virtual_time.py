@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from unittest import mock
 
 from flight import station as station_module
-from flight.links import Address
+from flight.links.link import Address
 from flight.station import open_station
 from flight.wire import Parser
 

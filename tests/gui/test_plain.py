@@ -3,7 +3,7 @@
 import pytest
 
 from flight.errors import FlightError
-from flight.links import parse_address
+from flight.links.link import parse_address
 from gui import plain
 from gui.words import LANGUAGES, Words
 

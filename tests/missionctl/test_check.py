@@ -10,8 +10,8 @@ import pytest
 import rasterio
 from rasterio.transform import from_origin
 
-from flight.checklist import CheckState
 from flight.errors import ChecklistError
+from flight.safety.checklist import CheckState
 from missionctl.errors import WorkspaceError
 from missionctl.services.checking import (
     LIST_FILE,

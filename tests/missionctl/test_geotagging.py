@@ -33,7 +33,7 @@ def log(tmp_path):
         )
     for number, message in enumerate(messages):
         data += struct.pack(">Q", 1_782_871_200_000_000 + number) + encoder.encode(message)
-    file = tmp_path / "flight.tlog"
+    file = tmp_path / "flight.logs.tlog"
     file.write_bytes(data)
     return file
 
@@ -108,7 +108,7 @@ def test_nothing_is_left_when_it_cannot_be_done(complaint, log, photos, tmp_path
     with pytest.raises(MissionError, match="is not empty"):
         tag(photos, log, tmp_path / "full")
     assert "either --log FILE or --flight" in complaint("geotag", photos)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["card", "flight.tlog", "full"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["card", "flight.logs.tlog", "full"]
 
 
 def test_a_log_without_photos_is_told(photos, tmp_path, log):

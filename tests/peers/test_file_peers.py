@@ -147,7 +147,7 @@ def arducopter(free_port, tmp_path):
 
 
 def on_vehicle(url, work):
-    from flight.profiles import find_profile
+    from flight.links.profiles import find_profile
     from flight.station import open_station
 
     async def run():
@@ -159,7 +159,7 @@ def on_vehicle(url, work):
 
 def test_files_of_a_real_arducopter(arducopter, file, tmp_path):
     from flight.errors import FileMissingError, FilePresentError
-    from flight.ftp import open_files
+    from flight.ftp.files import open_files
 
     async def work(vehicle):
         async with open_files(vehicle) as files:
@@ -185,9 +185,9 @@ def test_files_of_a_real_arducopter(arducopter, file, tmp_path):
 
 
 def test_parameters_of_a_real_arducopter_are_the_same_both_ways(arducopter):
-    from flight.ftp import open_files
-    from flight.param_fetch import PACKED_FILE, fetch_params
-    from flight.params import fetch_all
+    from flight.ftp.files import open_files
+    from flight.params.fetch import PACKED_FILE, fetch_params
+    from flight.params.protocol import fetch_all
 
     async def work(vehicle):
         async with open_files(vehicle) as files:

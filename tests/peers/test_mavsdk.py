@@ -91,7 +91,7 @@ def test_mavsdk_downloads_a_log_of_our_simulator_that_our_reader_reads(
     from mavsdk.plugins.log_files import LogFiles, LogFilesResult
     from mavsdk.plugins.telemetry import Telemetry
 
-    from flight.log_files import read_log
+    from flight.logs.files import read_log
 
     (url,) = missionctl_sim()
     vehicle = system(url.replace("tcp:", "tcpout://"))

@@ -5,15 +5,15 @@ import asyncio
 
 import pytest
 
-from flight import actions, guided, looking
-from flight.commands import request_streams
-from flight.confirmed import Confirmed, Danger
+from flight.commands import actions, guided, looking
+from flight.commands.basics import request_streams
+from flight.commands.confirmed import Confirmed, Danger
+from flight.commands.evidence import moved
 from flight.errors import CommandError, FlightError, NotConfirmedError
-from flight.evidence import moved
-from flight.mission_upload import upload
-from flight.missions import slots_of
+from flight.links.profiles import find_profile
+from flight.missions.lists import slots_of
+from flight.missions.upload import upload
 from flight.preflight import wait_until_ready
-from flight.profiles import find_profile
 from flight.station import open_station
 from plans.frames import GeoPoint
 from plans.mission import AltitudeFrame, Command, Mission, MissionItem

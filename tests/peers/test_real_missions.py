@@ -7,14 +7,14 @@ import dataclasses
 import pytest
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
-from flight import missions
 from flight.errors import TransferError
-from flight.mission_change import change_items, clear
-from flight.mission_download import ask_count, download, read_items
-from flight.mission_file import read_file, write_file
-from flight.mission_marks import holds_plan, same_as
-from flight.mission_upload import Way, upload
-from flight.profiles import find_profile
+from flight.links.profiles import find_profile
+from flight.missions import lists
+from flight.missions.change import change_items, clear
+from flight.missions.download import ask_count, download, read_items
+from flight.missions.file import read_file, write_file
+from flight.missions.marks import holds_plan, same_as
+from flight.missions.upload import Way, upload
 from flight.station import open_station
 from plans.frames import GeoPoint
 from plans.mission import AltitudeFrame, Command, Mission, MissionItem
@@ -60,8 +60,8 @@ def real(real_sitl):
 async def lists_around(vehicle):
     """Fence and rally points go up, come back the same and go away."""
     for kind, items in (
-        (missions.FENCE, missions.fence_items(AROUND)),
-        (missions.RALLY, missions.rally_items(AROUND)),
+        (lists.FENCE, lists.fence_items(AROUND)),
+        (lists.RALLY, lists.rally_items(AROUND)),
     ):
         assert len((await upload(vehicle, items, kind)).items) == len(items)
         await clear(vehicle, kind)
@@ -71,22 +71,22 @@ async def lists_around(vehicle):
 @pytest.mark.slow
 def test_a_real_arducopter_takes_and_gives_missions_both_ways(real):
     first, second = (
-        missions.slots_of(plan(count, alt_m), True, HOME) for count, alt_m in ((240, 40.0), (230, 60.0))
+        lists.slots_of(plan(count, alt_m), True, HOME) for count, alt_m in ((240, 40.0), (230, 60.0))
     )
 
     async def work(vehicle):
         uploaded = await upload(vehicle, first)
         assert uploaded.way is Way.ITEMS
-        assert await read_file(vehicle, missions.MISSION) == uploaded.items
-        await write_file(vehicle, second, missions.MISSION)
-        held, _, mark = await read_items(vehicle, missions.MISSION)
-        assert missions.differences(second, held, home_slot=True) == ()
+        assert await read_file(vehicle, lists.MISSION) == uploaded.items
+        await write_file(vehicle, second, lists.MISSION)
+        held, _, mark = await read_items(vehicle, lists.MISSION)
+        assert lists.differences(second, held, home_slot=True) == ()
         assert mark == 0  # ArduPilot 4.7 marks no lists
         assert not await same_as(vehicle, uploaded.mark)
         other = MissionItem(Command.NAV_WAYPOINT, lat_deg=30.06, lon_deg=103.16, alt_m=77.0)
         changed = await change_items(vehicle, {5: other, 6: other, 100: other})
         assert [changed[seq].alt_m for seq in (5, 6, 100)] == [77.0] * 3
-        check = await holds_plan(vehicle, {missions.MISSION: second})
+        check = await holds_plan(vehicle, {lists.MISSION: second})
         assert check.held is False
         assert any("item 6 (DO_CHANGE_SPEED): is NAV_WAYPOINT" in line for line in check.differences)
         wrong = list(first[:20])
@@ -97,8 +97,8 @@ def test_a_real_arducopter_takes_and_gives_missions_both_ways(real):
         assert caught.value.result == mavlink.MAV_MISSION_UNSUPPORTED
         assert caught.value.held == await download(vehicle)
         with pytest.raises(TransferError, match="too many items"):
-            await upload(vehicle, missions.slots_of(plan(2000, 40.0), True, HOME))
-        await write_file(vehicle, wrong, missions.MISSION)
+            await upload(vehicle, lists.slots_of(plan(2000, 40.0), True, HOME))
+        await write_file(vehicle, wrong, lists.MISSION)
         assert len(await download(vehicle)) == 9  # a file is taken up to what is refused in it
         await lists_around(vehicle)
         await clear(vehicle)
@@ -113,7 +113,7 @@ def test_a_real_px4_takes_and_gives_missions_and_marks_them(real):
 
     async def work(vehicle):
         mark = (await upload(vehicle, sent)).mark
-        assert await ask_count(vehicle, missions.MISSION) == (240, mark.opaque_id)
+        assert await ask_count(vehicle, lists.MISSION) == (240, mark.opaque_id)
         assert mark.opaque_id != 0
         assert await same_as(vehicle, mark)
         wrong = (*sent[:9], MissionItem(31999, AltitudeFrame.MISSION))

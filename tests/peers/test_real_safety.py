@@ -6,17 +6,17 @@ from dataclasses import replace
 
 import pytest
 
-from flight import missions
-from flight.actions import set_current_item, start_mission, take_off
-from flight.commands import request_streams
-from flight.confirmed import Confirmed, Danger
-from flight.lost_link import lost_link
-from flight.mission_upload import upload
-from flight.params import set_param
+from flight.commands.actions import set_current_item, start_mission, take_off
+from flight.commands.basics import request_streams
+from flight.commands.confirmed import Confirmed, Danger
+from flight.links.profiles import find_profile
+from flight.missions import lists
+from flight.missions.upload import upload
+from flight.params.protocol import set_param
 from flight.preflight import wait_until_ready
-from flight.profiles import find_profile
-from flight.reserves import ReserveLimits
-from flight.safety import SafetySettings, review_vehicle, watched
+from flight.safety.lost_link import lost_link
+from flight.safety.reserves import ReserveLimits
+from flight.safety.review import SafetySettings, review_vehicle, watched
 from flight.station import open_station
 from plans.frames import GeoPoint, LocalFrame
 from plans.mission import AltitudeFrame, Command, Mission, MissionItem
@@ -52,7 +52,7 @@ MISSION = Mission(
     HOME,
     8.0,
 )
-LISTS = {missions.MISSION: missions.slots_of(MISSION, True, HOME)}
+LISTS = {lists.MISSION: lists.slots_of(MISSION, True, HOME)}
 
 
 async def in_the_air(vehicle, params):
@@ -60,7 +60,7 @@ async def in_the_air(vehicle, params):
     await wait_until_ready(vehicle, 60.0)
     for name, value in params.items():
         await set_param(vehicle, name, value)
-    await upload(vehicle, LISTS[missions.MISSION])
+    await upload(vehicle, LISTS[lists.MISSION])
     checklist, facts = await review_vehicle(vehicle, MISSION, SafetySettings(), LISTS, compared=True)
     assert not checklist.failed, checklist.as_json()
     await set_current_item(vehicle, 1)

@@ -9,10 +9,10 @@ import time
 import pytest
 
 from flight.errors import ParameterError
-from flight.params import get_param
-from flight.profiles import find_profile
-from flight.signing import SigningKey
-from flight.signing_setup import disable_signing, enable_signing
+from flight.links.profiles import find_profile
+from flight.params.protocol import get_param
+from flight.signing.setup import disable_signing, enable_signing
+from flight.signing.signatures import SigningKey
 from flight.station import StationSettings, open_station
 
 SITL = os.environ.get("MISSIONCTL_ARDUCOPTER", "")

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from pymavlink import mavutil
 
-from flight.tlog import packets
+from flight.logs.tlog import packets
 
 _spec = importlib.util.spec_from_file_location(
     "signed_peers", Path(__file__).parents[1] / "flight" / "signed_peers.py"

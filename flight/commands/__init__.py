@@ -1,0 +1,1 @@
+"""Commands to vehicles, each with a typed result."""

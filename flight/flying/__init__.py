@@ -1,0 +1,1 @@
+"""Flights from first contact to the landing."""

@@ -1,0 +1,1 @@
+"""Ways to a vehicle: addresses, links, their statistics and choice, forwarding, replay."""

@@ -1,0 +1,1 @@
+"""Logs of flights: on the vehicle, on this machine, and being written."""

@@ -1,0 +1,1 @@
+"""Missions, fences and rally points: up, down, and what a vehicle holds."""

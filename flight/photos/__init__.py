@@ -1,0 +1,1 @@
+"""Cameras and the photos that they tell of."""

@@ -1,0 +1,1 @@
+"""What keeps a flight safe: checks before, a watch during it."""

@@ -1,0 +1,147 @@
+"""Does a flight keep inside its fence and out of no-fly areas: every leg, and every straight way home."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import shapely
+from shapely import Geometry, LineString, Polygon
+
+from flight.safety.alerts import Alert, Severity
+from flight.safety.plan_path import FlightPath, Leg, LegKind
+from plans.frames import GeoPoint, LocalFrame
+from plans.mission import Mission
+
+
+@dataclass(frozen=True)
+class NoFlyArea:
+    """An area that no leg may enter."""
+
+    name: str
+    outline: tuple[GeoPoint, ...]
+
+
+@dataclass(frozen=True)
+class _Fence:
+    name: str
+    area: Geometry
+    inside: bool
+    """True where the vehicle must be inside, False where outside."""
+
+
+def area_alerts(
+    mission: Mission,
+    paths: Sequence[FlightPath],
+    local: LocalFrame,
+    no_fly: Sequence[NoFlyArea],
+    margin_m: float,
+    joined: bool,
+) -> Iterator[Alert]:
+    """What is wrong with the fence, and which legs leave it or enter what is forbidden. `joined`: inside one
+    of several inclusion fences is enough."""
+    fences: list[_Fence] = []
+    kinds = (
+        ("inclusion", True, [("", ring) for ring in mission.fence_inclusion]),
+        ("exclusion", False, [("", ring) for ring in mission.fence_exclusion]),
+        ("no_fly", False, [(area.name, area.outline) for area in no_fly]),
+    )
+    for kind, inside, rings in kinds:
+        for number, (name, ring) in enumerate(rings, start=1):
+            label = name or f"{kind} {number}"
+            area = _polygon(ring, local)
+            if area is None:
+                yield Alert("plan.fence_broken", Severity.BAD, {"fence": label}, about=label)
+            else:
+                fences.append(_Fence(label, area, inside))
+    if joined:
+        within = [fence.area for fence in fences if fence.inside]
+        fences = [fence for fence in fences if not fence.inside]
+        if within:
+            fences.append(_Fence("inclusion", shapely.union_all(within), True))
+    for fence in fences:
+        yield from _fence_alerts(fence, paths, margin_m)
+
+
+def _polygon(ring: Sequence[GeoPoint], local: LocalFrame) -> Polygon | None:
+    """None for what is no area: too few corners, out of this world, or crossing itself."""
+    if len(ring) < 3 or not all(math.isfinite(p.lat_deg) and math.isfinite(p.lon_deg) for p in ring):
+        return None
+    east, north = local.to_local([p.lat_deg for p in ring], [p.lon_deg for p in ring])
+    area = Polygon(list(zip(east.tolist(), north.tolist(), strict=True)))
+    return area if area.is_valid and area.area > 0 else None
+
+
+def _fence_alerts(fence: _Fence, paths: Sequence[FlightPath], margin_m: float) -> Iterator[Alert]:
+    shapely.prepare(fence.area)
+    name = {"fence": fence.name}
+    side = "leaves_fence" if fence.inside else "enters"
+    for path in paths:
+        if path.launch_m is not None and fence.area.contains(shapely.Point(path.launch_m)) != fence.inside:
+            yield Alert("plan.launch_forbidden", Severity.BAD, name, about=fence.name)
+        crossing = [(leg, far) for leg in path.legs if (far := _trespass_m(fence, leg)) > 0]
+        if crossing:
+            leg, far = max(crossing, key=lambda found: found[1])
+            values = {**name, "item": leg.item + 1, "legs": len(crossing), "distance": far}
+            yield Alert(f"plan.{side}", Severity.BAD, values, about=fence.name)
+            continue
+        gap, near = min(
+            ((_gap_m(fence, leg), leg) for leg in path.legs), default=(math.inf, None), key=_first
+        )
+        if near is not None and gap < margin_m:
+            values = {**name, "item": near.item + 1, "distance": gap, "margin": margin_m}
+            yield Alert("plan.near_fence", Severity.WARN, values, about=fence.name)
+        back = [leg for leg in path.legs if _way_home_trespasses(fence, leg, path)]
+        if back:
+            values = {**name, "item": back[0].item + 1, "legs": len(back)}
+            yield Alert(f"plan.way_home_{side}", Severity.WARN, values, about=fence.name)
+
+
+def _first(pair: tuple[float, object]) -> float:
+    return pair[0]
+
+
+def _line(leg: Leg) -> Geometry:
+    if math.dist(leg.start[:2], leg.end[:2]) < 1e-6:
+        return shapely.Point(leg.start[:2])
+    return LineString([leg.start[:2], leg.end[:2]])
+
+
+def _trespass_m(fence: _Fence, leg: Leg) -> float:
+    """How deep a leg goes where it must not, metres; 0 where it does not."""
+    line = _line(leg)
+    if fence.inside:
+        if fence.area.covers(line):
+            return 0.0
+        outside = shapely.get_coordinates(line.difference(fence.area))
+        return max((float(fence.area.distance(shapely.Point(xy))) for xy in outside), default=0.0)
+    if not fence.area.intersects(line):
+        return 0.0
+    inside = line.intersection(fence.area)
+    depth = max(
+        (float(fence.area.exterior.distance(shapely.Point(xy))) for xy in _samples(inside)), default=0.0
+    )
+    return max(depth, float(inside.length) / 1000)  # a leg along the border counts, if little
+
+
+def _samples(part: Geometry) -> list[tuple[float, float]]:
+    if part.length == 0:
+        return [tuple(xy) for xy in shapely.get_coordinates(part).tolist()]
+    dense = shapely.segmentize(part, max(part.length / 16, 0.1))
+    return [tuple(xy) for xy in shapely.get_coordinates(dense).tolist()]
+
+
+def _gap_m(fence: _Fence, leg: Leg) -> float:
+    return float(fence.area.boundary.distance(_line(leg)))
+
+
+def _way_home_trespasses(fence: _Fence, leg: Leg, path: FlightPath) -> bool:
+    """Whether the straight way home from anywhere on a leg goes where it must not: all of them together are
+    a triangle."""
+    if path.launch_m is None or leg.kind is LegKind.HOME:
+        return False
+    home = path.launch_m
+    corners = shapely.MultiPoint([leg.start[:2], leg.end[:2], home])
+    fan = corners.convex_hull
+    return not fence.area.covers(fan) if fence.inside else bool(fence.area.intersects(fan))

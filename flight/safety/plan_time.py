@@ -1,0 +1,57 @@
+"""How long the legs of a flight take, and what they use of the battery."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from flight.safety.plan_path import Leg, LegKind
+from flight.safety.way_home import TOUCHDOWN_S
+from plans.energy import Airframe, Wind, drain, segment_uses
+from plans.errors import SurveyError
+from plans.frames import FloatArray
+
+
+def leg_uses(legs: Sequence[Leg], airframe: Airframe, wind: Wind) -> FloatArray:
+    """(seconds, battery seconds) of each leg with the wait at its end, shape (n, 2); inf where the wind does
+    not let the vehicle fly. The legs must follow on each other."""
+    if not legs:
+        return np.zeros((0, 2))
+    cruise = float(np.median([leg.speed_mps for leg in legs]))
+    try:
+        uses = np.concatenate(
+            [_flown(list(alike), airframe, wind, cruise) for _, alike in itertools.groupby(legs, _kind)]
+        )
+    except SurveyError:
+        return np.full((len(legs), 2), math.inf)
+    hover = float(drain(0.0, 0.0, cruise, airframe))
+    for row, leg in zip(uses, legs, strict=True):
+        if leg.kind is LegKind.LAND:
+            height = leg.start[2] - leg.end[2]
+            slow = min(height, airframe.landing_height_m)
+            seconds = (height - slow) / airframe.descent_mps + slow / airframe.landing_mps + TOUCHDOWN_S
+            row[:] = seconds, seconds * hover
+        row += np.array([leg.hold_s, leg.hold_s * hover])
+    return uses
+
+
+def _kind(leg: Leg) -> LegKind:
+    return leg.kind
+
+
+def _flown(legs: Sequence[Leg], airframe: Airframe, wind: Wind, cruise_mps: float) -> FloatArray:
+    """Legs of one kind: between kinds the vehicle stops."""
+    points = np.array([legs[0].start, *(leg.end for leg in legs)])
+    return segment_uses(points, [leg.speed_mps for leg in legs], airframe, wind, cruise_mps)
+
+
+def flight_use(legs: Sequence[Leg], airframe: Airframe, wind: Wind) -> tuple[float, float]:
+    """(seconds, battery seconds) of a whole flight, arming included; (inf, inf) where the wind does not let
+    the vehicle fly."""
+    if not legs:
+        return 0.0, 0.0
+    seconds, battery = (float(v) for v in leg_uses(legs, airframe, wind).sum(axis=0))
+    return seconds + airframe.take_off_wait_s, battery + airframe.take_off_wait_s

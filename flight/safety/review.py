@@ -1,0 +1,135 @@
+"""The safety of a flight in three calls: the plan before it is uploaded, the vehicle before it is armed, and
+a watch over battery, link and traffic while it flies.
+
+    report = check_before_upload(mission, settings, "ardupilot")              # raises PlanFaultsError
+    checklist, facts = await check_before_arming(
+        vehicle, mission, settings, lists, folder=folder, compared=True)      # raises ChecklistError
+    async with watched(vehicle, mission, settings, facts, on_alert=tell) as watch:
+        ...                                                    # watch.alerts is what is the matter now
+
+`on_alert(alert, begins)` is called on the station's loop: once when something begins or gets worse, and once
+(`begins` False) when it is over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from flight.safety.alerts import Alert
+from flight.safety.checklist import Checklist, Tick, TickItem, tick_checks
+from flight.safety.conflicts import SeparationLimits
+from flight.safety.plan_area import NoFlyArea
+from flight.safety.plan_check import PlanLimits, PlanReport, check_plan
+from flight.safety.reserves import ReserveLimits
+from flight.safety.vehicle_checks import CheckLimits, VehicleFacts, check_vehicle
+from flight.safety.vehicle_facts import Lists, gather_facts
+from flight.safety.watch import LOOK_S, SafetyWatch, WatchPlan
+from flight.safety.way_home import return_settings
+from flight.vehicle import Vehicle
+from plans.mission import Mission
+from plans.terrain import Terrain
+
+OnAlert = Callable[[Alert, bool], None]
+
+_UNION_OF_INCLUSIONS = 2
+"""Bit of ArduPilot's FENCE_OPTIONS."""
+
+
+@dataclass(frozen=True)
+class SafetySettings:
+    """What a flight is held against. `accepted` are keys of faults and failed checks that the pilot flies
+    with; `items` is the list for a person and `ticks` what was ticked."""
+
+    terrain: Terrain | None = None
+    no_fly: tuple[NoFlyArea, ...] = ()
+    plan: PlanLimits = field(default_factory=PlanLimits)
+    checks: CheckLimits = field(default_factory=CheckLimits)
+    reserves: ReserveLimits = field(default_factory=ReserveLimits)
+    separation: SeparationLimits = field(default_factory=SeparationLimits)
+    accepted: frozenset[str] = frozenset()
+    items: tuple[TickItem, ...] = ()
+    ticks: tuple[Tick, ...] = ()
+
+
+def check_before_upload(
+    mission: Mission, settings: SafetySettings, autopilot: str = "ardupilot"
+) -> PlanReport:
+    """Look at a plan before anything is sent. Raises PlanFaultsError for faults that are not accepted."""
+    limits = settings.plan if autopilot == "ardupilot" else replace(settings.plan, fences_joined=True)
+    report = check_plan(mission, settings.terrain, settings.no_fly, limits, autopilot)
+    report.require_flyable(settings.accepted)
+    return report
+
+
+async def review_vehicle(
+    vehicle: Vehicle,
+    mission: Mission,
+    settings: SafetySettings,
+    lists: Lists,
+    *,
+    folder: Path | None = None,
+    compared: bool = False,
+) -> tuple[Checklist, VehicleFacts]:
+    """The whole checklist, whatever comes of it. The plan is looked at again with the vehicle's own settings.
+    `lists`, `folder` and `compared`: see vehicle_facts."""
+    facts = await gather_facts(vehicle, lists, folder, compared)
+    px4 = vehicle.state.is_px4
+    options = int(facts.params.get("FENCE_OPTIONS", 0))
+    limits = replace(
+        settings.plan,
+        returns=return_settings(facts.params, px4),
+        fences_joined=px4 or bool(options & _UNION_OF_INCLUSIONS),
+        fence_margin_m=facts.params.get("FENCE_MARGIN", settings.plan.fence_margin_m),
+    )
+    autopilot = "px4" if px4 else "ardupilot"
+    report = await asyncio.to_thread(
+        check_plan, mission, settings.terrain, settings.no_fly, limits, autopilot
+    )
+    automatic = check_vehicle(vehicle.state, vehicle.now_s(), facts, report, settings.checks)
+    by_person = tick_checks(settings.items, settings.ticks)
+    return Checklist((*automatic, *by_person), settings.accepted), facts
+
+
+async def check_before_arming(
+    vehicle: Vehicle,
+    mission: Mission,
+    settings: SafetySettings,
+    lists: Lists,
+    *,
+    folder: Path | None = None,
+    compared: bool = False,
+) -> tuple[Checklist, VehicleFacts]:
+    """The checklist of `review_vehicle`; raises ChecklistError for failures that are not accepted."""
+    checklist, facts = await review_vehicle(
+        vehicle, mission, settings, lists, folder=folder, compared=compared
+    )
+    checklist.require_ready()
+    return checklist, facts
+
+
+@asynccontextmanager
+async def watched(
+    vehicle: Vehicle,
+    mission: Mission,
+    settings: SafetySettings,
+    facts: VehicleFacts,
+    on_alert: OnAlert,
+    look_s: float = LOOK_S,
+) -> AsyncIterator[SafetyWatch]:
+    """Watch a flight until the context is left. The only order that the watch gives is the return when the
+    battery asks for it: once, while the vehicle flies its mission, never after somebody has taken over."""
+    plan = WatchPlan(
+        mission,
+        facts.params,
+        facts.home or mission.home,
+        settings.checks.endurance_s,
+        settings.reserves,
+        settings.separation,
+    )
+    watch = SafetyWatch(vehicle, plan, on_alert, look_s)
+    async with watch.running():
+        yield watch
