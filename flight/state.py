@@ -12,14 +12,17 @@ from dataclasses import dataclass, fields
 
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
+from flight.status_texts import StatusText
+
 PREARM_BIT = mavlink.MAV_SYS_STATUS_PREARM_CHECK
 _EKF_GOOD = mavlink.ESTIMATOR_ATTITUDE | mavlink.ESTIMATOR_VELOCITY_HORIZ | mavlink.ESTIMATOR_POS_HORIZ_ABS
 _EKF_BAD = mavlink.ESTIMATOR_CONST_POS_MODE
 
 
 def is_on_earth(lat_deg: float, lon_deg: float) -> bool:
-    """Whether these can be a latitude and a longitude: a message may be whole and yet make no sense."""
-    return abs(lat_deg) <= 90.0 and abs(lon_deg) <= 180.0
+    """Whether these can be a latitude and a longitude: a message may be whole and yet make no sense, and
+    autopilots that do not know where they are say 0, 0."""
+    return abs(lat_deg) <= 90.0 and abs(lon_deg) <= 180.0 and not (lat_deg == 0.0 and lon_deg == 0.0)
 
 
 @dataclass(frozen=True)
@@ -183,17 +186,6 @@ class Vibration:
     at_s: float
     worst_mps2: float
     clipped: int
-
-
-@dataclass(frozen=True)
-class StatusText:
-    """Words of the vehicle. Severity as in MAV_SEVERITY: 0 emergency to 7 debug. Long ones come in pieces
-    that share a number (0: in one piece)."""
-
-    at_s: float
-    severity: int
-    text: str
-    number: int = 0
 
 
 @dataclass(frozen=True)

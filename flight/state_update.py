@@ -28,17 +28,15 @@ from flight.state import (
     Position,
     Rangefinder,
     Rc,
-    StatusText,
     VehicleState,
     Vibration,
     Wind,
     is_on_earth,
 )
-from flight.wire import Message, decode_text
+from flight.status_texts import status_text, with_text
+from flight.wire import Message
 
 _TEXTS_KEPT = 50
-_TEXT_CHARS = 2000
-"""A text in pieces is not longer, however many pieces are sent."""
 _UNKNOWN_U16 = 65535
 _DOWN = mavlink.MAV_SENSOR_ROTATION_PITCH_270
 _CRITICAL = (mavlink.MAV_STATE_CRITICAL, mavlink.MAV_STATE_EMERGENCY)
@@ -236,14 +234,7 @@ def _landed(state: VehicleState, m: Message, now: float) -> VehicleState:
 
 
 def _text(state: VehicleState, m: Message, now: float) -> VehicleState:
-    text, number = decode_text(m.text), getattr(m, "id", 0)
-    if number and m.chunk_seq:
-        for at in range(len(state.texts) - 1, -1, -1):
-            if state.texts[at].number == number:
-                whole = replace(state.texts[at], text=(state.texts[at].text + text)[:_TEXT_CHARS])
-                return replace(state, texts=(*state.texts[:at], whole, *state.texts[at + 1 :]))
-    said = StatusText(now, m.severity, text, number)
-    return replace(state, texts=(*state.texts, said)[-_TEXTS_KEPT:])
+    return replace(state, texts=with_text(state.texts, status_text(m, now), _TEXTS_KEPT))
 
 
 _READERS: Mapping[str, Callable[[VehicleState, Message, float], VehicleState]] = {

@@ -12,7 +12,7 @@ from flight.errors import CommandError
 from flight.modes import mode_number
 from flight.state import VehicleState
 from flight.vehicle import Vehicle
-from flight.wire import Message, decode_text
+from flight.wire import Message
 
 __all__ = [
     "arming_reasons",
@@ -124,4 +124,4 @@ async def request_message(
 
 def last_words(state: VehicleState, count: int = 3) -> str:
     """The vehicle's latest texts on one line, for messages to a person."""
-    return "; ".join(decode_text(t.text) for t in state.texts[-count:])
+    return "; ".join(t.text for t in state.texts[-count:])

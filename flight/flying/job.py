@@ -34,8 +34,8 @@ class FlightJob:
 
 @dataclass(frozen=True)
 class FlightResult:
-    """What a flight was. `complete` means: every waypoint flown, then landed and disarmed. `duration_s` is
-    from arming to disarming by the vehicle's own clock."""
+    """What a flight was. `complete` means: flown to its last waypoint, landed and disarmed, with hardly a
+    photo fewer than the mission asks for. `duration_s` is from arming to disarming by the vehicle's clock."""
 
     sysid: int
     started_utc: dt.datetime

@@ -133,7 +133,7 @@ class _FlightRun:
         else:
             await self._prepare()
         started = dt.datetime.now(dt.UTC)
-        complete = False
+        flown = False
         if not landed:
             facts = self._facts or await gather_facts(vehicle, self._watch.plan, compared=True)
             async with (
@@ -143,9 +143,9 @@ class _FlightRun:
                 if not over:
                     self._watch.forget(inbox)
                     await self._take_off()
-                complete = await self._watch.watch(inbox)
+                flown = await self._watch.watch(inbox)
         await self._watch.fill_gaps(inbox)
-        self._watch.count_photos()
+        complete = self._watch.enough_photos() and flown
         sent = self._watch.plan[lists.MISSION]
         track = tuple(self._watch.track)
         result = FlightResult(

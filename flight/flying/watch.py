@@ -19,8 +19,9 @@ from flight.photos.from_log import recover_from_log
 from flight.photos.keeper import PhotoKeeper
 from flight.safety.alerts import Alert, Severity
 from flight.state import VehicleState
+from flight.status_texts import StatusText, TextJoiner, status_text
 from flight.vehicle import Inbox, Vehicle
-from flight.wire import Message, decode_text
+from flight.wire import Message
 from plans.mission import Command, Mission, MissionItem
 
 OnProgress = Callable[[str, float], None]
@@ -51,6 +52,7 @@ class FlightWatch:
         self.marks: dict[int, MissionMark] = {}
         self._job, self._vehicle, self._recorder = job, vehicle, recorder
         self._on_progress, self._should_stop = on_progress, should_stop
+        self._texts = TextJoiner()
         self._said = ""
         """The alert that is told beside the progress."""
 
@@ -104,6 +106,8 @@ class FlightWatch:
                 comparing.cancel()
         await asyncio.sleep(_SETTLE_S)  # the last camera messages
         self.collect(inbox)
+        for text in self._texts.rest():
+            self._record_text(text)
         done = _done(vehicle.state)
         if done < last_item:
             said = last_words(vehicle.state)
@@ -157,6 +161,8 @@ class FlightWatch:
                 self._sort(message, now)
             except Exception as bug:  # a fault of ours must neither end the watch nor go unseen
                 self._vehicle.station.reader_failed("flight watch", message, bug)
+        for text in self._texts.late(self._vehicle.now_s()):
+            self._record_text(text)
 
     def _sort(self, message: Message, now: dt.datetime) -> None:
         self.keeper.take(message, now)
@@ -164,7 +170,11 @@ class FlightWatch:
             return
         self._locate(message, now)
         if message.get_type() == "STATUSTEXT":
-            self._recorder.event("text", severity=message.severity, text=decode_text(message.text))
+            for text in self._texts.take(status_text(message, self._vehicle.now_s())):
+                self._record_text(text)
+
+    def _record_text(self, text: StatusText) -> None:
+        self._recorder.event("text", severity=text.severity, text=text.text)
 
     def _locate(self, message: Any, now: dt.datetime) -> None:
         point = track_point(message, now)
@@ -180,11 +190,15 @@ class FlightWatch:
         doing = f"no word for {vehicle.silence_s():.0f} s" if silent else vehicle.state.mode.lower()
         return f"{doing}, {photos} photos{'; ' if self._said else ''}{self._said}"
 
-    def count_photos(self) -> None:
-        """Say so when far fewer photos were taken than the mission asks for: it may have skipped items."""
+    def enough_photos(self) -> bool:
+        """Whether about as many photos were taken as the mission asks for, heard of or not. Fewer are noted:
+        it may have skipped items."""
         taken, expected = len(self.keeper.photos), self._job.photos_expected
-        if expected and taken < _FEW_PHOTOS * expected:
-            self.note(f"{taken} photos of {expected}: look whether it skipped items or the camera failed")
+        unheard = len(self.keeper.missing)
+        if not expected or taken + unheard >= _FEW_PHOTOS * expected:
+            return True
+        self.note(f"{taken} photos of {expected}: it skipped items, or the camera failed")
+        return False
 
     async def fill_gaps(self, inbox: Inbox) -> None:
         """Photos whose messages were lost are in the vehicle's own log."""

@@ -12,6 +12,7 @@ from flight.links.link import Link
 from flight.links.profiles import LinkProfile
 from flight.links.round_trip import RoundTrip
 from flight.links.stats import LinkStats
+from flight.status_texts import text_bytes
 from flight.wire import Message, packet_of
 
 _BETTER = 2.0
@@ -84,7 +85,7 @@ class Copies:
             return True
         if message.get_msgId() != mavlink.MAVLINK_MSG_ID_STATUSTEXT:
             return False
-        words = source[0], message.severity, message.text, getattr(message, "chunk_seq", 0)
+        words = source[0], message.severity, text_bytes(message), getattr(message, "chunk_seq", 0)
         before = _remember(self._texts, words, here, _ECHO_TEXT_S)
         return before is not None and before.link is not link
 

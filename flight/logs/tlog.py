@@ -20,12 +20,14 @@ from flight.logs.flight_log import FlightLog, LogText, ModeChange, in_order, utc
 from flight.logs.track import TrackPoint, track_point
 from flight.modes import mode_name
 from flight.photos.events import camera_event
-from flight.wire import Message, Parser, decode_text
+from flight.status_texts import StatusText, status_text
+from flight.wire import Message, Parser
 from plans.mission import CameraEvent
 
 _FIRST_US, _LAST_US = 946_684_800_000_000, 4_102_444_800_000_000  # the years 2000 to 2100
 _V1, _V2 = mavlink.PROTOCOL_MARKER_V1, mavlink.PROTOCOL_MARKER_V2
 _SEARCH_BYTES = 1 << 16
+_TEXTS_BETWEEN = 20
 _READ = {
     mavlink.MAVLINK_MSG_ID_HEARTBEAT,
     mavlink.MAVLINK_MSG_ID_GLOBAL_POSITION_INT,
@@ -148,7 +150,7 @@ class _Reader:
         self.counts: dict[int, Counter[int]] = {}
         self.autopilots: dict[int, Message] = {}
         self.modes: dict[int, list[ModeChange]] = {}
-        self.texts: dict[int, list[LogText]] = {}
+        self.texts: dict[int, list[StatusText]] = {}
         self.tracks: dict[int, list[TrackPoint]] = {}
         self.events: dict[int, dict[str, list[tuple[int, CameraEvent]]]] = {}
         self.first_us: int | None = None
@@ -170,8 +172,7 @@ class _Reader:
         elif kind == "STATUSTEXT":
             self._text(sysid, message, now)
         elif (point := track_point(message, now)) is not None:
-            if point.lat_deg or point.lon_deg:  # both are 0 before it knows where it is
-                self.tracks.setdefault(sysid, []).append(point)
+            self.tracks.setdefault(sysid, []).append(point)
         elif (event := camera_event(message, now)) is not None:
             self.events.setdefault(sysid, {}).setdefault(kind, []).append((sysid, event))
 
@@ -186,12 +187,12 @@ class _Reader:
 
     def _text(self, sysid: int, message: Message, now: dt.datetime) -> None:
         texts = self.texts.setdefault(sysid, [])
-        text = decode_text(message.text)
-        if getattr(message, "id", 0) and message.chunk_seq and texts:
-            last = texts.pop()
-            texts.append(LogText(last.time_utc, last.severity, last.text + text))
-        else:
-            texts.append(LogText(now, message.severity, text))
+        said = status_text(message, now.timestamp())
+        for at in range(len(texts) - 1, max(len(texts) - _TEXTS_BETWEEN, 0) - 1, -1):
+            if texts[at].continued_by(said):
+                texts[at] = texts[at].joined(said)
+                return
+        texts.append(said)
 
     def log(self, path: Path, sysid: int | None) -> FlightLog:
         chosen = self._vehicle(path, sysid)
@@ -208,7 +209,7 @@ class _Reader:
             ended_utc=utc(self.last_us / 1e6) if self.last_us else None,
             messages={message_name(i): n for i, n in self.counts.get(chosen, Counter()).items()},
             modes=tuple(self.modes.get(chosen, ())),
-            texts=tuple(self.texts.get(chosen, ())),
+            texts=tuple(LogText(utc(t.at_s), t.severity, t.text) for t in self.texts.get(chosen, ())),
             camera_events=tuple(e for e in in_order(told) if e.captured),
             track=tuple(self.tracks.get(chosen, ())),
         )

@@ -33,7 +33,6 @@ from flight.missions.lists import (
 )
 from flight.missions.marks import MissionMark, mark_of
 from flight.vehicle import Vehicle
-from flight.wire import decode_text
 from plans.mission import MissionItem
 
 _ATTEMPTS = 3
@@ -179,7 +178,7 @@ class _Upload:
             return False
         await asyncio.sleep(_BOOT_S)
         said = [text.text for text in self._vehicle.state.texts[-_TEXTS_LOOKED_AT:]]
-        return any(decode_text(text).startswith("Only 0 items") for text in said)
+        return any(text.startswith("Only 0 items") for text in said)
 
     def _is_deaf(self, served: Served) -> bool:
         """Whether it has never asked for anything: it takes no such list, or nobody is there."""

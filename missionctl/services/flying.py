@@ -136,7 +136,7 @@ def _concluded(request: FlyRequest, job: FlightJob, result: FlightResult) -> dic
             record_checklist(workspace, request.plan, sysid, result.checklist, job.safety, by)
     if not result.complete:
         return FlightAborted(
-            f"vehicle {result.sysid} landed before the end of its mission: {'; '.join(result.notes)}; "
+            f"vehicle {result.sysid} landed with its mission not flown whole: {'; '.join(result.notes)}; "
             f"{len(result.camera_events)} photos; all is kept in {folder}"
         )
     return report
@@ -270,7 +270,10 @@ def match_flight_photos(photos: Path, events: Sequence[CameraEvent]) -> dict[str
     files = list_photo_files(photos)
     found = match_photos([PhotoStamp.read(file) for file in files], events)
     tagged = 0
+    doubtful = [match.photo for match in found.matches if match.certainty == "doubtful"]
     for match in found.matches:
+        if match.photo in doubtful:
+            continue  # no position is better than another photo's
         tags = read_tags(photos / match.photo)
         if tags.lat_deg is None or tags.lon_deg is None:
             write_tags(photos / match.photo, event_tags(match.event))
@@ -279,6 +282,7 @@ def match_flight_photos(photos: Path, events: Sequence[CameraEvent]) -> dict[str
         "photos": len(files),
         "matched": len(found.matches),
         "tagged": tagged,
+        "doubtful": doubtful,
         "photos_without_event": list(found.photos_without_event),
         "events_without_photo": list(found.events_without_photo),
         "clock_offset_s": found.clock_offset_s,

@@ -40,13 +40,13 @@ def test_a_mission_is_flown_from_first_contact_to_landing(simulator, mission, tm
     assert [m.mode for m in log.modes][-2:] == ["GUIDED", "AUTO"]
 
 
-def test_a_vehicle_without_a_camera_is_told_before_it_flies(simulator, mission, tmp_path):
+def test_a_vehicle_without_a_camera_is_told_before_it_flies_and_has_not_flown_a_survey(simulator, mission, tmp_path):
     said = []
     address = simulator(params=(("CAM1_TYPE", 0.0),))
     result = fly(
         mission, address, tmp_path, photos_expected=10, settings=StationSettings(on_trouble=said.append)
     )
-    assert result.complete
+    assert not result.complete
     assert any("CAM1_TYPE" in line for line in said)
     checks = {check["key"]: check["state"] for check in result.checklist["checks"]}
     assert checks["camera"] == "warn"
@@ -85,7 +85,7 @@ def test_arming_is_refused_with_the_vehicles_own_reasons(simulator):
             with pytest.raises(ArmingError, match=r"does not arm: .*(GPS|Position)") as caught:
                 await arm(vehicle, Confirmed("test", Danger.ARM, 1))
             assert caught.value.reasons
-            with pytest.raises(CommandError, match="does not arm"):
+            with pytest.raises(CommandError, match="where it is; nothing was sent"):
                 await take_off(vehicle, 10.0, Confirmed("test", Danger.TAKE_OFF, 1))
 
     asyncio.run(story())

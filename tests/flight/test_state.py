@@ -136,7 +136,7 @@ def test_long_texts_come_in_pieces_also_when_others_speak_between():
         piece("lost start", 9, 1),
     ):
         state = update(state, text, 10.0)
-    assert [t.text for t in state.texts] == ["Preflight Fail: no GPS", "Other", "lost start"]
+    assert [t.text for t in state.texts] == ["Preflight Fail: no GPS", "Other", "…lost start"]
 
 
 def test_each_part_says_how_old_it_is_and_sensors_that_fail_are_named():
