@@ -40,7 +40,7 @@ def test_a_mission_is_flown_from_first_contact_to_landing(simulator, mission, tm
     assert [m.mode for m in log.modes][-2:] == ["GUIDED", "AUTO"]
 
 
-def test_a_vehicle_without_a_camera_is_told_before_it_flies_and_has_not_flown_a_survey(simulator, mission, tmp_path):
+def test_a_vehicle_without_a_camera_is_told_of_and_its_survey_is_not_flown(simulator, mission, tmp_path):
     said = []
     address = simulator(params=(("CAM1_TYPE", 0.0),))
     result = fly(
