@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from flight.logs.dataflash import MAGIC
+from flight.logs.flight_log import gps_utc
+from flight.logs.ranges import LoggedPhoto
 
 _FMT = 128
 _FMT_BODY = struct.Struct("<BB4s16s64s")
@@ -19,6 +21,7 @@ _SIZES = {"a": "64s", "n": "4s", "N": "16s", "Z": "64s", "c": "h", "C": "H", "e"
 _SIZES |= {"M": "B", "g": "e"} | {char: char for char in "bBhHiIfdqQ"}
 _LAST_HEAD = "PARM"
 """What the vehicle writes next after its FMTs."""
+_FIX_3D = 3
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,9 @@ class Part:
 
 
 class Layout:
-    """The formats of one log, out of its beginning."""
+    """The formats of one log, out of its beginning (a flight.logs.ranges.LogLayout)."""
+
+    suffix = ".BIN"
 
     def __init__(self, head: bytes) -> None:
         self.formats: dict[int, Format] = {_FMT: Format("FMT", _FMT_BYTES, (), _FMT_BODY)}
@@ -62,6 +67,7 @@ class Layout:
                 self.head_bytes = at
                 break
             at += known.length
+        self._head = head[: self.head_bytes]
 
     def _take(self, described: tuple[int, int, bytes, bytes, bytes]) -> None:
         number, length, name, chars, labels = described
@@ -85,10 +91,40 @@ class Layout:
                     continue
             at, sure = data.find(MAGIC, at + 1), False
 
-    def excerpt(self, head: bytes, stretches: Iterable[bytes]) -> bytes:
+    @property
+    def numbers_photos(self) -> bool:
+        """Whether it tells the numbers of photos: logs before ArduPilot 4.0 do not."""
+        return any(f.name == "CAM" and "Img" in f.fields for f in self.formats.values())
+
+    def begins_s(self, data: bytes) -> float | None:
+        """The log's clock where `data` begins; None where no message in it tells a time."""
+        timed = (p.raw for p in self.parts(data) if p.format.fields[:1] == ("TimeUS",))
+        return next((int.from_bytes(raw[3:11], "little") / 1e6 for raw in timed), None)
+
+    def photos(self, data: bytes) -> Iterator[LoggedPhoto]:
+        """The photos of the first camera."""
+        for part in self.parts(data):
+            if part.format.name == "CAM":
+                values = part.values()
+                if values.get("I", 0) == 0:
+                    place = values["Lat"] / 1e7, values["Lng"] / 1e7
+                    yield LoggedPhoto(int(values["Img"]), values["TimeUS"] / 1e6, *place)
+
+    def ahead_s(self, data: bytes) -> float | None:
+        """How far the log's clock is ahead of UTC, by a GPS time in `data`."""
+        for part in self.parts(data):
+            if part.format.name == "GPS":
+                values = part.values()
+                if values.get("Status", 0) >= _FIX_3D and values.get("I", 0) == 0 and values["GWk"] > 0:
+                    return values["TimeUS"] / 1e6 - gps_utc(values["GWk"], values["GMS"]).timestamp()
+        return None
+
+    def excerpt(self, stretches: Iterable[bytes]) -> bytes:
         """A log of the beginning and what whole messages the stretches hold."""
+        if not self.head_bytes:
+            return b""
         found = (p.raw for data in stretches for p in self.parts(data) if p.format.name != "FMT")
-        return head[: self.head_bytes] + b"".join(found)
+        return self._head + b"".join(found)
 
 
 def _text(raw: bytes) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Protocol
 
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
@@ -16,6 +18,45 @@ _BLOCKS_AT_ONCE = 8
 
 Read = Callable[[int, int], Awaitable[bytes]]
 """Gives the bytes from a start up to an end."""
+
+Knows = Callable[[int, float, float], bool]
+"""Whether a photo of a number was heard of at a latitude and longitude."""
+
+
+@dataclass(frozen=True)
+class LoggedPhoto:
+    """A photo as a log tells of it, at a time of the log's own clock."""
+
+    number: int
+    time_s: float
+    lat_deg: float
+    lon_deg: float
+
+
+class LogLayout(Protocol):
+    """How one log is to be read in parts: made of its beginning. `data` may begin and end anywhere."""
+
+    suffix: str
+    """Of a file of its kind."""
+    head_bytes: int
+    """So long is what describes the log; 0 while more is to come."""
+
+    @property
+    def numbers_photos(self) -> bool:
+        """Whether it tells the numbers of photos."""
+
+    def begins_s(self, data: bytes) -> float | None:
+        """The log's clock where `data` begins; None where no message in it tells a time."""
+
+    def photos(self, data: bytes) -> Iterator[LoggedPhoto]:
+        """The photos of the first camera, failed ones too."""
+
+    def ahead_s(self, data: bytes) -> float | None:
+        """How far the log's clock is ahead of UTC, by a GPS time in `data`."""
+
+    def excerpt(self, stretches: Iterable[bytes]) -> bytes:
+        """A log by itself: the beginning, and the whole messages in some stretches of bytes. Empty while
+        the beginning is not whole."""
 
 
 class LogRanges:
@@ -74,7 +115,7 @@ class LogRanges:
 @asynccontextmanager
 async def open_ranges(vehicle: Vehicle, entry: LogEntry) -> AsyncIterator[LogRanges]:
     """A log by the log protocol, which gives any range and needs no session. (As a file ArduPilot gives it
-    three times slower by reads, and a burst cannot be shorter than 120 kB.)"""
+    three times slower by reads, and a burst cannot be shorter than 120 kB; PX4 a sixth slower by reads.)"""
     with vehicle.inbox() as inbox:
 
         async def read(start: int, end: int) -> bytes:

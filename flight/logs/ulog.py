@@ -17,6 +17,7 @@ from pymavlink import quaternion
 from flight.errors import LogError
 from flight.logs.flight_log import FlightLog, LogText, ModeChange, in_order, utc
 from flight.logs.track import TrackPoint
+from flight.state import is_on_earth
 from plans.mission import CameraEvent
 
 MAGIC = pyulog.ULog.HEADER_BYTES
@@ -144,13 +145,15 @@ def _events(topics: Mapping[str, Rows], boot_us: int) -> tuple[CameraEvent, ...]
             captured="result" not in rows or int(rows["result"][i]) != 0,
         )
         events.append((0, event))
-    return tuple(e for e in in_order(events) if e.captured)
+    on_earth = (pair for pair in events if is_on_earth(pair[1].lat_deg, pair[1].lon_deg))
+    return tuple(e for e in in_order(on_earth) if e.captured)
 
 
 def _angles(q: list[float]) -> tuple[float, float, float]:
-    if not any(q) or not all(math.isfinite(v) for v in q):
+    norm = math.hypot(*q)
+    if not 0.9 < norm < 1.1:  # no rotation: unknown, or damaged
         return math.nan, math.nan, math.nan
-    roll, pitch, yaw = (math.degrees(a) for a in quaternion.Quaternion(q).euler)
+    roll, pitch, yaw = (math.degrees(a) for a in quaternion.Quaternion([v / norm for v in q]).euler)
     return roll, pitch, yaw
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -53,7 +53,7 @@ async def recover_from_log(
 ) -> LogRecovery:
     """Look into the vehicle's newest logs and fill the keeper's gaps from the one of this flight.
 
-    Of a DataFlash log only the parts are read that hold the gaps; they are kept in `folder`, as a log. Does
+    Only those parts of a log are read that hold the gaps; they are kept in `folder`, as a log. Does
     nothing when nothing is missing. Never raises for what the vehicle or the link does: the flight is over,
     and what is not found is said in `why_not`.
     """
@@ -66,13 +66,23 @@ async def recover_from_log(
     try:
         logs = [entry for entry in await list_logs(vehicle) if entry.size_bytes > 0]
         # ArduPilot may begin another log at once after the landing: the newest is not always the flight's
-        for entry in sorted(logs, key=lambda entry: -entry.number)[:_LOOKED_AT]:
+        for entry in _newest_first(logs, vehicle.state.is_px4)[:_LOOKED_AT]:
             recovery = await _from(vehicle, keeper, entry, folder, longest_s, on_share)
             if recovery.of_this_flight or recovery.log is None:
                 return recovery
     except FlightError as fault:
         return LogRecovery(why_not=str(fault))
     return recovery
+
+
+def _newest_first(logs: Iterable[LogEntry], by_time: bool) -> list[LogEntry]:
+    """ArduPilot numbers its logs as they come; PX4 in the order of its card, and tells when each ended."""
+
+    def age(entry: LogEntry) -> tuple[float, int]:
+        ended_s = entry.time_utc.timestamp() if by_time and entry.time_utc is not None else 0.0
+        return -ended_s, -entry.number
+
+    return sorted(logs, key=age)
 
 
 async def _from(
@@ -84,7 +94,7 @@ async def _from(
     on_share: OnShare | None,
 ) -> LogRecovery:
     """Fill the gaps from one log, in parts where it can be. Raises FlightError."""
-    if entry.size_bytes > _SHORT_BYTES and not vehicle.state.is_px4:
+    if entry.size_bytes > _SHORT_BYTES:
         began_s = vehicle.now_s()
         try:
             return await _in_parts(vehicle, keeper, entry, folder, longest_s)
@@ -100,7 +110,6 @@ async def _in_parts(
     rate = vehicle.profile.file_bytes_per_s
     if rate is not None and rate * longest_s < _LEAST_BYTES:
         return LogRecovery(why_not=_too_long(entry, longest_s))
-    path = folder / f"{entry.stem}_photos.BIN"
     heard = {e.index: e for e in keeper.photos}
     covered: set[int] = set()
     why_not = None
@@ -116,6 +125,7 @@ async def _in_parts(
         except LogPartsError:
             raise
         except OtherFlightError:
+            path = folder / f"{entry.stem}_photos{search.suffix}"
             why_not = f"{path.name} is not of this flight"
             return LogRecovery((), path, why_not, False, ranges.bytes_read, entry.size_bytes)
         except LogError as fault:
@@ -123,6 +133,7 @@ async def _in_parts(
     recovery = LogRecovery(why_not=why_not)
     excerpt = search.excerpt()
     if excerpt:
+        path = folder / f"{entry.stem}_photos{search.suffix}"
         _write(path, excerpt)
         recovery = fill_from_log(keeper, await asyncio.to_thread(read_log, path), covered)
     return replace(
