@@ -22,7 +22,7 @@ _HEADER = struct.Struct("<HB")
 _SYNC = bytes.fromhex("2f731320250cbb12")
 _CHARS = {"int8_t": "b", "uint8_t": "B", "bool": "?", "char": "c", "int16_t": "h", "uint16_t": "H"}
 _CHARS |= {"int32_t": "i", "uint32_t": "I", "int64_t": "q", "uint64_t": "Q", "float": "f", "double": "d"}
-_FIELD = re.compile(r"(\w+)(?:\[(\d+)\])? (\w+)")
+_FIELD = re.compile(r"(\w+)(?:\[(\d{1,5})\])? (\w+)")
 _BEGINNING = re.compile(rb"[\x00-\xff][\x00-\x0f][DALCSOPQIMR]", re.DOTALL)
 """A header that may be one: no message is longer than 4 kB."""
 _DATA, _SYNC_KIND, _LEVELLED = ord("D"), ord("S"), b"LC"

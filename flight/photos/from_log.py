@@ -131,7 +131,7 @@ async def _in_parts(
         except LogError as fault:
             why_not = str(fault)
     recovery = LogRecovery(why_not=why_not)
-    excerpt = search.excerpt()
+    excerpt = await asyncio.to_thread(search.excerpt)
     if excerpt:
         path = folder / f"{entry.stem}_photos{search.suffix}"
         _write(path, excerpt)

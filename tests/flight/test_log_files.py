@@ -1,6 +1,7 @@
 """Logs of every kind, real ones and damaged ones, and the photos that they tell of."""
 
 import datetime as dt
+import math
 import struct
 import time
 
@@ -343,3 +344,14 @@ def test_a_ulog_without_gps_counts_from_its_own_start(tmp_path):
     file.write_bytes(ulog([(3_500_000, 0, 30.05, 103.15, 1)], gps=False))
     (event,) = camera_events(file)
     assert event.time_utc == dt.datetime(1970, 1, 1, 0, 0, 3, 500_000, tzinfo=dt.UTC)
+
+
+def test_what_cannot_be_in_a_ulog_is_left_out(tmp_path):
+    """A card wrote nonsense: a place that is not on Earth, an attitude that is no rotation."""
+    file = tmp_path / "flight.ulg"
+    level = struct.pack("<4f", 0.7071, 0, 0, 0.7071)
+    data = ulog([(3_500_000, 0, 30.05, 103.15, 1), (4_000_000, 1, 300.0, 1e9, 1)])
+    file.write_bytes(data.replace(level, struct.pack("<4f", 1e30, -3.0, math.nan, 0.0)))
+    (event,) = camera_events(file)
+    assert (event.index, event.lat_deg) == (0, 30.05)
+    assert math.isnan(event.yaw_deg)
