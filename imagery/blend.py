@@ -15,7 +15,6 @@ import numpy.typing as npt
 
 from imagery.exposure import Exposure
 from imagery.ortho import (
-    NODE_STEP_PX,
     GroundNodes,
     MosaicGrid,
     Window,
@@ -70,7 +69,7 @@ def paint_tile(painting: Painting, window: Window, image_of: Callable[[int, int]
     """
     outer = _aligned(window.grown(BLEND_MARGIN_PX), window)
     labels = _pixel_labels(painting, outer)
-    photos = [int(p) for p in np.unique(labels) if p != NOBODY]
+    photos = np.flatnonzero(np.bincount((labels + 1).ravel())[1:]).tolist()  # NOBODY is -1
     if not photos:
         return None
     nodes = ground_nodes(painting.grid, outer, painting.surface)
@@ -135,10 +134,8 @@ def _layer(
 ) -> _Layer:
     """Warp the part of a photo that the tile needs, with room for the blending around it."""
     part = _room(chosen)
-    n = NODE_STEP_PX
-    enu = nodes.enu[part.row0 // n : part.row1 // n + 1, part.col0 // n : part.col1 // n + 1]
     camera = painting.cameras[photo]
-    node_pixels = project_places(camera, painting.poses[photo], enu)
+    node_pixels = project_places(camera, painting.poses[photo], nodes.part(part))
     factor = painting.factors[photo]
     source = pixel_map(node_pixels, part.shape, factor)
     colour = warp_photo(image_of(photo, factor), source)
@@ -175,31 +172,11 @@ def _even(colour: UInt8, exposure: Exposure, photo: int, node_pixels: Float32, c
 
 
 def _blend(layers: list[_Layer], shape: tuple[int, int]) -> UInt8:
-    sums = [np.zeros((shape[0] >> k, shape[1] >> k, 3), np.float32) for k in range(BLEND_LEVELS + 1)]
-    weights = [np.full((shape[0] >> k, shape[1] >> k), 1e-4, np.float32) for k in range(BLEND_LEVELS + 1)]
+    """The layers' bands, each weighted by how near its own part is, added up (OpenCV's blender)."""
+    blender = cv2.detail.MultiBandBlender(0, BLEND_LEVELS, cv2.CV_32F)
+    blender.prepare((0, 0, shape[1], shape[0]))
     for layer in layers:
-        bands = _bands(layer.colour.astype(np.float32))
-        weight = layer.mask.astype(np.float32)
-        for k, band in enumerate(bands):
-            at = (
-                slice(layer.part.row0 >> k, layer.part.row1 >> k),
-                slice(layer.part.col0 >> k, layer.part.col1 >> k),
-            )
-            sums[k][at] += band * weight[..., None]
-            weights[k][at] += weight
-            weight = np.asarray(cv2.pyrDown(weight), np.float32)
-    result = sums[-1] / weights[-1][..., None]
-    for k in range(BLEND_LEVELS - 1, -1, -1):
-        size = (sums[k].shape[1], sums[k].shape[0])
-        result = cv2.pyrUp(result, dstsize=size) + sums[k] / weights[k][..., None]
-    return np.clip(np.rint(result), 0, 255).astype(np.uint8)
-
-
-def _bands(picture: Float32) -> list[Float32]:
-    """Laplacian pyramid, finest first; the last is the remaining low-pass picture."""
-    bands = []
-    for _ in range(BLEND_LEVELS):
-        small = cv2.pyrDown(picture)
-        bands.append(picture - cv2.pyrUp(small, dstsize=(picture.shape[1], picture.shape[0])))
-        picture = np.asarray(small, np.float32)
-    return [*bands, picture]
+        mask = layer.mask.view(np.uint8) * np.uint8(255)
+        blender.feed(layer.colour.astype(np.int16), mask, (layer.part.col0, layer.part.row0))
+    blended, _ = blender.blend(None, None)  # type: ignore[call-overload]  # the stubs want arrays to fill
+    return np.clip(blended, 0, 255).astype(np.uint8)

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
-import rasterio
-from rasterio.enums import ColorInterp
-from rasterio.windows import Window as RasterWindow
 from shapely import Polygon
 
 from imagery.adjust import Adjustment, adjust_block
-from imagery.blend import Painting, Tile, paint_tile
+from imagery.blend import Painting, paint_tile
 from imagery.consistency import mend_headings
-from imagery.errors import MosaicError, RasterError
+from imagery.errors import MosaicError
 from imagery.exposure import Exposure, solve_exposure
 from imagery.features import FeatureRules, Features, decode
 from imagery.found import Found
+from imagery.jpeg_cog import SQUARE_PX, CogFrame, JpegCog, Square, pack_square
 from imagery.ortho import MosaicGrid, Window, ground_outline, make_grid
 from imagery.pairs import neighbour_pairs
 from imagery.photos import Block, Dropped, Photo, list_photo_files, read_block
@@ -37,7 +37,7 @@ from imagery.quality import (
     position_rms_m,
     seam_rms_px,
 )
-from imagery.raster_io import finish_cog, write_cog
+from imagery.raster_io import whole_file, write_cog
 from imagery.seams import Labels, SeamRules, find_seams
 from imagery.shelf import PhotoShelf
 from imagery.surface import Bounds, Surface, flat_surface, good_points, read_dem, surface_from_points
@@ -46,7 +46,6 @@ from imagery.views import View, make_view
 
 Progress = Callable[[str, float], None]
 
-TILE_PX = 1024
 CELL_PX = 8
 JPEG_QUALITY = 92
 DEFAULT_MEMORY_MB = 2000
@@ -223,43 +222,49 @@ class _Run:
         )
 
     def _write(self, painting: Painting, block: Block, out: Path, pool: Executor) -> float:
-        """Paint all tiles to a plain file beside `out`, then turn it into the COG; the area in m2."""
-        raw = out.with_name(f".{out.stem}.raw{os.getpid()}.tif")
-        try:
-            out.parent.mkdir(parents=True, exist_ok=True)
-            pixels = self._paint(painting, block, raw, pool)
-            if pixels == 0:
-                raise MosaicError("no photo shows any ground; check their tags and the DEM")
-            finish_cog(raw, out, jpeg_quality=JPEG_QUALITY, threads=self._options.workers)
-        except OSError as error:
-            raise RasterError(
-                f"{out}: cannot be written ({error.strerror or error}); choose another output folder"
-            ) from error
-        finally:
-            raw.unlink(missing_ok=True)
-        return pixels * painting.grid.gsd_m**2
+        """Paint all squares; the area in m2. Nothing stands under `out` before it is whole."""
+        grid = painting.grid
+        frame = CogFrame(*grid.shape, grid.west, grid.north, grid.gsd_m, grid.epsg, _acquired(block))
+        spool_path = out.with_name(f".{out.stem}.tiles{os.getpid()}")
+        with whole_file(out) as part:
+            try:
+                with open(spool_path, "w+b") as spool:
+                    cog = JpegCog(frame, spool, JPEG_QUALITY)
+                    pixels = self._paint(painting, block, cog, pool)
+                    if pixels == 0:
+                        raise MosaicError("no photo shows any ground; check their tags and the DEM")
+                    cog.write(part)
+            finally:
+                spool_path.unlink(missing_ok=True)
+        return pixels * grid.gsd_m**2
 
-    def _paint(self, painting: Painting, block: Block, raw: Path, pool: Executor) -> int:
+    def _paint(self, painting: Painting, block: Block, cog: JpegCog, pool: Executor) -> int:
         shelf = PhotoShelf(
             lambda i, factor: decode(block.photos[i].path, factor),
             (self._options.memory_mb or DEFAULT_MEMORY_MB) * 500_000,
         )
-        windows = _tile_windows(painting.grid.shape)
+
+        def paint(window: Window) -> tuple[Square | None, int]:
+            tile = paint_tile(painting, window, shelf.get)
+            if tile is None:
+                return None, 0
+            place = window.row0 // SQUARE_PX, window.col0 // SQUARE_PX
+            return pack_square(*place, tile.colour, tile.mask, JPEG_QUALITY), int(tile.mask.sum())
+
+        windows = _square_windows(painting.grid.shape)
         pixels = 0
-        with _plain_raster(raw, painting.grid, _acquired(block)) as sink:
-            jobs = [
-                pool.submit(paint_tile, painting, w, shelf.get) for w in windows[: 2 * self._options.workers]
-            ]
-            for n in range(len(windows)):
-                tile = jobs[n].result()
-                jobs[n] = None  # type: ignore[call-overload]
-                ahead = len(jobs)
-                if ahead < len(windows):
-                    jobs.append(pool.submit(paint_tile, painting, windows[ahead], shelf.get))
-                if tile is not None:
-                    _store(sink, tile)
-                    pixels += int(tile.mask.sum())
-                self._progress("render", (n + 1) / len(windows))
+        jobs: deque[Future[tuple[Square | None, int]]] = deque()
+        ahead = iter(windows)
+        for window in itertools.islice(ahead, 2 * self._options.workers):
+            jobs.append(pool.submit(paint, window))
+        for n in range(len(windows)):
+            square, covered = jobs.popleft().result()
+            for window in itertools.islice(ahead, 1):
+                jobs.append(pool.submit(paint, window))
+            if square is not None:
+                cog.add(square)
+            pixels += covered
+            self._progress("render", (n + 1) / len(windows))
         return pixels
 
     def _write_companions(
@@ -349,41 +354,16 @@ def _painting(
     )
 
 
-def _tile_windows(shape: tuple[int, int]) -> list[Window]:
-    """Tiles in rows that run to and fro, so that neighbours in time are neighbours in place."""
+def _square_windows(shape: tuple[int, int]) -> list[Window]:
+    """Squares in rows that run to and fro, so that neighbours in time are neighbours in place."""
     windows = []
-    for n, row in enumerate(range(0, shape[0], TILE_PX)):
+    for n, row in enumerate(range(0, shape[0], SQUARE_PX)):
         line = [
-            Window(row, min(row + TILE_PX, shape[0]), col, min(col + TILE_PX, shape[1]))
-            for col in range(0, shape[1], TILE_PX)
+            Window(row, min(row + SQUARE_PX, shape[0]), col, min(col + SQUARE_PX, shape[1]))
+            for col in range(0, shape[1], SQUARE_PX)
         ]
         windows += line if n % 2 == 0 else line[::-1]
     return windows
-
-
-@contextmanager
-def _plain_raster(path: Path, grid: MosaicGrid, tags: dict[str, str]) -> Iterator[rasterio.io.DatasetWriter]:
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        count=4,
-        dtype="uint8",
-        width=grid.cols,
-        height=grid.rows,
-        crs=grid.crs.to_wkt(),
-        transform=grid.transform,
-        tiled=True,
-        blockxsize=512,
-        blockysize=512,
-        interleave="pixel",
-        photometric="RGB",
-        sparse_ok=True,
-        bigtiff="if_safer",
-    ) as sink:
-        sink.colorinterp = (ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha)
-        sink.update_tags(**tags)
-        yield sink
 
 
 def _acquired(block: Block) -> dict[str, str]:
@@ -393,13 +373,6 @@ def _acquired(block: Block) -> dict[str, str]:
         return {}
     first, last = (t.isoformat(timespec="seconds") for t in (min(times), max(times)))
     return {"ACQUIRED_UTC": first, "ACQUIRED_END_UTC": last}
-
-
-def _store(sink: rasterio.io.DatasetWriter, tile: Tile) -> None:
-    rows, cols = tile.window.shape
-    where = RasterWindow(tile.window.col0, tile.window.row0, cols, rows)
-    alpha = tile.mask.astype(np.uint8) * 255
-    sink.write(np.concatenate([tile.colour.transpose(2, 0, 1), alpha[None]]), window=where)
 
 
 def _placed(

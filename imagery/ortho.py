@@ -20,7 +20,7 @@ Float32 = npt.NDArray[np.float32]
 UInt8 = npt.NDArray[np.uint8]
 
 NODE_STEP_PX = 16
-"""Projection is exact at every 16th pixel and linear between (error under 0.01 px on any real slope)."""
+"""Projection is exact at nodes 16 pixels apart and linear between (error under 0.01 px on any real slope)."""
 EDGE_MARGIN_PX = 4.0
 """Outermost pixels of a photo that are not used: lens edge and interpolation."""
 
@@ -182,18 +182,22 @@ def make_grid(
 
 @dataclass(frozen=True)
 class GroundNodes:
-    """Places and heights under every step-th pixel of a window: (rows, cols, 3) ENU, float64."""
+    """Places and heights over a window, one node in the middle of each step x step pixels and a ring of them
+    around it: (rows, cols, 3) ENU, float64."""
 
     window: Window
     enu: FloatArray
 
+    def part(self, window: Window, step: int = NODE_STEP_PX) -> FloatArray:
+        """The nodes of a part, counted from this window's corner, that begins and ends at whole steps."""
+        row, col = window.row0 // step, window.col0 // step
+        return self.enu[row : row + window.shape[0] // step + 2, col : col + window.shape[1] // step + 2]
+
 
 def ground_nodes(grid: MosaicGrid, window: Window, surface: Surface, step: int = NODE_STEP_PX) -> GroundNodes:
     """The nodes that cover a window of the grid."""
-    rows, cols = window.shape
-    r = window.row0 + step * np.arange(-(-rows // step) + 1)
-    c = window.col0 + step * np.arange(-(-cols // step) + 1)
-    east, north = grid.local_places(r, c)
+    rows, cols = (step * (np.arange(-(-n // step) + 2) - 0.5) - 0.5 for n in window.shape)
+    east, north = grid.local_places(window.row0 + rows, window.col0 + cols)
     return GroundNodes(window, np.stack([east, north, surface.at(east, north)], axis=2))
 
 
@@ -226,13 +230,10 @@ def pixel_map(node_pixels: Float32, shape: tuple[int, int], factor: float) -> Fl
 
 
 def between_nodes(values: Float32, shape: tuple[int, int], step: int = NODE_STEP_PX) -> Float32:
-    """Node values (rows, cols[, channels]) at every pixel of a window of this shape, linear between nodes.
-
-    warpAffine's steps of 1/32 hit every pixel between nodes 2, 4, 8, 16 or 32 apart exactly.
-    """
-    scale = np.array([[1 / step, 0, 0], [0, 1 / step, 0]])
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return np.asarray(cv2.warpAffine(values, scale, (shape[1], shape[0]), flags=flags), np.float32)
+    """Node values (rows, cols[, channels]) at every pixel of a window of this shape, linear between nodes."""
+    size = (values.shape[1] * step, values.shape[0] * step)
+    whole = cv2.resize(values, size, interpolation=cv2.INTER_LINEAR)
+    return np.asarray(whole[step : step + shape[0], step : step + shape[1]], np.float32)
 
 
 def warp_photo(image: UInt8, source: Float32) -> UInt8:
