@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from flight.commands.group import GroupAction
 
 _FLAGS = ("--all", "--yes", "--json", "--allow-unsigned")
-_VALUED = ("--connect", "--vehicle", "--profile", "--sign", "--by")
+_VALUED = ("--connect", "--vehicle", "--profile", "--sign", "--by", "--record")
 
 
 class _OptionsAnywhere(TyperGroup):
@@ -57,6 +57,7 @@ class _Shared:
     profile: str
     sign: Path | None
     allow_unsigned: bool
+    record: Path | None
     as_json: bool
 
 
@@ -94,6 +95,10 @@ def shared(
     profile: Profile = "wifi",
     sign: Sign = None,
     allow_unsigned: AllowUnsigned = False,
+    record: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Keep telemetry.tlog and events.jsonl there; later ones go on."),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     if every and vehicle:
@@ -107,6 +112,7 @@ def shared(
         profile,
         sign,
         allow_unsigned,
+        record,
         as_json,
     )
 
@@ -335,6 +341,7 @@ def _do(
     settings = settings_of(options.sign, options.allow_unsigned)
     request = CommandRequest(
         options.connect,
+        name,
         action,
         options.vehicles,
         options.every,
@@ -343,6 +350,8 @@ def _do(
         at_once,
         options.profile,
         settings,
+        options.record,
+        options.by,
     )
     outcomes = command_vehicles(request, lambda what, lines: _confirmed(options, what, lines))
     done = [outcome for outcome in outcomes if outcome.result is not None]

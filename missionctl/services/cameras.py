@@ -10,7 +10,7 @@ from flight.errors import CameraError
 from flight.photos import actions as camera_actions
 from flight.photos.cameras import CameraUnit, camera_status, find_camera, find_cameras
 from flight.vehicle import Vehicle
-from missionctl.services.vehicle_work import Target, with_vehicle
+from missionctl.services.vehicle_work import OnProgress, Target, with_vehicle
 
 _CAN = {
     mavlink.CAMERA_CAP_FLAGS_CAPTURE_IMAGE: "photos",
@@ -26,7 +26,7 @@ ACTIONS = ("photo", "start", "stop", "video-start", "video-stop", "mode", "zoom"
 def show_cameras(target: Target) -> list[dict[str, Any]]:
     """All cameras of a vehicle and what they are doing."""
 
-    async def work(vehicle: Vehicle) -> list[dict[str, Any]]:
+    async def work(vehicle: Vehicle, _: OnProgress) -> list[dict[str, Any]]:
         rows = []
         for unit in await find_cameras(vehicle):
             status = await camera_status(vehicle, unit)
@@ -41,7 +41,7 @@ def tell_camera(target: Target, compid: int | None, action: str, value: str, cou
     """Tell a camera to do something. Raises CameraError, CommandError."""
     number = _number(action, value)
 
-    async def work(vehicle: Vehicle) -> dict[str, Any]:
+    async def work(vehicle: Vehicle, _: OnProgress) -> dict[str, Any]:
         unit = await find_camera(vehicle, compid)
         return {"camera": unit.name, "done": await _do(vehicle, unit, action, value, number, count)}
 

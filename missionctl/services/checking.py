@@ -30,7 +30,7 @@ from flight.state import MissionProgress
 from flight.station_claim import claim_station_id
 from flight.vehicle import Vehicle
 from missionctl.errors import WorkspaceError
-from missionctl.services.vehicle_work import Target, with_vehicle
+from missionctl.services.vehicle_work import OnProgress, Target, with_vehicle
 from missionctl.workspace import Workspace, actor, find_workspace, now_utc, write_text
 from plans.energy import Battery
 from plans.errors import MissionError
@@ -206,8 +206,8 @@ def check_with_vehicle(plan: Path, target: Target, wishes: SafetyWishes) -> Chec
     workspace = find_workspace(plan.parent)
     folder = (workspace.path / "flights") if workspace is not None else plan.parent
 
-    async def work(vehicle: Vehicle) -> Checked:
-        settings = safety_settings(plan, mission, workspace, wishes, vehicle.sysid)
+    async def work(vehicle: Vehicle, _: OnProgress) -> tuple[Checked, SafetySettings]:
+        settings = await asyncio.to_thread(safety_settings, plan, mission, workspace, wishes, vehicle.sysid)
         await claim_station_id(vehicle)  # as `fly` does
         with contextlib.suppress(CommandError):  # what does not come is told as unknown
             await request_streams(vehicle)
@@ -215,12 +215,17 @@ def check_with_vehicle(plan: Path, target: Target, wishes: SafetyWishes) -> Chec
         checklist, facts = await review_vehicle(
             vehicle, mission, settings, lists_of(vehicle, mission), folder=folder
         )
-        report = check_plan(mission, settings.terrain, settings.no_fly, settings.plan)
+        report = await asyncio.to_thread(
+            check_plan, mission, settings.terrain, settings.no_fly, settings.plan
+        )
         lost = _lost_from_the_first_waypoint(vehicle, mission, facts)
-        record_checklist(workspace, plan, vehicle.sysid, checklist.as_json(), settings, wishes.by)
-        return Checked(report, checklist, lost, vehicle.sysid)
+        return Checked(report, checklist, lost, vehicle.sysid), settings
 
-    return with_vehicle(target, work)
+    checked, settings = with_vehicle(target, work)
+    assert checked.checklist is not None
+    assert checked.sysid is not None
+    record_checklist(workspace, plan, checked.sysid, checked.checklist.as_json(), settings, wishes.by)
+    return checked
 
 
 def lists_of(vehicle: Vehicle, mission: Mission) -> dict[int, tuple[Any, ...]]:

@@ -6,22 +6,26 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from flight.commands.basics import request_streams
 from flight.commands.confirmed import Confirmed, Danger
 from flight.commands.evidence import in_flight
 from flight.commands.group import GroupAction, Outcome, confirm_each, for_each
+from flight.core import Core, with_station
 from flight.errors import FlightError, NoVehicleError
 from flight.links.profiles import find_profile
-from flight.station import PLAIN, Station, StationSettings, open_station
+from flight.station import PLAIN, Station, StationSettings
 from flight.vehicle import Vehicle
+from missionctl.services.vehicle_work import first_word_s
+from plans.errors import MissionError
 
 Confirm = Callable[[Danger, Sequence[str]], str]
 """Shows a person the vehicles, a line each, and asks; gives the name of who confirmed. Raises when nobody
 does."""
 
-_FIRST_WORD_S = 10.0
 _OTHERS_S = 1.5
 _ALL_S = 3.0
 
@@ -30,9 +34,11 @@ _ALL_S = 3.0
 class CommandRequest:
     """What to do, where. `vehicles` are system ids; without any it is the only one that is heard, or, with
     `every`, all that are heard. `danger` is what must be confirmed; `only_on_ground`: not for those that fly
-    already. `at_once` is for what cannot wait for telemetry."""
+    already. `at_once` is for what cannot wait for telemetry. `record` is a folder for telemetry.tlog and
+    events.jsonl, which later commands go on with; in it the command is called `name`, given by `by`."""
 
     connect: tuple[str, ...]
+    name: str
     action: GroupAction
     vehicles: tuple[int, ...] = ()
     every: bool = False
@@ -41,38 +47,67 @@ class CommandRequest:
     at_once: bool = False
     profile: str = "wifi"
     settings: StationSettings = PLAIN
+    record: Path | None = None
+    by: str = ""
 
 
 def command_vehicles(request: CommandRequest, confirm: Confirm) -> tuple[Outcome, ...]:
     """Do it; an outcome for each vehicle, a fault for each that was named and not heard.
 
     Raises FlightError when no vehicle is heard, or several and none is named; whatever `confirm` raises, and
-    then nothing was sent.
+    then nothing was sent. `confirm` is called in the caller's thread.
     """
-    return asyncio.run(_run(request, confirm))
+
+    async def work(station: Station, core: Core) -> tuple[Outcome, ...]:
+        note = partial(_note, station, what=request.name)
+        note("command", by=request.by, vehicles=request.vehicles, every=request.every)
+        try:
+            outcomes = await _command(station, core, request, confirm, note)
+        except asyncio.CancelledError:
+            note("stopped by the operator")
+            raise
+        except MissionError as fault:
+            note("command failed", error=str(fault))
+            raise
+        for outcome in outcomes:
+            note("command ended", **outcome.report())
+        return outcomes
+
+    return with_station(
+        request.connect, work, profile=request.profile, settings=request.settings, record=request.record
+    )
 
 
-async def _run(request: CommandRequest, confirm: Confirm) -> tuple[Outcome, ...]:
-    profile = find_profile(request.profile)
-    async with open_station(request.connect, profile, settings=request.settings) as station:
-        patience_s = max(_FIRST_WORD_S, 3 * profile.silence_s)
-        vehicles, missing = await _find(station, request, patience_s, max(_ALL_S, profile.silence_s))
-        if not request.at_once:
-            await asyncio.gather(*(_listen(vehicle) for vehicle in vehicles))
-        confirmations: tuple[Confirmed, ...] = ()
-        if request.danger is not None:
-            risky = [v for v in vehicles if not (request.only_on_ground and in_flight(v.state))]
-            if risky:
-                lines = [describe(vehicle) for vehicle in risky]
-                by = await asyncio.to_thread(confirm, request.danger, lines)
-                confirmations = confirm_each(by, request.danger, risky)
-        return (*await for_each(vehicles, request.action, confirmations), *missing)
+def _note(station: Station, action: str, **detail: Any) -> None:
+    """A line of the record, where one is kept."""
+    for recorder in station.recorders:
+        recorder.event(action, **detail)
 
 
-async def _find(
-    station: Station, request: CommandRequest, patience_s: float, all_s: float
-) -> tuple[list[Vehicle], list[Outcome]]:
+async def _command(
+    station: Station, core: Core, request: CommandRequest, confirm: Confirm, note: Callable[..., None]
+) -> tuple[Outcome, ...]:
+    vehicles, missing = await _find(station, request)
+    if not request.at_once:
+        await asyncio.gather(*(_listen(vehicle) for vehicle in vehicles))
+    for vehicle in vehicles:
+        links = [str(link.address) for link in vehicle.paths]
+        note("connected", vehicle=vehicle.sysid, mode=vehicle.state.mode, links=links)
+    confirmations: tuple[Confirmed, ...] = ()
+    if request.danger is not None:
+        risky = [v for v in vehicles if not (request.only_on_ground and in_flight(v.state))]
+        if risky:
+            lines = [describe(vehicle) for vehicle in risky]
+            by = await core.ask(confirm, request.danger, lines)
+            confirmations = confirm_each(by, request.danger, risky)
+            for confirmed in confirmations:
+                note("confirmed", by=confirmed.by, danger=str(confirmed.action), vehicle=confirmed.vehicle)
+    return (*await for_each(vehicles, request.action, confirmations), *missing)
+
+
+async def _find(station: Station, request: CommandRequest) -> tuple[list[Vehicle], list[Outcome]]:
     """The vehicles that are meant, and faults for those that are not heard."""
+    patience_s = first_word_s(request.profile)
     if request.vehicles:
         looked = await asyncio.gather(
             *(_look(station, sysid, patience_s) for sysid in dict.fromkeys(request.vehicles))
@@ -80,6 +115,7 @@ async def _find(
         found = [vehicle for vehicle in looked if isinstance(vehicle, Vehicle)]
         return found, [fault for fault in looked if isinstance(fault, Outcome)]
     first = await station.wait_for_vehicle(patience_s)
+    all_s = max(_ALL_S, find_profile(request.profile).silence_s)
     await asyncio.sleep(all_s if request.every else _OTHERS_S)
     heard = [station.vehicles[sysid] for sysid in sorted(station.vehicles)]
     if request.every:

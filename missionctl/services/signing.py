@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from flight.links.endpoints import parse_endpoint
-from flight.links.profiles import find_profile
 from flight.signing.setup import disable_signing, enable_signing
 from flight.signing.signatures import SigningKey, read_key, write_key
-from flight.station import StationSettings, open_station
-
-_FIRST_WORD_S = 10.0
+from flight.station import StationSettings
+from flight.vehicle import Vehicle
+from missionctl.services.vehicle_work import OnProgress, Target, with_vehicle
 
 
 def signing_folder() -> Path:
@@ -62,12 +60,8 @@ def set_up(request: SetupRequest, enable: bool) -> dict[str, Any]:
     """Make a vehicle sign, or no longer sign. Raises FlightError."""
     settings = station_settings(request.key, allow_unsigned=True)
 
-    async def run() -> dict[str, Any]:
-        profile = find_profile(request.profile)
-        async with open_station([request.connect], profile, settings=settings) as station:
-            wait_s = max(_FIRST_WORD_S, 3 * profile.silence_s)
-            vehicle = await station.wait_for_vehicle(wait_s, request.sysid)
-            await (enable_signing if enable else disable_signing)(vehicle, request.force)
-            return {"vehicle": vehicle.sysid, "signs": enable, "key_name": settings.key and settings.key.name}
+    async def work(vehicle: Vehicle, _: OnProgress) -> dict[str, Any]:
+        await (enable_signing if enable else disable_signing)(vehicle, request.force)
+        return {"vehicle": vehicle.sysid, "signs": enable, "key_name": settings.key and settings.key.name}
 
-    return asyncio.run(run())
+    return with_vehicle(Target(request.connect, request.profile, request.sysid, settings), work)

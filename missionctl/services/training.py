@@ -6,18 +6,16 @@ import asyncio
 import contextlib
 import json
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from flight.commands.basics import request_streams
+from flight.core import Core, with_station
 from flight.errors import CommandError, FlightAborted, FlightError
-from flight.links.profiles import find_profile
 from flight.logs.files import read_log
-from flight.logs.recorder import Recorder
-from flight.station import open_station
+from flight.station import PLAIN, Station, StationSettings
 from missionctl.errors import WorkspaceError
 from missionctl.jsontext import to_json
 from missionctl.services.flying import FlyRequest, expected_photos, fly_plan
@@ -56,6 +54,7 @@ class TrainingRequest:
     world: Path | None = None
     speedup: float = 1.0
     seed: int = 0
+    settings: StationSettings = PLAIN
 
 
 def list_scenarios() -> list[dict[str, Any]]:
@@ -97,10 +96,11 @@ def run_training(
     with _simulator(request, file, home, 1 if mission else 2) as (addresses, finish):
         flight = out / "flight"
         if mission is not None and request.plan is not None:
-            outcome = _fly(request.plan, addresses[0], flight, on_progress, should_stop)
+            fly = FlyRequest(request.plan, addresses[0], flight, settings=request.settings)
+            outcome = _fly(fly, on_progress, should_stop)
         else:
             on_news(f"connect to {addresses[0]} and fly; the run ends after the landing, or with Ctrl-C")
-            outcome = asyncio.run(_watch(addresses[1], flight, out / "news.jsonl", on_news, should_stop))
+            outcome = _watch(addresses[1], request.settings, flight, out / "news.jsonl", on_news, should_stop)
         finish()
     result = _report(request, scenario, mission, outcome, flight)
     write_text(out / "report.json", to_json(result) + "\n")
@@ -171,12 +171,10 @@ def read_news(file: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
 
 
-def _fly(
-    plan: Path, connect: str, folder: Path, on_progress: OnProgress, should_stop: ShouldStop
-) -> dict[str, Any]:
+def _fly(request: FlyRequest, on_progress: OnProgress, should_stop: ShouldStop) -> dict[str, Any]:
     """Fly the plan with the ordinary station; what goes wrong is the outcome."""
     try:
-        report = fly_plan(FlyRequest(plan, connect, folder), on_progress, should_stop)
+        report = fly_plan(request, on_progress, should_stop)
     except FlightAborted as reason:
         return {"complete": False, "why": str(reason)}
     except FlightError as reason:
@@ -184,29 +182,42 @@ def _fly(
     return {"complete": bool(report["complete"]), "why": ""}
 
 
-async def _watch(
-    connect: str, folder: Path, news: Path, on_news: OnNews, should_stop: ShouldStop
+def _watch(
+    connect: str,
+    settings: StationSettings,
+    folder: Path,
+    news: Path,
+    on_news: OnNews,
+    should_stop: ShouldStop,
 ) -> dict[str, Any]:
     """Record what the vehicle tells while a trainee flies it; ends after the landing."""
-    told, flown, ended_s = 0, False, None
-    with Recorder(folder) as recorder:
-        async with open_station([connect], find_profile("wifi"), recorder, _WATCHER_SYSID) as station:
-            station.alive = lambda: False  # only the trainee's heartbeat counts
-            vehicle = await station.wait_for_vehicle(_READY_S)
+    stop = [False]
+
+    def look() -> None:
+        stop[0] = stop[0] or should_stop()
+
+    async def work(station: Station, core: Core) -> dict[str, Any]:
+        told, flown, ended_s = 0, False, None
+        station.alive = lambda: False  # only the trainee's heartbeat counts
+        vehicle = await station.wait_for_vehicle(_READY_S)
+        for recorder in station.recorders:
             recorder.event("connected", vehicle=vehicle.sysid, mode=vehicle.state.mode, url=connect)
-            with contextlib.suppress(CommandError):
-                await request_streams(vehicle)
-            while not should_stop() and (ended_s is None or time.monotonic() < ended_s):
-                lines = read_news(news)
-                for line in lines[told:]:
-                    if line["kind"] in ("fault", "fault_over", "mode", "armed", "disarmed", "text"):
-                        on_news(f"{line['time_s']:7.1f} s  {line['kind'].replace('_', ' ')}: {line['text']}")
-                    flown = flown or line["kind"] == "airborne"
-                    if flown and line["kind"] == "disarmed":
-                        ended_s = time.monotonic() + _AFTER_LANDING_S
-                told = len(lines)
-                await asyncio.sleep(_POLL_S)
-    return {"complete": flown and ended_s is not None, "why": "" if flown else "nobody took off"}
+        with contextlib.suppress(CommandError):
+            await request_streams(vehicle)
+        while not stop[0] and (ended_s is None or station.now_s() < ended_s):
+            lines = read_news(news)
+            for line in lines[told:]:
+                if line["kind"] in ("fault", "fault_over", "mode", "armed", "disarmed", "text"):
+                    what = line["kind"].replace("_", " ")
+                    core.tell(on_news, f"{line['time_s']:7.1f} s  {what}: {line['text']}")
+                flown = flown or line["kind"] == "airborne"
+                if flown and line["kind"] == "disarmed":
+                    ended_s = station.now_s() + _AFTER_LANDING_S
+            told = len(lines)
+            await asyncio.sleep(_POLL_S)
+        return {"complete": flown and ended_s is not None, "why": "" if flown else "nobody took off"}
+
+    return with_station([connect], work, settings=settings, record=folder, sysid=_WATCHER_SYSID, each=look)
 
 
 def _report(

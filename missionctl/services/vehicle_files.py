@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
@@ -12,21 +13,27 @@ from flight.vehicle import Vehicle
 from missionctl.services.vehicle_work import OnProgress, Target, with_vehicle
 
 Result = TypeVar("Result")
+FilesWork = Callable[[Files, OnProgress], Awaitable[Result]]
 
 
-def with_files(target: Target, compid: int | None, work: Callable[[Files], Awaitable[Result]]) -> Result:
+def with_files(
+    target: Target,
+    compid: int | None,
+    work: FilesWork[Result],
+    on_progress: OnProgress = lambda step, share: None,
+) -> Result:
     """Find the vehicle and do some work on its files. Raises FlightError."""
 
-    async def run(vehicle: Vehicle) -> Result:
+    async def run(vehicle: Vehicle, tell: OnProgress) -> Result:
         async with open_files(vehicle, compid) as files:
-            return await work(files)
+            return await work(files, tell)
 
-    return with_vehicle(target, run)
+    return with_vehicle(target, run, on_progress)
 
 
 def list_folder(target: Target, compid: int | None, folder: str) -> tuple[Entry, ...]:
     """What is in a folder of a vehicle."""
-    return with_files(target, compid, lambda files: files.list(folder))
+    return with_files(target, compid, lambda files, _: files.list(folder))
 
 
 def get_paths(
@@ -35,18 +42,17 @@ def get_paths(
     """Fetch files, and folders with all that is in them, into a folder. Photos that are there already are
     left out, so that the same call goes on where the last one broke off."""
 
-    async def work(files: Files) -> tuple[Transferred, ...]:
+    async def work(files: Files, tell: OnProgress) -> tuple[Transferred, ...]:
         done: list[Transferred] = []
         for path in paths:
             name = PurePosixPath(path).name
             if await _is_folder(files, path):
-                done += await files.get_folder(path, out / name, on_progress)
+                done += await files.get_folder(path, out / name, tell)
             else:
-                report = _share_of(path, on_progress)
-                done.append(await files.get(path, out / (name or "file"), report))
+                done.append(await files.get(path, out / (name or "file"), partial(tell, path)))
         return tuple(done)
 
-    return with_files(target, compid, work)
+    return with_files(target, compid, work, on_progress)
 
 
 async def _is_folder(files: Files, path: str) -> bool:
@@ -70,13 +76,15 @@ def put_file(
 ) -> Transferred:
     """Write a file to a vehicle; a path that ends in / is a folder for it."""
     there = path + file.name if path.endswith("/") else path
-    return with_files(target, compid, lambda files: files.put(file, there, _share_of(there, on_progress)))
+    return with_files(
+        target, compid, lambda files, tell: files.put(file, there, partial(tell, there)), on_progress
+    )
 
 
 def remove_paths(target: Target, compid: int | None, paths: Sequence[str]) -> tuple[str, ...]:
     """Remove files, and folders that are empty. Raises FileError for the first that cannot be removed."""
 
-    async def work(files: Files) -> tuple[str, ...]:
+    async def work(files: Files, _: OnProgress) -> tuple[str, ...]:
         for path in paths:
             if await _is_folder(files, path):
                 await files.remove_folder(path.rstrip("/"))
@@ -89,30 +97,26 @@ def remove_paths(target: Target, compid: int | None, paths: Sequence[str]) -> tu
 
 def make_folder(target: Target, compid: int | None, folder: str) -> None:
     """Make a folder on a vehicle."""
-    with_files(target, compid, lambda files: files.make_folder(folder))
+    with_files(target, compid, lambda files, _: files.make_folder(folder))
 
 
 def rename(target: Target, compid: int | None, path: str, to: str) -> None:
     """Give a file on a vehicle another name."""
-    with_files(target, compid, lambda files: files.rename(path, to))
+    with_files(target, compid, lambda files, _: files.rename(path, to))
 
 
 def truncate(target: Target, compid: int | None, path: str, size_bytes: int) -> None:
     """Cut a file on a vehicle to a length."""
-    with_files(target, compid, lambda files: files.truncate(path, size_bytes))
+    with_files(target, compid, lambda files, _: files.truncate(path, size_bytes))
 
 
 def checksum(target: Target, compid: int | None, path: str) -> int:
     """The vehicle's checksum of a file."""
 
-    async def work(files: Files) -> int:
+    async def work(files: Files, _: OnProgress) -> int:
         size = await files.size(path)
         if size is None:
             raise FileMissingError(f"checksum of {path}: is not on the vehicle")
         return await files.crc32(path, size)
 
     return with_files(target, compid, work)
-
-
-def _share_of(path: str, on_progress: OnProgress) -> Callable[[float], None]:
-    return lambda share: on_progress(path, share)

@@ -1,14 +1,17 @@
-"""Work on one vehicle's parameters and logs, each call a station of its own."""
+"""Work on one vehicle, each call a station of its own: how that is done, and parameters and logs.
+
+The work runs on the station's loop, in another thread; what it tells comes in the caller's (flight.core).
+"""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from flight.core import Core, with_station
 from flight.errors import LogError, ParameterError
 from flight.links.profiles import find_profile
 from flight.logs.fetch import fetch_log
@@ -16,11 +19,13 @@ from flight.logs.transfer import LogEntry, list_logs
 from flight.params.fetch import fetch_params
 from flight.params.files import check_suffix, read_params, write_params
 from flight.params.protocol import Param, compare, get_param, set_param, values_are_bytewise
-from flight.station import PLAIN, StationSettings, open_station
+from flight.station import PLAIN, Station, StationSettings
 from flight.vehicle import Vehicle
 
 OnProgress = Callable[[str, float], None]
 Result = TypeVar("Result")
+VehicleWork = Callable[[Vehicle, OnProgress], Awaitable[Result]]
+"""Something to do with a vehicle; what it tells of its progress reaches the caller."""
 
 _FIRST_WORD_S = 10.0
 
@@ -35,29 +40,37 @@ class Target:
     settings: StationSettings = PLAIN
 
 
-def with_vehicle(target: Target, work: Callable[[Vehicle], Awaitable[Result]]) -> Result:
-    """Open a station, find the vehicle, do the work, close. Raises FlightError."""
+def first_word_s(profile: str) -> float:
+    """How long a vehicle is waited for that may be there."""
+    return max(_FIRST_WORD_S, 3 * find_profile(profile).silence_s)
 
-    async def run() -> Result:
-        profile = find_profile(target.profile)
-        async with open_station([target.connect], profile, settings=target.settings) as station:
-            vehicle = await station.wait_for_vehicle(
-                max(_FIRST_WORD_S, 3 * profile.silence_s), target.sysid or None
-            )
-            return await work(vehicle)
 
-    return asyncio.run(run())
+def with_vehicle(
+    target: Target, work: VehicleWork[Result], on_progress: OnProgress = lambda step, share: None
+) -> Result:
+    """Open a station, find the vehicle, do the work, close. `on_progress` is called in this thread, and so is
+    Ctrl-C heard: it cancels the work, which tidies up behind itself. Raises FlightError."""
+
+    async def run(station: Station, core: Core) -> Result:
+        vehicle = await station.wait_for_vehicle(first_word_s(target.profile), target.sysid or None)
+        return await work(vehicle, partial(core.tell, on_progress))
+
+    return with_station([target.connect], run, profile=target.profile, settings=target.settings)
+
+
+async def _all_params(vehicle: Vehicle, tell: OnProgress) -> dict[str, Param]:
+    return await fetch_params(vehicle, partial(tell, "fetch parameters"))
 
 
 def list_params(target: Target, on_progress: OnProgress) -> dict[str, Param]:
     """All parameters of a vehicle."""
-    return with_vehicle(target, lambda v: fetch_params(v, lambda s: on_progress("fetch parameters", s)))
+    return with_vehicle(target, _all_params, on_progress)
 
 
 def get_params(target: Target, names: Sequence[str]) -> list[Param]:
     """Some parameters of a vehicle."""
 
-    async def work(vehicle: Vehicle) -> list[Param]:
+    async def work(vehicle: Vehicle, _: OnProgress) -> list[Param]:
         bytewise = await values_are_bytewise(vehicle)
         return [await get_param(vehicle, name, bytewise) for name in names]
 
@@ -66,18 +79,17 @@ def get_params(target: Target, names: Sequence[str]) -> list[Param]:
 
 def change_param(target: Target, name: str, value: float) -> Param:
     """Set one parameter and read it back."""
-    return with_vehicle(target, lambda vehicle: set_param(vehicle, name, value))
+    return with_vehicle(target, lambda vehicle, _: set_param(vehicle, name, value))
 
 
 def save_params(target: Target, file: Path, on_progress: OnProgress) -> dict[str, Any]:
     """All parameters of a vehicle into a file."""
 
-    async def work(vehicle: Vehicle) -> tuple[int, int, dict[str, Param]]:
-        params = await fetch_params(vehicle, lambda s: on_progress("fetch parameters", s))
-        return vehicle.sysid, vehicle.compid, params
+    async def work(vehicle: Vehicle, tell: OnProgress) -> tuple[int, int, dict[str, Param]]:
+        return vehicle.sysid, vehicle.compid, await _all_params(vehicle, tell)
 
     check_suffix(file)
-    sysid, compid, params = with_vehicle(target, work)
+    sysid, compid, params = with_vehicle(target, work, on_progress)
     write_params(file, params, sysid, compid)
     return {"file": str(file), "vehicle": sysid, "params": len(params)}
 
@@ -96,13 +108,13 @@ def load_params(target: Target, file: Path, on_progress: OnProgress) -> dict[str
     """Bring a vehicle to what a file says; only what differs is sent, and each is read back."""
     wanted = read_params(file)
 
-    async def work(vehicle: Vehicle) -> dict[str, Any]:
+    async def work(vehicle: Vehicle, tell: OnProgress) -> dict[str, Any]:
         bytewise = await values_are_bytewise(vehicle)
-        held = await fetch_params(vehicle, lambda s: on_progress("fetch parameters", 0.5 * s))
+        held = await fetch_params(vehicle, lambda s: tell("fetch parameters", 0.5 * s))
         todo = [d.name for d in compare(held, wanted) if d.there is not None]
         changed, unknown, refused = [], [], []
         for number, name in enumerate(todo):
-            on_progress(f"set {name}", 0.5 + 0.5 * number / len(todo))
+            tell(f"set {name}", 0.5 + 0.5 * number / len(todo))
             if name not in held:
                 unknown.append(name)
                 continue
@@ -120,12 +132,12 @@ def load_params(target: Target, file: Path, on_progress: OnProgress) -> dict[str
             "refused": refused,
         }
 
-    return with_vehicle(target, work)
+    return with_vehicle(target, work, on_progress)
 
 
 def list_vehicle_logs(target: Target) -> tuple[LogEntry, ...]:
     """The logs on a vehicle."""
-    return with_vehicle(target, list_logs)
+    return with_vehicle(target, lambda vehicle, _: list_logs(vehicle))
 
 
 def download_logs(
@@ -133,7 +145,7 @@ def download_logs(
 ) -> list[Path]:
     """Download some logs (all for None, the newest for an empty list) into a folder."""
 
-    async def work(vehicle: Vehicle) -> list[Path]:
+    async def work(vehicle: Vehicle, tell: OnProgress) -> list[Path]:
         known = {entry.number: entry for entry in await list_logs(vehicle)}
         if not known:
             raise LogError(f"vehicle {vehicle.sysid}: has no logs")
@@ -144,8 +156,8 @@ def download_logs(
             raise LogError(f"vehicle {vehicle.sysid}: has no log {', '.join(unknown)}; it has: {names}")
         files = []
         for number in wanted:
-            report = partial(on_progress, f"log {number}")
+            report = partial(tell, f"log {number}")
             files.append(await fetch_log(vehicle, known[number], folder, report))
         return files
 
-    return with_vehicle(target, work)
+    return with_vehicle(target, work, on_progress)

@@ -7,9 +7,9 @@ import time
 import pytest
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
-from flight.core import Core, Watchdog
+from flight.core import Core, Watchdog, with_station
 from flight.links.profiles import find_profile
-from flight.station import open_station
+from flight.station import StationSettings, open_station
 
 
 def test_work_runs_on_another_thread_and_what_is_told_in_the_callers():
@@ -51,6 +51,64 @@ def test_a_fault_of_the_work_is_raised_and_a_fault_of_a_callback_cancels_the_wor
             core.run(long(), interrupt)
         assert tidy == ["done"]
     assert not core._thread.is_alive()
+
+
+def test_a_question_is_put_in_the_callers_thread_and_a_person_who_thinks_is_no_hanging():
+    told = []
+
+    async def work(core):
+        answer = await core.ask(ask, "sure?")
+        with pytest.raises(ValueError, match="never"):
+            await core.ask(refuse)
+        return answer
+
+    def ask(question):
+        time.sleep(0.3)
+        told.append((question, threading.get_ident(), core.watchdog.alive()))
+        return "yes"
+
+    def refuse():
+        raise ValueError("never")
+
+    with Core() as core:
+        core.watchdog = Watchdog(0.1)
+        assert core.run(work(core)) == "yes"
+    assert told == [("sure?", threading.get_ident(), True)]
+
+
+def test_a_long_queue_of_news_is_no_hanging():
+    alive = []
+
+    async def work(core):
+        for _ in range(10):
+            core.tell(time.sleep, 0.03)
+            core.tell(lambda: alive.append(core.watchdog.alive()))
+        await asyncio.sleep(0.4)
+
+    with Core() as core:
+        core.watchdog = Watchdog(0.15)
+        core.run(work(core))
+    assert alive == [True] * 10
+
+
+def test_work_with_a_station_is_told_in_the_callers_thread_fed_and_recorded(scripted, free_port, tmp_path):
+    vehicle, port, told = scripted(), free_port(), []
+
+    async def work(station, core):
+        async with vehicle.on_air(port):
+            met = await station.wait_for_vehicle(5.0)
+            told.append(station.alive == core.watchdog.alive)
+            station.settings.on_trouble("something")
+            core.tell(lambda: told.append(threading.get_ident()))
+            return met.sysid
+
+    settings = StationSettings(on_trouble=lambda line: told.append((line, threading.get_ident())))
+    address = f"tcp:127.0.0.1:{port}"
+    assert with_station([address], work, settings=settings, record=tmp_path / "record") == 1
+    me = threading.get_ident()
+    assert told == [True, ("something", me), me]
+    assert (tmp_path / "record" / "telemetry.tlog").stat().st_size > 0
+    assert not [t for t in threading.enumerate() if t.name in ("station", "record record")]
 
 
 def test_leaving_cancels_what_still_runs():

@@ -69,6 +69,41 @@ def test_vehicles_are_told_and_seen(fleet):
     assert line.startswith("missionctl: vehicle 2: return home: it is on the ground")
 
 
+@pytest.mark.slow
+def test_who_flies_by_commands_has_a_record(fleet, tmp_path):
+    from flight.logs.files import read_log
+
+    folder = tmp_path / "commands"
+    common = ("--connect", fleet, "--vehicle", 2, "--record", folder, "--by", "A. Pilot")
+    assert command(*common, "takeoff", 12, "--yes").returncode == 0
+    size = (folder / "telemetry.tlog").stat().st_size
+    assert command("land", *common).returncode == 0
+    assert command(*common, "speed", 900).returncode == 2
+
+    events = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
+    of = {name: [e for e in events if e["what"] == name] for name in ("takeoff", "land", "speed")}
+    assert [e["action"] for e in of["takeoff"]] == ["command", "connected", "confirmed", "command ended"]
+    assert [e["action"] for e in of["land"]] == ["command", "connected", "command ended"]
+    assert all(e["by"] == "A. Pilot" for e in events if e["action"] in ("command", "confirmed"))
+    assert (of["takeoff"][2]["vehicle"], of["takeoff"][2]["danger"]) == (2, "take off")
+    assert of["takeoff"][3]["done"]
+    assert of["takeoff"][3]["result"]["proven"]
+    assert (of["speed"][-1]["action"], of["speed"][-1]["done"]) == ("command ended", False)
+    assert "900" in of["speed"][-1]["error"]
+    assert (folder / "telemetry.tlog").stat().st_size > size > 1000
+    log = read_log(folder / "telemetry.tlog", 2)
+    assert log.messages["COMMAND_ACK"] >= 2
+    assert "LAND" in [m.mode for m in log.modes]
+
+
+def test_a_command_that_nobody_hears_is_on_record_too(tmp_path):
+    done = command("--connect", "udp:127.0.0.1:0", "--record", tmp_path, "pause")
+    assert done.returncode == 2
+    events = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    assert [e["action"] for e in events] == ["command", "command failed"]
+    assert "no vehicle answered" in events[1]["error"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -2,6 +2,7 @@
 
 import random
 import resource
+import signal
 import subprocess
 import sys
 import zlib
@@ -113,6 +114,25 @@ def test_killed_in_the_middle_it_goes_on(run_json, with_photos, card, tmp_path):
     child.wait()
     have = part.stat().st_size
     assert have < 200_000
+    (whole,) = run_json("files", url, "get", "/DCIM/SIM_0005.JPG", "-o", tmp_path)["files"]
+    assert whole["resumed_bytes"] >= have
+    assert (tmp_path / "SIM_0005.JPG").read_bytes() == (photos / "SIM_0005.JPG").read_bytes()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C of another process")
+def test_ctrl_c_ends_it_in_good_order_and_it_goes_on(run_json, with_photos, card, tmp_path):
+    url, (_, photos) = with_photos(radio=RadioSettings(bytes_per_s=30_000)), card
+    command = [sys.executable, "-m", "missionctl.cli.main", "files", url, "get", "/DCIM/SIM_0005.JPG"]
+    child = subprocess.Popen([*command, "-o", str(tmp_path)], stderr=subprocess.PIPE, text=True)
+    part = tmp_path / ".SIM_0005.JPG.200000.part"
+    while not (part.exists() and part.stat().st_size > 20_000):
+        assert child.poll() is None
+    child.send_signal(signal.SIGINT)
+    _, said = child.communicate(timeout=15)
+    assert child.returncode == 130
+    assert "Traceback" not in said
+    have = part.stat().st_size
+    assert 20_000 < have < 200_000
     (whole,) = run_json("files", url, "get", "/DCIM/SIM_0005.JPG", "-o", tmp_path)["files"]
     assert whole["resumed_bytes"] >= have
     assert (tmp_path / "SIM_0005.JPG").read_bytes() == (photos / "SIM_0005.JPG").read_bytes()
