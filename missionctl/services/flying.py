@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import shutil
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from typing import Any
 import shapely
 
 from flight.commands.basics import request_streams
+from flight.core import Core, with_station
 from flight.describe import describe, describe_links
 from flight.errors import CommandError, FlightAborted, FlightError
 from flight.flying.fly import fly_missions
@@ -23,7 +25,7 @@ from flight.flying.job import FlightJob, FlightResult
 from flight.links.profiles import find_profile
 from flight.logs.files import camera_events
 from flight.logs.track import TrackPoint
-from flight.station import PLAIN, StationSettings, open_station
+from flight.station import PLAIN, Station, StationSettings
 from flight.vehicle import Vehicle
 from imagery.geotag import PhotoStamp, event_tags, match_photos
 from imagery.photo_tags import read_tags, write_tags
@@ -303,30 +305,25 @@ def find_vehicles(
 ) -> dict[str, Any]:
     """The `vehicles` that are heard on some addresses, with their states, and what signing and the endpoints
     counted. With `until` it goes on, letting others ride along, until that says so. Raises NoVehicleError."""
-    return asyncio.run(_find_vehicles(connect, profile, listen_s, settings, until))
+    ended = threading.Event()
 
-
-async def _find_vehicles(
-    connect: Sequence[str],
-    profile: str,
-    listen_s: float,
-    settings: StationSettings,
-    until: Callable[[], bool] | None,
-) -> dict[str, Any]:
-    link_profile = find_profile(profile)
-    async with open_station(connect, link_profile, settings=settings) as station:
-        await station.wait_for_vehicle(max(listen_s, 3 * link_profile.silence_s))
+    async def work(station: Station, core: Core) -> dict[str, Any]:
+        await station.wait_for_vehicle(max(listen_s, 3 * find_profile(profile).silence_s))
         await asyncio.sleep(min(listen_s, 1.5))  # others speak once a second too
         for vehicle in list(station.vehicles.values()):
-            try:
+            with contextlib.suppress(CommandError):  # it streams what it streams
                 await request_streams(vehicle)
-            except CommandError:
-                continue  # it streams what it streams
         await asyncio.sleep(listen_s)
-        while until is not None and not until():
+        while until is not None and not ended.is_set():
             await asyncio.sleep(_WATCH_S)
         found = [_describe_with_link(station.vehicles[sysid]) for sysid in sorted(station.vehicles)]
         return {"vehicles": found, **station.report()}
+
+    def look() -> None:
+        if until is not None and until():
+            ended.set()
+
+    return with_station(connect, work, profile=profile, settings=settings, each=look)
 
 
 def _describe_with_link(vehicle: Vehicle) -> dict[str, Any]:
