@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from missionctl.cli.output import JsonFlag, give
-from missionctl.cli.station import AllowUnsigned, Connect, Profile, Sign, VehicleId, target_of
+from missionctl.cli.station import VehicleOptions, take_options
 
 commands = typer.Typer(
     help="Ask a vehicle's cameras, and tell them to take photos.", no_args_is_help=True, add_completion=False
@@ -22,18 +22,15 @@ def register(app: typer.Typer) -> None:
 
 
 @commands.command("show")
+@take_options
 def show(
-    connect: Connect,
-    vehicle: VehicleId = None,
-    profile: Profile = "wifi",
-    sign: Sign = None,
-    allow_unsigned: AllowUnsigned = False,
+    on: VehicleOptions,
     as_json: JsonFlag = False,
 ) -> None:
     """List the cameras: what they can do, what they are doing, the space on their cards."""
     from missionctl.services.cameras import show_cameras
 
-    rows = show_cameras(target_of(connect, profile, vehicle, sign, allow_unsigned))
+    rows = show_cameras(on.target())
     lines = []
     for row in rows:
         lines.append(
@@ -47,11 +44,12 @@ def show(
 
 
 @commands.command("do")
+@take_options
 def do(
     action: Annotated[
         str, typer.Argument(help="photo, start, stop, video-start, video-stop, mode, zoom or focus.")
     ],
-    connect: Connect,
+    on: VehicleOptions,
     value: Annotated[
         str,
         typer.Argument(metavar="[VALUE]", help="Seconds for start; photo, video or survey; 0 to 100; auto."),
@@ -60,15 +58,11 @@ def do(
         int, typer.Option(metavar="N", help="So many photos, then stop (0: until stopped).")
     ] = 0,
     camera: Component = None,
-    vehicle: VehicleId = None,
-    profile: Profile = "wifi",
-    sign: Sign = None,
-    allow_unsigned: AllowUnsigned = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Tell a camera to do something; it ends when the camera has accepted it, a photo when it is taken."""
     from missionctl.services.cameras import tell_camera
 
-    target = target_of(connect, profile, vehicle, sign, allow_unsigned)
+    target = on.target()
     result = tell_camera(target, camera, action, value, count)
     give(result, as_json, f"{result['camera']}: {result['done']}")

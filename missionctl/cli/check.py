@@ -9,7 +9,7 @@ import typer
 
 from missionctl.cli.output import JsonFlag, give
 from missionctl.cli.safety import Accept, By, Dem, Endurance, NoFly, Tick, wishes_of
-from missionctl.cli.station import AllowUnsigned, Profile, Sign, VehicleId, target_of
+from missionctl.cli.station import AllowUnsigned, Profile, Sign, VehicleId, VehicleOptions
 
 if TYPE_CHECKING:
     from missionctl.services.checking import Checked
@@ -56,8 +56,10 @@ def check(
     if connect is None:
         result = check_offline(plan, wishes, autopilot)
     else:
-        target = target_of(connect, profile, vehicle, sign, allow_unsigned)
-        result = check_with_vehicle(plan, target, wishes)
+        on = VehicleOptions(
+            connect=connect, vehicle=vehicle, profile=profile, sign=sign, allow_unsigned=allow_unsigned
+        )
+        result = check_with_vehicle(plan, on.target(), wishes)
     give(result.report(), as_json, _text(result, language))
     if result.checklist is not None:
         result.checklist.require_ready()

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from missionctl.cli.output import JsonFlag, give, progress
-from missionctl.cli.station import AllowUnsigned, Connect, Profile, Sign, VehicleId, target_of
+from missionctl.cli.station import VehicleId, VehicleOptions, take_options
 from missionctl.cli.values import ValueTypedError
 
 commands = typer.Typer(
@@ -21,18 +21,15 @@ def register(app: typer.Typer) -> None:
 
 
 @commands.command("list")
+@take_options
 def list_all(
-    connect: Connect,
-    vehicle: VehicleId = None,
-    profile: Profile = "wifi",
-    sign: Sign = None,
-    allow_unsigned: AllowUnsigned = False,
+    on: VehicleOptions,
     as_json: JsonFlag = False,
 ) -> None:
     """List the logs on a vehicle."""
     from missionctl.services.vehicle_work import list_vehicle_logs
 
-    logs = list_vehicle_logs(target_of(connect, profile, vehicle, sign, allow_unsigned))
+    logs = list_vehicle_logs(on.target())
     rows = [
         {
             "number": log.number,
@@ -50,17 +47,14 @@ def list_all(
 
 
 @commands.command("download")
+@take_options
 def download(
-    connect: Connect,
+    on: VehicleOptions,
     out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Where the files go.")],
     numbers: Annotated[
         list[int] | None, typer.Argument(metavar="[NUMBER...]", help="Which (default: the newest).")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
-    vehicle: VehicleId = None,
-    profile: Profile = "wifi",
-    sign: Sign = None,
-    allow_unsigned: AllowUnsigned = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Download logs; a download that broke off goes on where it stopped."""
@@ -70,7 +64,7 @@ def download(
         raise ValueTypedError("give either numbers of logs or --all")
     with progress("logs") as advance:
         files = download_logs(
-            target_of(connect, profile, vehicle, sign, allow_unsigned),
+            on.target(),
             None if everything else numbers or [],
             out,
             advance,

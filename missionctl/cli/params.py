@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from missionctl.cli.output import JsonFlag, give, progress
-from missionctl.cli.station import AllowUnsigned, Connect, Profile, Sign, VehicleId, target_of
+from missionctl.cli.station import VehicleOptions, take_options
 
 commands = typer.Typer(
     help="Read and set a vehicle's parameters, keep them in files.",
@@ -26,19 +26,16 @@ def register(app: typer.Typer) -> None:
 
 
 @commands.command("list")
+@take_options
 def list_all(
-    connect: Connect,
-    vehicle: VehicleId = None,
-    profile: Profile = "wifi",
-    sign: Sign = None,
-    allow_unsigned: AllowUnsigned = False,
+    on: VehicleOptions,
     as_json: JsonFlag = False,
 ) -> None:
     """List all parameters."""
     from missionctl.services.vehicle_work import list_params
 
     with progress("params") as advance:
-        params = list_params(target_of(connect, profile, vehicle, sign, allow_unsigned), advance)
+        params = list_params(on.target(), advance)
     give(
         {"params": {p.name: p.value for p in params.values()}},
         as_json,
@@ -47,19 +44,16 @@ def list_all(
 
 
 @commands.command("get")
+@take_options
 def get(
     names: Annotated[list[str], typer.Argument(metavar="NAME...")],
-    connect: Connect,
-    vehicle: VehicleId = None,
-    profile: Profile = "wifi",
-    sign: Sign = None,
-    allow_unsigned: AllowUnsigned = False,
+    on: VehicleOptions,
     as_json: JsonFlag = False,
 ) -> None:
     """Show some parameters."""
     from missionctl.services.vehicle_work import get_params
 
-    params = get_params(target_of(connect, profile, vehicle, sign, allow_unsigned), names)
+    params = get_params(on.target(), names)
     give(
         {"params": {p.name: p.value for p in params}},
         as_json,
@@ -68,56 +62,47 @@ def get(
 
 
 @commands.command("set", context_settings={"ignore_unknown_options": True})
+@take_options
 def set_one(
     name: Annotated[str, typer.Argument(metavar="NAME")],
     value: Annotated[float, typer.Argument(metavar="VALUE")],
-    connect: Connect,
-    vehicle: VehicleId = None,
-    profile: Profile = "wifi",
-    sign: Sign = None,
-    allow_unsigned: AllowUnsigned = False,
+    on: VehicleOptions,
     as_json: JsonFlag = False,
 ) -> None:
     """Set a parameter and read it back."""
     from missionctl.services.vehicle_work import change_param
 
-    param = change_param(target_of(connect, profile, vehicle, sign, allow_unsigned), name, value)
+    param = change_param(on.target(), name, value)
     give({"params": {param.name: param.value}}, as_json, f"{param.name} is {param.text()}")
 
 
 @commands.command("save")
+@take_options
 def save(
     file: ParamFile,
-    connect: Connect,
-    vehicle: VehicleId = None,
-    profile: Profile = "wifi",
-    sign: Sign = None,
-    allow_unsigned: AllowUnsigned = False,
+    on: VehicleOptions,
     as_json: JsonFlag = False,
 ) -> None:
     """Save all parameters to a file."""
     from missionctl.services.vehicle_work import save_params
 
     with progress("params") as advance:
-        result = save_params(target_of(connect, profile, vehicle, sign, allow_unsigned), file, advance)
+        result = save_params(on.target(), file, advance)
     give(result, as_json, f"{file}: {result['params']} parameters")
 
 
 @commands.command("load")
+@take_options
 def load(
     file: ParamFile,
-    connect: Connect,
-    vehicle: VehicleId = None,
-    profile: Profile = "wifi",
-    sign: Sign = None,
-    allow_unsigned: AllowUnsigned = False,
+    on: VehicleOptions,
     as_json: JsonFlag = False,
 ) -> None:
     """Bring the vehicle to what a file says; each change is read back."""
     from missionctl.services.vehicle_work import load_params
 
     with progress("params") as advance:
-        result = load_params(target_of(connect, profile, vehicle, sign, allow_unsigned), file, advance)
+        result = load_params(on.target(), file, advance)
     lines = [f"{c['name']:<16} set" for c in result["changed"]]
     lines += [f"{name:<16} is not on this vehicle" for name in result["unknown"]]
     lines += [r["why"] for r in result["refused"]]
@@ -127,13 +112,10 @@ def load(
 
 
 @commands.command("compare")
+@take_options
 def compare(
     file: ParamFile,
-    connect: Connect,
-    vehicle: VehicleId = None,
-    profile: Profile = "wifi",
-    sign: Sign = None,
-    allow_unsigned: AllowUnsigned = False,
+    on: VehicleOptions,
     as_json: JsonFlag = False,
 ) -> None:
     """Show what differs between the vehicle and a file."""
@@ -141,7 +123,7 @@ def compare(
     from missionctl.services.vehicle_work import compare_params
 
     with progress("params") as advance:
-        result = compare_params(target_of(connect, profile, vehicle, sign, allow_unsigned), file, advance)
+        result = compare_params(on.target(), file, advance)
 
     def shown(value: float | None) -> str:
         return "-" if value is None else number_text(value)

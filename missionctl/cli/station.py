@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
@@ -46,13 +49,67 @@ def settings_of(
     return station_settings(sign, allow_unsigned, forward or (), lambda line: say(f"missionctl: {line}"))
 
 
-def target_of(
-    connect: str, profile: str, vehicle: int | None, sign: Path | None, allow_unsigned: bool
-) -> Target:
-    """The vehicle that the options name, and how to talk to it."""
-    from missionctl.services.vehicle_work import Target
+@dataclass(frozen=True, kw_only=True)
+class HowToTalk:
+    """Which of the vehicles that are heard is meant, and how to talk to it."""
 
-    return Target(connect, profile, vehicle, settings_of(sign, allow_unsigned))
+    vehicle: VehicleId = None
+    profile: Profile = "wifi"
+    sign: Sign = None
+    allow_unsigned: AllowUnsigned = False
+
+    def target_at(self, connect: str) -> Target:
+        """The vehicle that the options name."""
+        from missionctl.services.vehicle_work import Target
+
+        return Target(connect, self.profile, self.vehicle, settings_of(self.sign, self.allow_unsigned))
+
+
+@dataclass(frozen=True, kw_only=True)
+class VehicleOptions(HowToTalk):
+    """The options of a command that works on one vehicle."""
+
+    connect: Connect
+
+    def target(self) -> Target:
+        """The vehicle that the options name."""
+        return self.target_at(self.connect)
+
+
+def take_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Let a command take the shared options as one value: typer sees the fields of its type, the command gets
+    the value."""
+    hints = get_type_hints(command, include_extras=True)
+    groups = {n: kind for n, kind in hints.items() if isinstance(kind, type) and issubclass(kind, HowToTalk)}
+
+    @wraps(command)
+    def flat(**values: Any) -> None:
+        for name, kind in groups.items():
+            values[name] = kind(**{field.name: values.pop(field.name) for field in fields(kind)})
+        command(**values)
+
+    parameters: list[inspect.Parameter] = []
+    for name, given in inspect.signature(command).parameters.items():
+        if name in groups:
+            parameters += _parameters_of(groups[name])
+        else:
+            parameters.append(given.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[name]))
+    flat.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    flat.__annotations__ = {each.name: each.annotation for each in parameters}
+    return flat
+
+
+def _parameters_of(kind: type[HowToTalk]) -> list[inspect.Parameter]:
+    hints = get_type_hints(kind, include_extras=True)
+    return [
+        inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=inspect.Parameter.empty if field.default is MISSING else field.default,
+            annotation=hints[field.name],
+        )
+        for field in sorted(fields(kind), key=lambda field: field.default is not MISSING)
+    ]
 
 
 def riders_text(report: Mapping[str, Any]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from missionctl.cli.output import JsonFlag, give, progress, say, stop_on_signals
+from missionctl.cli.station import settings_of
 from missionctl.cli.values import lat_lon
 
 commands = typer.Typer(
@@ -50,6 +51,13 @@ def run(
     ] = "tcpin:127.0.0.1:5760",
     speedup: Annotated[float, typer.Option(metavar="X", help="Simulated time goes X times as fast.")] = 1.0,
     seed: Annotated[int, typer.Option(help="The same seed gives the same weather.")] = 0,
+    sign: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="KEYFILE",
+            help="Sign as in a real flight; the simulated vehicle has no key and is heard all the same.",
+        ),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Run a scenario and score it from the record; OUT gets the report and the flight."""
@@ -64,6 +72,7 @@ def run(
         world=world,
         speedup=speedup,
         seed=seed,
+        settings=settings_of(sign, allow_unsigned=True),
     )
     stop = stop_on_signals()
     with progress("train") as advance:

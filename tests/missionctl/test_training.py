@@ -103,13 +103,19 @@ def test_the_packaged_scenarios_are_listed(run_json):
 
 
 @pytest.mark.slow
-def test_a_plan_is_flown_through_a_scenario_and_scored(run_json, plan_file, tmp_path):
+def test_a_plan_is_flown_through_a_scenario_and_scored(run_json, plan_file, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     out = tmp_path / "lesson"
     scenario = tmp_path / "blind.toml"
     scenario.write_text(
         'name = "Blind camera"\n[[faults]]\nkind = "camera_stuck"\nsince = "takeoff"\nat_s = 5\n'
     )
-    result = run_json("train", "run", scenario, "--plan", plan_file, "-o", out, "--speedup", "20")
+    key = tmp_path / "drones.key"
+    run_json("sign", "new-key", key)
+    words = ("--plan", plan_file, "-o", out, "--speedup", "20", "--sign", key)
+    result = run_json("train", "run", scenario, *words)
+    journal = [json.loads(line) for line in (out / "flight" / "events.jsonl").read_text().splitlines()]
+    assert journal[-1]["signing"]["unsigned_allowed"] > 100
     assert result == json.loads((out / "report.json").read_text())
     assert result["complete"]
     assert result["landed"]

@@ -1,11 +1,21 @@
 """Ordinary DroneKit scripts, run by `missionctl script` against our simulator."""
 
+import importlib.util
+import os
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from flight.signing.signatures import SigningKey, write_key
+
 pytest.importorskip("future")
+_peers = Path(__file__).parents[1] / "flight" / "signed_peers.py"
+_spec = importlib.util.spec_from_file_location("signed_peers", _peers)
+signed_peers = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(signed_peers)
 
 GOTO = """
 from __future__ import print_function
@@ -105,3 +115,72 @@ def test_a_script_that_fails_is_told_in_a_line(tmp_path):
     assert done.stderr.splitlines()[-1].endswith(
         "bad.py failed (exit code 1): ValueError: the vehicle is not here"
     )
+
+
+@pytest.fixture
+def signed(missionctl_sim, tmp_path, monkeypatch):
+    """A vehicle that obeys signed messages only; gives its address, the key file, and its door."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    (url,) = missionctl_sim()
+    key = SigningKey(bytes(range(60, 92)))
+    write_key(tmp_path / "drones.key", key)
+    door = signed_peers.Door(int(url.rsplit(":", 1)[1]), key.reveal())
+    yield f"tcp:127.0.0.1:{door.port}", tmp_path / "drones.key", door
+    door.close()
+
+
+@pytest.mark.slow
+def test_a_script_flies_a_vehicle_that_obeys_signed_messages_only(signed, tmp_path):
+    script = tmp_path / "simple_goto.py"
+    script.write_text(GOTO + "import os, sys\nprint(os.environ, sys.argv)\n")
+    url, key, door = signed
+    done = run_script(script, "--connect", url, "--sign", str(key), "--", "--height", "12")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-2] == "Completed"
+    assert "drones.key" not in done.stdout
+    assert door.rejected == 0
+    assert {"MISSION_ITEM_INT", "MISSION_ITEM"} & set(door.kinds)
+
+
+def test_a_script_without_the_key_does_not_begin(signed, tmp_path):
+    script = tmp_path / "hello.py"
+    script.write_text("print('begun')\n")
+    url, _, _ = signed
+    other = tmp_path / "other.key"
+    write_key(other, SigningKey(bytes(32 * [5])))
+    done = run_script(script, "--connect", url, "--sign", str(other))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "signs with another key" in done.stderr
+    assert "no vehicle answered" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C of another process")
+@pytest.mark.parametrize("sign", [False, True])
+def test_a_script_that_hears_ctrl_c_still_has_its_vehicle(missionctl_sim, signed, tmp_path, sign):
+    script = tmp_path / "tidy.py"
+    script.write_text(
+        "import os, time\nfrom dronekit import connect, VehicleMode\n"
+        "vehicle = connect(os.environ['MISSIONCTL_CONNECT'], wait_ready=['mode'])\n"
+        "print('begun', flush=True)\n"
+        "try:\n    time.sleep(60)\n"
+        "except KeyboardInterrupt:\n"
+        "    vehicle.mode = VehicleMode('LAND')\n"
+        "    end = time.time() + 10\n"
+        "    while vehicle.mode.name != 'LAND' and time.time() < end: time.sleep(0.1)\n"
+        "    print(vehicle.mode.name, flush=True)\n"
+        "vehicle.close()\n"
+    )
+    url, key, _ = signed
+    where = ["--connect", url, "--sign", str(key)] if sign else ["--connect", missionctl_sim()[0]]
+    child = subprocess.Popen(
+        [sys.executable, "-m", "missionctl.cli.main", "script", str(script), *where],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert child.stdout.readline().strip() == "begun"
+    os.killpg(child.pid, signal.SIGINT)  # as a terminal does
+    stdout, stderr = child.communicate(timeout=30)
+    assert stdout.strip() == "LAND", stderr
+    assert "Traceback" not in stderr
