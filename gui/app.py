@@ -16,6 +16,7 @@ from PyQt6.QtCore import QElapsedTimer, QEvent, QLibraryInfo, QSize, QTimer, QTr
 from PyQt6.QtWidgets import QApplication
 from rasterio.errors import NotGeoreferencedWarning
 
+from flight.signing.signatures import read_key
 from gui import theme as themes
 from gui.desk import AnyWindow, Desk
 from gui.faults import BugCatcher
@@ -46,6 +47,8 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument(
         "--connect", metavar="URL", help="listen for vehicles there, such as udp:0.0.0.0:14550"
     )
+    parser.add_argument("--sign", type=Path, metavar="KEYFILE", help="sign with this key; hear who signs")
+    parser.add_argument("--allow-unsigned", action="store_true", help="with --sign: hear others too")
     parser.add_argument("--view", choices=VIEWS, default="plan", help="workspace to begin with")
     parser.add_argument("--lang", choices=LANGUAGES, default="en", help="language of the screen")
     parser.add_argument("--screenshot", type=Path, metavar="FILE.png", help="save a picture and leave")
@@ -54,7 +57,7 @@ def _arguments() -> argparse.ArgumentParser:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Open the window and stay until it is closed. Raises MissionError for a folder that is none."""
+    """Open the window and stay until it is closed. Raises MissionError for a folder or a key that is none."""
     size = _size(args.size)
     # such a raster gets a line in the window; the terminal need not hear of it too
     warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
@@ -62,13 +65,15 @@ def run(args: argparse.Namespace) -> int:
         Workspace.open(args.folder)  # said before there is a window
     elif args.connect:
         raise MissionError("--connect shows vehicles on a mission's map; name its folder too")
+    if args.sign is not None:
+        read_key(args.sign)
     app = QApplication.instance() or QApplication(sys.argv[:1])
     assert isinstance(app, QApplication)
     app.setApplicationName("missionctl")
     theme = replace(themes.DAYLIGHT, chinese=args.lang == "zh")
     themes.apply(theme, app)
     _translate_qt(app, args.lang)
-    desk = Desk(theme, Words(args.lang), size)
+    desk = Desk(theme, Words(args.lang), size, args.sign, args.allow_unsigned)
     catcher = BugCatcher(desk.tell_bug)
     sys.excepthook = catcher
     if args.folder is not None:

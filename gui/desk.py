@@ -21,8 +21,16 @@ AnyWindow = StartWindow | MissionWindow
 class Desk(QObject):
     """Holds the one window."""
 
-    def __init__(self, theme: Theme, words: Words, size: QSize):
+    def __init__(
+        self,
+        theme: Theme,
+        words: Words,
+        size: QSize,
+        key_file: Path | None = None,
+        allow_unsigned: bool = False,
+    ):
         super().__init__()
+        self._key_file, self._allow_unsigned = key_file, allow_unsigned
         self._theme, self._words, self._size = theme, words, size
         self.window: AnyWindow | None = None
 
@@ -38,6 +46,7 @@ class Desk(QObject):
         """Open a mission. Raises WorkspaceError when the folder is none."""
         path = Workspace.open(folder).path
         made = MissionWindow(path, self._theme, self._words, view)
+        made.live.use_key(self._key_file, self._allow_unsigned)
         made.open_wanted.connect(self.choose)
         remember(path)
         self._show(made)

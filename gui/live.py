@@ -11,6 +11,7 @@ from typing import Protocol
 from PyQt6.QtCore import QObject, QTimer, pyqtSignal
 
 from flight.links.link import parse_address
+from flight.station import PLAIN, StationSettings
 from missionctl.services.watching import VehicleNews, watch
 from plans.errors import MissionError
 
@@ -24,7 +25,7 @@ class Watcher(Protocol):
     def close(self) -> None: ...
 
 
-StartWatch = Callable[[str, Callable[[VehicleNews], None], Callable[[str], None]], Watcher]
+StartWatch = Callable[[str, Callable[[VehicleNews], None], Callable[[str], None], StationSettings], Watcher]
 
 
 class LiveLink(QObject):
@@ -75,14 +76,16 @@ class LiveLink(QObject):
         news, came_s = self._newest[sysid]
         return news.age_s + self._clock() - came_s
 
-    def open(self, url: str) -> None:
-        """Listen at an address; a link that is open is closed first."""
+    def open(self, url: str, settings: StationSettings = PLAIN) -> None:
+        """Listen at an address, with the key of the settings; a link that is open is closed first."""
         self.close()
         self._session += 1
         session, voice = self._session, _Voice()
         try:
             parse_address(url)
-            self._watcher = self._start(url, lambda news: self._heard.emit(news, session), voice.say)
+            self._watcher = self._start(
+                url, lambda news: self._heard.emit(news, session), voice.say, settings
+            )
         except (MissionError, OSError) as error:
             self.trouble.emit(str(error))
             return

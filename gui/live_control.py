@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from PyQt6.QtCore import QElapsedTimer, QObject, pyqtSignal
+from pathlib import Path
 
+from PyQt6.QtCore import QElapsedTimer, QObject, pyqtSignal
+from PyQt6.QtWidgets import QFileDialog
+
+from flight.station import PLAIN, StationSettings
 from gui import plain
 from gui.live import LiveLink
 from gui.map_view import MapView
@@ -13,6 +17,8 @@ from gui.state_bar import StateBar
 from gui.theme import Theme
 from gui.vehicle_item import VehicleOnMap
 from gui.words import Words
+from missionctl.services.signing import station_settings
+from plans.errors import MissionError
 
 _PATIENCE_MS = 15_000
 
@@ -29,6 +35,8 @@ class LiveControl(QObject):
         super().__init__(parent)
         self._link, self._panel, self._map = link, panel, map_view
         self._theme, self._words = theme, words
+        self._settings: StationSettings = PLAIN
+        self._key_file: Path | None = None
         self._on_map: dict[int, VehicleOnMap] = {}
         self._chosen: int | None = None
         self._seen: set[int] = set()
@@ -42,6 +50,7 @@ class LiveControl(QObject):
         panel.disconnect_wanted.connect(link.close)
         panel.find_wanted.connect(self.find)
         panel.chosen.connect(self._choose)
+        panel.key_wanted.connect(self._on_key_button)
         link.news.connect(self._on_news)
         link.opened.connect(lambda _url: self._refresh())
         link.ticked.connect(self._refresh)
@@ -59,12 +68,32 @@ class LiveControl(QObject):
         """The link that it shows."""
         return self._link
 
-    def open(self, url: str) -> None:
-        """Listen at an address."""
+    def open(self, url: str, signed: bool = True) -> None:
+        """Listen at an address, with the key where one is chosen; not `signed` for who has none."""
         self.trouble.emit("")
         self._panel.address.setText(url)
         self._since.start()
-        self._link.open(url)
+        self._link.open(url, self._settings if signed else PLAIN)
+
+    def use_key(self, file: Path | None, allow_unsigned: bool = False) -> None:
+        """Sign with the key of a file from the next connection on; None for no key. A file that is none is
+        told, and what was chosen stays."""
+        try:
+            self._settings = PLAIN if file is None else station_settings(file, allow_unsigned)
+        except MissionError as fault:
+            self.trouble.emit(plain.fault_text(str(fault), self._words.language))
+            return
+        self._key_file = file
+        self._panel.show_key("" if file is None else file.name)
+
+    def _on_key_button(self) -> None:
+        if self._key_file is not None:
+            self.use_key(None)
+            return
+        file, _ = QFileDialog.getOpenFileName(self._panel, self._words("key_choose"))
+        if file:
+            self.trouble.emit("")
+            self.use_key(Path(file))
 
     @property
     def settled(self) -> bool:
@@ -113,9 +142,9 @@ class LiveControl(QObject):
         self.trouble.emit(plain.fault_text(line, self._words.language))
 
     def _on_remark(self, line: str) -> None:
-        if self._link.vehicles:
+        if self._link.vehicles or self._settings.key is not None:
             self.trouble.emit(plain.fault_text(line, self._words.language))
-        # while nobody has been heard, the Fly panel says so already, and what to check
+        # while nobody has been heard, the Fly panel says so already, and what to check: all but the key
 
     def _forget_symbols(self) -> None:
         for shown in self._on_map.values():

@@ -128,6 +128,15 @@ _FAULTS: Sequence[tuple[str, str]] = (
     (r"address (.+): (.+) is not a number; use one of: (.*)", "地址 {0}：{1} 不是数字，可用格式：{2}"),
     (r"(.+): cannot be opened \((.*)\); is it in use\?", "{0} 无法打开（{1}），是否已被占用？"),
     (r"(.+): nobody answers yet; is the vehicle powered\?", "{0}：尚无回应，飞行器是否已通电？"),
+    (r"system (\d+) does not sign; if it is yours: (.*)", "飞行器 {0} 的消息没有签名；若属于本队：{1}"),
+    (r"system (\d+) signs with another key, or .*", "飞行器 {0} 使用另一把密钥，或有人伪造它的消息"),
+    (r"system (\d+) sent old or repeated messages .*", "飞行器 {0} 的消息陈旧或重复，已忽略"),
+    (
+        r"(.+): others can read this key; make it yours alone: (.*)",
+        "{0}：其他人可读取此密钥，请执行：{1}",
+    ),
+    (r"(.+): cannot be read \((.*)\); name a key file", "{0}：无法读取（{1}），请选择密钥文件"),
+    (r"(.+): is not a key file; make one with: (.*)", "{0}：不是密钥文件，可用命令新建：{1}"),
 )
 
 

@@ -87,6 +87,8 @@ _WORDS: dict[str, tuple[str, str]] = {
     "connect": ("Connect", "连接"),
     "disconnect": ("Disconnect", "断开"),
     "connect_to": ("Vehicle address", "飞行器地址"),
+    "key_choose": ("Choose a signing key", "选择签名密钥"),
+    "key_drop": ("Signs with {name} (drop it)", "使用 {name} 签名（取消）"),
     "not_connected": (
         "Not connected. This view watches; the vehicle is flown by remote control or with: missionctl fly",
         "未连接。此视图仅用于监视；请用遥控器或命令 missionctl fly 控制飞行器。",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 
-from PyQt6.QtCore import pyqtSignal
-from PyQt6.QtWidgets import QLineEdit, QPushButton, QVBoxLayout, QWidget
+from PyQt6.QtCore import Qt, pyqtSignal
+from PyQt6.QtWidgets import QLineEdit, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from gui.live import LiveLink
 from gui.panels.vehicle_card import VehicleCard
@@ -26,6 +26,7 @@ class FlyPanel(Panel):
     disconnect_wanted = pyqtSignal()
     find_wanted = pyqtSignal()
     chosen = pyqtSignal(int)
+    key_wanted = pyqtSignal()  # choose one, or go on without the one that is chosen
 
     def __init__(self, theme: Theme, words: Words):
         super().__init__(theme)
@@ -38,6 +39,12 @@ class FlyPanel(Panel):
         self.address.returnPressed.connect(self._on_button)
         self.button = QPushButton(words("connect"), objectName="primary")
         self.button.clicked.connect(self._on_button)
+        self.key_button = QPushButton()
+        self.key_button.clicked.connect(lambda _checked: self.key_wanted.emit())
+        # however long the file's name is, the panel keeps its width
+        self.key_button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self._name_px = theme.sizes.side // 3
+        self.show_key("")
         self._title = label(words("connect_to"), "heading")
         self.status = label(words("not_connected"), "soft", wrap=True)
         self.vehicle = VehicleCard(theme, words)
@@ -47,7 +54,7 @@ class FlyPanel(Panel):
         self._flights.setContentsMargins(0, 0, 0, 0)
         flights.setLayout(self._flights)
         row = row_of(self.address, self.button)
-        self.fill([self._title, row, self.status, self.vehicle, flights])
+        self.fill([self._title, row, self.key_button, self.status, self.vehicle, flights])
         self.vehicle.hide()
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
@@ -57,6 +64,13 @@ class FlyPanel(Panel):
         rows = rows or [label(self._words("no_flights"), "soft")]
         self._flights.addWidget(section(self._words("flights"), *rows))
 
+    def show_key(self, name: str) -> None:
+        """The file of the key that the next connection signs with; "" for none."""
+        w, button = self._words, self.key_button
+        short = button.fontMetrics().elidedText(name, Qt.TextElideMode.ElideMiddle, self._name_px)
+        button.setText(w("key_drop", name=short) if name else w("key_choose"))
+        button.setToolTip(name)
+
     def show_link(self, link: LiveLink, chosen: int | None) -> None:
         """Show the link as it stands; `chosen` is the vehicle to show."""
         w = self._words
@@ -65,6 +79,7 @@ class FlyPanel(Panel):
         news = vehicles.get(chosen) if chosen is not None else None
         self.vehicle.setVisible(news is not None)
         self._title.setVisible(news is None)
+        self.key_button.setVisible(not link.is_open)
         self.status.setVisible(news is None)
         if news is not None:
             self.vehicle.show_news(news, link.age_s(news.sysid), tuple(sorted(vehicles)))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flight.core import Core
 from flight.errors import FlightError
 from flight.links.profiles import LinkProfile, find_profile
 from flight.state import VehicleState
-from flight.station import open_station
+from flight.station import PLAIN, Station, StationSettings, open_station
 from flight.streams import keep_streams
 
 _NEWS_S = 0.2
@@ -57,10 +57,18 @@ class Watcher:
     A window calls `pulse` a few times a second: when it stops, the station's heartbeat stops with it.
     """
 
-    def __init__(self, connect: str, on_state: OnState, on_trouble: OnTrouble, profile: LinkProfile) -> None:
+    def __init__(
+        self,
+        connect: str,
+        on_state: OnState,
+        on_trouble: OnTrouble,
+        settings: StationSettings,
+        profile: LinkProfile,
+    ) -> None:
         self._connect = connect
         self._on_state = on_state
         self._on_trouble = on_trouble
+        self._settings = replace(settings, on_trouble=on_trouble)
         self._profile = profile
         self._core = Core(f"watch {connect}")
         self._core.start(self._run())
@@ -81,7 +89,8 @@ class Watcher:
             asyncio.get_running_loop().stop()  # its thread ends: nobody listens any more
 
     async def _listen(self) -> None:
-        async with open_station([self._connect], self._profile) as station, asyncio.TaskGroup() as beside:
+        opening = open_station([self._connect], self._profile, settings=self._settings)
+        async with opening as station, asyncio.TaskGroup() as beside:
             station.alive = self._core.watchdog.alive
             streaming: set[int] = set()
             warned = False
@@ -89,7 +98,8 @@ class Watcher:
             while True:
                 if not station.vehicles and not warned and station.now_s() - began_s > 10.0:
                     warned = True
-                    self._on_trouble(f"{self._connect}: nobody answers yet; is the vehicle powered?")
+                    if not _rejects(station):  # which has been told
+                        self._on_trouble(f"{self._connect}: nobody answers yet; is the vehicle powered?")
                 for vehicle in list(station.vehicles.values()):
                     if vehicle.sysid not in streaming:
                         streaming.add(vehicle.sysid)
@@ -98,15 +108,22 @@ class Watcher:
                 await asyncio.sleep(_NEWS_S)
 
 
+def _rejects(station: Station) -> bool:
+    """Whether somebody is there whose signature is not ours."""
+    counts = station.signing.report() if station.signing is not None else {}
+    return any(counts.get(kind) for kind in ("unsigned", "bad", "old"))
+
+
 def watch(
     connect: str,
     on_state: OnState,
     on_trouble: OnTrouble = lambda text: None,
+    settings: StationSettings = PLAIN,
     profile: str = "wifi",
 ) -> Watcher:
     """Listen to the vehicles at an address; `on_state` gets each one's news five times a second, `on_trouble`
     a line when something is wrong with the link. Both are called from another thread."""
-    return Watcher(connect, on_state, on_trouble, find_profile(profile))
+    return Watcher(connect, on_state, on_trouble, settings, find_profile(profile))
 
 
 def news(state: VehicleState, now_s: float) -> VehicleNews:

@@ -25,6 +25,7 @@ from PyQt6.QtCore import QEvent
 from PyQt6.QtGui import QColor
 from PyQt6.QtWidgets import QApplication
 
+from flight.station import StationSettings
 from gui import theme as themes
 from gui.live import LiveLink
 from gui.window import MissionWindow
@@ -234,8 +235,14 @@ def colour_at() -> Callable[..., QColor]:
 class FakeWatcher:
     """Stands in for the listening thread: the test speaks for the vehicle."""
 
-    def __init__(self, url: str, on_state: Callable[[VehicleNews], None], on_trouble: Callable[[str], None]):
-        self.url, self.say, self.complain = url, on_state, on_trouble
+    def __init__(
+        self,
+        url: str,
+        on_state: Callable[[VehicleNews], None],
+        on_trouble: Callable[[str], None],
+        settings: StationSettings,
+    ):
+        self.url, self.say, self.complain, self.settings = url, on_state, on_trouble, settings
         self.closed, self.pulses = False, 0
 
     def pulse(self) -> None:
@@ -253,9 +260,13 @@ class FakeRadio:
         self.now_s = 1000.0
 
     def start(
-        self, url: str, on_state: Callable[[VehicleNews], None], on_trouble: Callable[[str], None]
+        self,
+        url: str,
+        on_state: Callable[[VehicleNews], None],
+        on_trouble: Callable[[str], None],
+        settings: StationSettings,
     ) -> FakeWatcher:
-        self.watchers.append(FakeWatcher(url, on_state, on_trouble))
+        self.watchers.append(FakeWatcher(url, on_state, on_trouble, settings))
         return self.watchers[-1]
 
     @property

@@ -53,6 +53,7 @@ WRONG = [
     (["nowhere"], "nowhere"),
     (["."], "not a mission folder"),
     (["--size", "huge"], "--size huge"),
+    (["--sign", "none.key"], "none.key: cannot be read"),
     (["--connect", "udp:0.0.0.0:14550"], "--connect"),
 ]
 

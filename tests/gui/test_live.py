@@ -4,8 +4,9 @@ import threading
 
 import pytest
 from PyQt6.QtCore import Qt
-from PyQt6.QtWidgets import QApplication, QLabel, QPushButton
+from PyQt6.QtWidgets import QApplication, QFileDialog, QLabel, QPushButton
 
+from flight.signing.signatures import SigningKey, write_key
 from gui.live import LiveLink
 from plans.frames import LocalFrame
 
@@ -251,3 +252,59 @@ def test_a_vehicle_gives_a_mission_without_a_place_one(make_mission, open_window
 def test_the_flights_on_record_are_listed(fly):
     texts = [w.text() for w in fly.fly.findChildren(QLabel)]
     assert "5:11 min, 11 of 12 photos" in texts
+
+
+# -- signed ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def key_file(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    file = tmp_path / "drones.key"
+    write_key(file, SigningKey(bytes(range(32))))
+    return file
+
+
+def test_the_key_that_is_chosen_signs_the_next_connection_until_it_is_dropped(
+    mission, open_window, radio, qtbot, key_file, monkeypatch
+):
+    window = open_window(mission, "fly", link=radio.link())
+    button = window.fly.key_button
+    assert button.text() == "Choose a signing key"
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(key_file), ""))
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    assert "drones.key" in button.text()
+    window.live.open("udp:0.0.0.0:14550")
+    assert radio.last.settings.key == SigningKey(bytes(range(32)))
+    assert radio.last.settings.clock_folder == key_file.parent / "state" / "missionctl" / "signing"
+    assert not button.isVisible()
+    radio.last.complain("system 1 signs with another key, or somebody forges its messages")
+    window.live.link.tick()
+    assert "another key" in window.notice.line
+    window.live.open("tcp:127.0.0.1:5760", signed=False)  # a simulator
+    assert radio.last.settings.key is None
+    window.live.link.close()
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    assert button.text() == "Choose a signing key"
+    window.live.open("udp:0.0.0.0:14550")
+    assert radio.last.settings.key is None
+
+
+def test_a_long_name_of_a_key_file_does_not_widen_the_panel(mission, open_window, radio, key_file):
+    window = open_window(mission, "fly", link=radio.link())
+    width = window.fly.widget().minimumSizeHint().width()
+    file = key_file.rename(key_file.with_name("drones-of-the-whole-county-and-its-neighbours-2026.key"))
+    window.live.use_key(file)
+    assert window.fly.widget().minimumSizeHint().width() == width
+    assert window.fly.key_button.toolTip() == file.name
+
+
+def test_a_file_that_is_no_key_is_one_line_and_nothing_changes(mission, open_window, radio, key_file):
+    window = open_window(mission, "fly", link=radio.link())
+    window.live.use_key(key_file)
+    torn = key_file.with_name("torn.key")
+    torn.write_text("ab")
+    torn.chmod(0o600)
+    window.live.use_key(torn)
+    assert "is not a key file" in window.notice.line
+    assert "drones.key" in window.fly.key_button.text()

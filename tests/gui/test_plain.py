@@ -1,9 +1,14 @@
 """Vehicle states in plain words: what is wrong, and what to do."""
 
+import asyncio
+
 import pytest
 
-from flight.errors import FlightError
+from flight.errors import FlightError, SigningError
 from flight.links.link import parse_address
+from flight.links.profiles import find_profile
+from flight.signing.signatures import Verdict, read_key
+from flight.station import Station, StationSettings
 from gui import plain
 from gui.words import LANGUAGES, Words
 
@@ -68,6 +73,33 @@ def test_faults_of_an_address_are_said_in_chinese(address):
     chinese = plain.fault_text(line, "zh")
     assert chinese != line
     assert address in chinese or "host" in chinese
+
+
+@pytest.mark.parametrize("verdict", [Verdict.UNSIGNED, Verdict.BAD, Verdict.OLD])
+def test_why_a_vehicle_is_not_heard_is_said_in_chinese(verdict):
+    lines = []
+
+    async def story():
+        settings = StationSettings(on_trouble=lines.append)
+        Station(find_profile("wifi"), 250, None, settings)._rejected(verdict, 3)
+
+    asyncio.run(story())
+    chinese = plain.fault_text(lines[0], "zh")
+    assert chinese != lines[0]
+    assert "3" in chinese
+
+
+def test_what_is_wrong_with_a_key_file_is_said_in_chinese(tmp_path):
+    torn, open_to_all = tmp_path / "torn.key", tmp_path / "open.key"
+    for file, mode in ((torn, 0o600), (open_to_all, 0o644)):
+        file.write_text("ab")
+        file.chmod(mode)
+    for file in (torn, open_to_all, tmp_path / "none.key"):
+        with pytest.raises(SigningError) as fault:
+            read_key(file)
+        chinese = plain.fault_text(str(fault.value), "zh")
+        assert chinese != str(fault.value)
+        assert str(file) in chinese
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -1,14 +1,23 @@
 """The app beside a real simulator process: it takes off, is seen to move, and is missed when it is gone."""
 
+import importlib.util
 import json
+import logging
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from PyQt6.QtCore import Qt
 
+from flight.signing.signatures import SigningKey, write_key
 from gui.live import LiveLink
 from gui.training import SimProcess, sim_command
+
+_peers = Path(__file__).parents[1] / "flight" / "signed_peers.py"
+_spec = importlib.util.spec_from_file_location("signed_peers", _peers)
+signed_peers = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(signed_peers)
 
 HOME = (30.0, 105.0, 500.0)
 SPEEDUP = 8
@@ -113,3 +122,26 @@ def test_a_world_that_is_none_is_told_by_the_simulator(app, qtbot, tmp_path):
     with qtbot.waitSignal(process.failed, timeout=60_000) as failed:
         process.start("calm", sim_command("calm", tmp_path / "nowhere", 1.0))
     assert "nowhere" in failed.args[0]
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_a_vehicle_that_signs_is_seen_with_its_key_only(
+    mission, open_window, qtbot, tmp_path, monkeypatch, caplog, ours
+):
+    caplog.set_level(logging.CRITICAL)  # pymavlink tells of new streams on its log
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    key = SigningKey(bytes(range(40, 72)))
+    write_key(tmp_path / "drones.key", key if ours else SigningKey(bytes(32 * [7])))
+    vehicle = signed_peers.SigningVehicle(key.reveal())
+    window = open_window(mission, "fly", link=LiveLink())
+    try:
+        window.live.use_key(tmp_path / "drones.key")
+        window.live.open(f"tcp:127.0.0.1:{vehicle.port}")
+        if ours:
+            qtbot.waitUntil(window.fly.vehicle.isVisible, timeout=10_000)
+        else:
+            qtbot.waitUntil(lambda: "signs with another key" in window.notice.line, timeout=10_000)
+            assert not window.live.link.vehicles
+    finally:
+        window.live.close()
+        vehicle.close()
