@@ -1,6 +1,10 @@
 """missionctl params and logs with a simulated vehicle."""
 
+import threading
+
 import pytest
+
+from missionctl.services.vehicle_work import Target, list_params
 
 
 def test_parameters_are_saved_compared_and_brought_back(run_json, simulator, tmp_path):
@@ -14,6 +18,26 @@ def test_parameters_are_saved_compared_and_brought_back(run_json, simulator, tmp
     assert [c["name"] for c in loaded["changed"]] == ["RTL_ALT"]
     assert (loaded["same"], loaded["unknown"], loaded["refused"]) == (54, [], [])
     assert run_json("params", "get", "rtl_alt", "--connect", url)["params"] == {"RTL_ALT": 1500.0}
+
+
+def test_progress_is_told_in_the_callers_thread_and_what_it_raises_ends_the_work(simulator):
+    target, where = Target(simulator(params=(("RTL_ALT", 1500.0),))), []
+
+    class EnoughError(Exception):
+        """Of the listener's own."""
+
+    def on_progress(step, share):
+        where.append((threading.get_ident(), step))
+
+    def raises(step, share):
+        raise EnoughError
+
+    assert len(list_params(target, on_progress)) == 55
+    assert where
+    assert set(where) == {(threading.get_ident(), "fetch parameters")}
+    with pytest.raises(EnoughError):
+        list_params(target, raises)
+    assert not [thread for thread in threading.enumerate() if thread.name == "station"]
 
 
 def test_what_a_vehicle_does_not_take_is_told(run, run_json, complaint, simulator, tmp_path):
