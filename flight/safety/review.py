@@ -2,8 +2,9 @@
 a watch over battery, link and traffic while it flies.
 
     report = check_before_upload(mission, settings, "ardupilot")              # raises PlanFaultsError
-    checklist, facts = await check_before_arming(
-        vehicle, mission, settings, lists, folder=folder, compared=True)      # raises ChecklistError
+    checklist, facts = await review_vehicle(
+        vehicle, mission, settings, lists, folder=folder, compared=True)
+    checklist.require_ready()                                                 # raises ChecklistError
     async with watched(vehicle, mission, settings, facts, on_alert=tell) as watch:
         ...                                                    # watch.alerts is what is the matter now
 
@@ -92,23 +93,6 @@ async def review_vehicle(
     automatic = check_vehicle(vehicle.state, vehicle.now_s(), facts, report, settings.checks)
     by_person = tick_checks(settings.items, settings.ticks)
     return Checklist((*automatic, *by_person), settings.accepted), facts
-
-
-async def check_before_arming(
-    vehicle: Vehicle,
-    mission: Mission,
-    settings: SafetySettings,
-    lists: Lists,
-    *,
-    folder: Path | None = None,
-    compared: bool = False,
-) -> tuple[Checklist, VehicleFacts]:
-    """The checklist of `review_vehicle`; raises ChecklistError for failures that are not accepted."""
-    checklist, facts = await review_vehicle(
-        vehicle, mission, settings, lists, folder=folder, compared=compared
-    )
-    checklist.require_ready()
-    return checklist, facts
 
 
 @asynccontextmanager

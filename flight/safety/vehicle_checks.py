@@ -24,6 +24,8 @@ _FENCE_HEIGHT, _FENCE_RADIUS, _FENCE_POLYGONS = 1, 2, 4
 """Bits of FENCE_TYPE."""
 _PX4_ALWAYS, _PX4_BY_DISTANCE = 3, 4
 """TRIG_MODE: by distance from the start to the end of power, and while the mission asks for it."""
+_PX4_FENCE_HOLDS = 2
+"""The first GF_ACTION that does something."""
 OK, WARN, FAIL, UNKNOWN = CheckState.OK, CheckState.WARN, CheckState.FAIL, CheckState.UNKNOWN
 
 
@@ -221,21 +223,46 @@ def _camera(state: VehicleState, facts: VehicleFacts, plan: PlanReport) -> Itera
 
 def _fence(state: VehicleState, facts: VehicleFacts, plan: PlanReport) -> Iterator[Check]:
     params = facts.params
-    if state.is_px4 or "FENCE_ENABLE" not in params:
+    switch = "GF_ACTION" if state.is_px4 else "FENCE_ENABLE"
+    if switch not in params:
         return
-    enabled, kinds = params["FENCE_ENABLE"] > 0, int(params.get("FENCE_TYPE", 7))
-    if not enabled:
+    value, least = params[switch], _PX4_FENCE_HOLDS if state.is_px4 else 1
+    if value < least:
         if plan.facts.fence:
-            yield _check("fence_enabled", WARN, "fence_off")
+            yield _check("fence_enabled", WARN, "fence_off", name=switch, value=value, wanted=least)
         return
+    kinds = int(params.get("FENCE_TYPE", 7))
     if plan.facts.fence and not kinds & _FENCE_POLYGONS:
         yield _check("fence_enabled", WARN, "fence_no_polygons")
-    highest, roof = plan.facts.highest_m, params.get("FENCE_ALT_MAX")
-    if kinds & _FENCE_HEIGHT and roof is not None and highest is not None and highest > roof:
-        yield _check("fence_height", FAIL, "fence_height", highest=highest, roof=roof)
-    farthest, radius = plan.facts.farthest_m, params.get("FENCE_RADIUS")
-    if kinds & _FENCE_RADIUS and radius is not None and farthest is not None and farthest > radius:
-        yield _check("fence_radius", FAIL, "fence_radius", farthest=farthest, radius=radius)
+    heights, radii = _px4_bounds(params) if state.is_px4 else _ardupilot_bounds(params, kinds)
+    highest, farthest = plan.facts.highest_m, plan.facts.farthest_m
+    for name, roof in heights:
+        if highest is not None and highest > roof:
+            yield _check("fence_height", FAIL, "fence_height", highest=highest, roof=roof, name=name)
+    for name, radius in radii:
+        if farthest is not None and farthest > radius:
+            yield _check("fence_radius", FAIL, "fence_radius", farthest=farthest, radius=radius, name=name)
+
+
+_Bounds = list[tuple[str, float]]
+
+
+def _ardupilot_bounds(params: Mapping[str, float], kinds: int) -> tuple[_Bounds, _Bounds]:
+    """(name, metres) of what bounds the height, and the distance from home."""
+    bounds = (("FENCE_ALT_MAX", _FENCE_HEIGHT), ("FENCE_RADIUS", _FENCE_RADIUS))
+    height, radius = (
+        [(name, params[name])] if kinds & bit and name in params else [] for name, bit in bounds
+    )
+    return height, radius
+
+
+def _px4_bounds(params: Mapping[str, float]) -> tuple[_Bounds, _Bounds]:
+    """As _ardupilot_bounds; 0 is no bound."""
+    height, radius = (
+        [(name, params[name])] if params.get(name, 0.0) > 0 else []
+        for name in ("GF_MAX_VER_DIST", "GF_MAX_HOR_DIST")
+    )
+    return height, radius
 
 
 def _failsafes(state: VehicleState, facts: VehicleFacts) -> Iterator[Check]:
@@ -245,7 +272,8 @@ def _failsafes(state: VehicleState, facts: VehicleFacts) -> Iterator[Check]:
         return
     radio = radio_failsafe(state, params)
     if radio is Action.NONE:
-        yield _check("radio_failsafe", WARN, "radio_failsafe_off")
+        name = "NAV_RCL_ACT" if state.is_px4 else "FS_THR_ENABLE"
+        yield _check("radio_failsafe", WARN, "radio_failsafe_off", name=name)
     elif radio is not None:
         yield _check("radio_failsafe", OK)
     if state.is_px4:
@@ -268,7 +296,8 @@ def _return_height(state: VehicleState, facts: VehicleFacts, plan: PlanReport) -
     need = plan.facts.rtl_height_m
     known = first_param(facts.params, (("RTL_ALT", 0.01), ("RTL_ALT_M", 1.0), ("RTL_RETURN_ALT", 1.0)))
     if known is None or need is None:
-        return _check("return_height", UNKNOWN, "return_height_unknown")
+        name = "RTL_RETURN_ALT" if state.is_px4 else "RTL_ALT"
+        return _check("return_height", UNKNOWN, "return_height_unknown", name=name)
     settings = return_settings(facts.params, state.is_px4)
     if settings.over_terrain or known >= need:
         return _check("return_height", OK, height=known)

@@ -18,7 +18,6 @@ from flight.safety.checklist import CheckState, Tick, TickItem
 from flight.safety.reserves import ReserveLimits
 from flight.safety.review import (
     SafetySettings,
-    check_before_arming,
     check_before_upload,
     review_vehicle,
     watched,
@@ -75,7 +74,7 @@ def test_the_checklist_of_a_vehicle_that_is_ready(simulator, mission, tmp_path):
 
     async def work(vehicle):
         await upload(vehicle, lists_of(mission)[lists.MISSION])
-        return await check_before_arming(vehicle, mission, settings, lists_of(mission), folder=tmp_path)
+        return await review_vehicle(vehicle, mission, settings, lists_of(mission), folder=tmp_path)
 
     checklist, facts = with_vehicle(simulator(params=PARAMS), work)
     found = states(checklist)
@@ -90,8 +89,9 @@ def test_the_checklist_of_a_vehicle_that_is_ready(simulator, mission, tmp_path):
 def test_what_keeps_a_vehicle_from_being_armed(simulator, mission, tmp_path):
     async def work(vehicle):
         settings = replace(SETTINGS, items=(TickItem("crew", "Crew clear", "人员撤离", needed=True),))
+        checklist, _ = await review_vehicle(vehicle, mission, settings, lists_of(mission), folder=tmp_path)
         with pytest.raises(ChecklistError, match="mission on the vehicle is not the plan's") as caught:
-            await check_before_arming(vehicle, mission, settings, lists_of(mission), folder=tmp_path)
+            checklist.require_ready()
         keys = frozenset(key for key, _ in caught.value.failed)
         accepted = replace(settings, accepted=keys)
         checklist, _ = await review_vehicle(vehicle, mission, accepted, lists_of(mission), folder=tmp_path)
