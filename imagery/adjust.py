@@ -7,7 +7,7 @@ modern synthesis", sections 4 and 6), analytic derivatives, robust weights, and 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -84,8 +84,15 @@ class Adjustment:
         return float(np.sqrt((self.residuals_px**2).sum(axis=1).mean())) if len(self.residuals_px) else 0.0
 
 
-def adjust_block(block: Block, tracks: Tracks, rules: AdjustRules | None = None) -> Adjustment:
-    """Adjust all photos of a block by their tracks.
+Measure = Callable[[Tracks, State, FloatArray], tuple[Tracks, npt.NDArray[np.int64]]]
+"""Measures observations again, given where the photos stand by now and the lens (m, 7) of each; gives
+the tracks that are left, and which ones of before they are."""
+
+
+def adjust_block(
+    block: Block, tracks: Tracks, rules: AdjustRules | None = None, measure: Measure | None = None
+) -> Adjustment:
+    """Adjust all photos of a block by their tracks; with `measure` these are measured again on the way.
 
     Photos that end with fewer than `min_observations` keep a corrected prior.
     """
@@ -94,9 +101,15 @@ def adjust_block(block: Block, tracks: Tracks, rules: AdjustRules | None = None)
     state, ground = _first_state(block, tracks, lenses, groups)
     observed = tracks
     if tracks.count:
-        for sigmas in rules.rejection_sigmas:
+        for sigmas in rules.rejection_sigmas[: -1 if measure else None]:
             state = _solve(block, observed, state, lenses, groups, rules)
             observed, state = _without_outliers(observed, state, groups, sigmas, rules)
+        if measure:
+            state = _solve(block, observed, state, lenses, groups, rules)
+            observed, kept = measure(observed, state, state.lenses[groups])
+            state = replace(state, points=state.points[kept])
+            state = _solve(block, observed, state, lenses, groups, rules)
+            observed, state = _without_outliers(observed, state, groups, rules.rejection_sigmas[-1], rules)
         state = _solve(block, observed, state, lenses, groups, rules)
         ground = float(np.median(state.points[:, 2])) if len(state.points) else ground
     tied = np.bincount(observed.photo, minlength=len(block.photos)) >= rules.min_observations

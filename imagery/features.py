@@ -23,14 +23,30 @@ _REDUCED = {
     4: cv2.IMREAD_REDUCED_COLOR_4,
     8: cv2.IMREAD_REDUCED_COLOR_8,
 }
+_REDUCED_GREY = {
+    1: cv2.IMREAD_GRAYSCALE,
+    2: cv2.IMREAD_REDUCED_GRAYSCALE_2,
+    4: cv2.IMREAD_REDUCED_GRAYSCALE_4,
+    8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
+}
+
+
+_LEAST_CORNER = 0.001
+"""Of the strongest corner of the photo."""
+_CORNER_DISTANCE_PX = 5
+_EDGE_PX = 12
+_TURN_SIGMA_PX = 4.0
+_DESCRIBED_PX = 5.0
+_FIRST_LAYER = 1 << 8
+"""SIFT's first octave without doubling the image, its first layer."""
 
 
 @dataclass(frozen=True)
 class FeatureRules:
     """How many features are looked for, and at which scale."""
 
-    image_mpx: float = 1.4
-    per_photo: int = 3000
+    image_mpx: float = 0.56
+    per_photo: int = 2400
     thumbnail_factor: int = 8
 
 
@@ -93,7 +109,16 @@ def decode(path: Path, factor: int = 1) -> UInt8:
 
     Raises PhotoError when it cannot be decoded.
     """
-    image = cv2.imdecode(read_photo_bytes(path), _REDUCED[factor] | cv2.IMREAD_IGNORE_ORIENTATION)
+    return _decoded(path, _REDUCED[factor])
+
+
+def decode_grey(path: Path, factor: int = 1) -> UInt8:
+    """The same in grey, (rows, cols) uint8."""
+    return _decoded(path, _REDUCED_GREY[factor])
+
+
+def _decoded(path: Path, how: int) -> UInt8:
+    image = cv2.imdecode(read_photo_bytes(path), how | cv2.IMREAD_IGNORE_ORIENTATION)
     if image is None:
         raise PhotoError(f"{path}: cannot be decoded; copy it from the card again")
     return np.asarray(image, np.uint8)
@@ -120,7 +145,7 @@ def extract_features(photo: Photo, rules: FeatureRules) -> Features:
         ),
         interpolation=cv2.INTER_AREA,
     )
-    xy, descriptors = _sift(grey, rules.per_photo)
+    xy, descriptors = _corners(grey, rules.per_photo)
     return Features(
         xy_px=_to_full(xy, grey.shape, camera.image_width_px, camera.image_height_px),
         descriptors=descriptors,
@@ -145,21 +170,36 @@ def _to_full(xy: Float32, shape: tuple[int, ...], width: int, height: int) -> Fl
     return np.asarray((xy + 0.5) * ratio - 0.5, np.float32)
 
 
-def _sift(grey: UInt8, count: int) -> tuple[Float32, UInt8]:
-    """The strongest features, spread over the image: RootSIFT (Arandjelovic and Zisserman 2012).
+def _corners(grey: UInt8, count: int) -> tuple[Float32, UInt8]:
+    """Corners (Shi and Tomasi 1994) to a part of a pixel, the strongest spread over the image, each with a
+    RootSIFT descriptor of its surroundings (Lowe 2004; Arandjelovic and Zisserman 2012).
 
-    Without the precise upscaling OpenCV puts each feature a quarter of a pixel right of and below its place.
+    All at one scale: neighbouring photos show the ground about equally large. That is a quarter of the time
+    that SIFT needs to find features in all scales.
     """
-    detector = cv2.SIFT.create(count + count // 2, contrastThreshold=0.02, enable_precise_upscale=True)
-    keypoints, descriptors = detector.detectAndCompute(grey, None)
-    if descriptors is None or not len(keypoints):
-        return np.zeros((0, 2), np.float32), np.zeros((0, 128), np.uint8)
-    xy = np.array([k.pt for k in keypoints], np.float32)
-    strength = np.array([k.response for k in keypoints])
-    keep = _spread(xy, strength, grey.shape, count)
-    chosen = descriptors[keep]
-    root = np.sqrt(chosen / np.maximum(chosen.sum(axis=1, keepdims=True), 1e-6))
-    return xy[keep], np.minimum(np.rint(root * 400), 255).astype(np.uint8)
+    nothing = np.zeros((0, 2), np.float32), np.zeros((0, 128), np.uint8)
+    found = cv2.goodFeaturesToTrack(grey, 4 * count, _LEAST_CORNER, _CORNER_DISTANCE_PX)
+    if found is None:
+        return nothing
+    stop = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 10, 0.02)
+    xy = found[:, 0]
+    away = np.minimum(xy, np.array(grey.shape[::-1], np.float32) - 1 - xy).min(axis=1)
+    xy = xy[away >= _EDGE_PX]
+    if not len(xy):
+        return nothing
+    xy = xy[_spread(xy, -np.arange(len(xy), dtype=float), grey.shape, count)]  # they come strongest first
+    xy = cv2.cornerSubPix(grey, xy.copy(), (3, 3), (-1, -1), stop)
+    soft = cv2.GaussianBlur(grey, (0, 0), _TURN_SIGMA_PX)
+    col, row = np.rint(xy).astype(int).T
+    slope = [cv2.Sobel(soft, cv2.CV_32F, dx, dy)[row, col] for dx, dy in ((1, 0), (0, 1))]
+    turn = np.degrees(np.arctan2(slope[1], slope[0])) % 360
+    points = [
+        cv2.KeyPoint(float(x), float(y), _DESCRIBED_PX, float(a), 1.0, _FIRST_LAYER)
+        for (x, y), a in zip(xy, turn, strict=True)
+    ]
+    _, described = cv2.SIFT.create().compute(grey, points)
+    root = np.sqrt(described / np.maximum(described.sum(axis=1, keepdims=True), 1e-6))
+    return np.asarray(xy, np.float32), np.minimum(np.rint(root * 400), 255).astype(np.uint8)
 
 
 def _spread(xy: Float32, strength: npt.NDArray[np.float64], shape: tuple[int, ...], count: int) -> Any:

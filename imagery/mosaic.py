@@ -14,14 +14,16 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 from shapely import Polygon
+from threadpoolctl import threadpool_limits
 
-from imagery.adjust import Adjustment, adjust_block
+from imagery.adjust import Adjustment, Measure, State, adjust_block
 from imagery.blend import Painting, paint_tile
 from imagery.consistency import mend_headings
 from imagery.errors import MosaicError
 from imagery.exposure import Exposure, solve_exposure
-from imagery.features import FeatureRules, Features, decode
+from imagery.features import FeatureRules, Features, UInt8, decode, decode_grey
 from imagery.found import Found
 from imagery.jpeg_cog import SQUARE_PX, CogFrame, JpegCog, Square, pack_square
 from imagery.ortho import MosaicGrid, Window, ground_outline, make_grid
@@ -38,15 +40,21 @@ from imagery.quality import (
     seam_rms_px,
 )
 from imagery.raster_io import whole_file, write_cog
+from imagery.refine import refine_tracks
 from imagery.seams import Labels, SeamRules, find_seams
 from imagery.shelf import PhotoShelf
 from imagery.surface import Bounds, Surface, flat_surface, good_points, read_dem, surface_from_points
-from imagery.tracks import build_tracks, thin_tracks
+from imagery.tracks import Tracks, build_tracks, thin_tracks
 from imagery.views import View, make_view
+from plans.frames import FloatArray
+
+Ids = npt.NDArray[np.int64]
 
 Progress = Callable[[str, float], None]
 
 CELL_PX = 8
+TIES_PER_PHOTO = 400
+MEASURED_PX = 2e6
 JPEG_QUALITY = 92
 DEFAULT_MEMORY_MB = 2000
 
@@ -98,19 +106,20 @@ def make_mosaic(
     """
     options = options or MosaicOptions()
     run = _Run(options, on_progress or (lambda stage, share: None), found or Found(feature_rules(options)))
-    with _one_opencv_thread(), ThreadPoolExecutor(options.workers) as pool:
+    with _one_thread_each(), ThreadPoolExecutor(options.workers) as pool:
         block, features = run.read(Path(photos_dir), finders or pool)
         block, adjustment = run.place(block, features, finders or pool)
         return run.render(block, features, adjustment, Path(out), pool)
 
 
 @contextmanager
-def _one_opencv_thread() -> Iterator[None]:
-    """Our workers are the parallelism; OpenCV's own threads would fight them."""
+def _one_thread_each() -> Iterator[None]:
+    """Our workers are the parallelism; threads of OpenCV and of the linear algebra would fight them."""
     before = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
-        yield
+        with threadpool_limits(1):
+            yield
     finally:
         cv2.setNumThreads(before)
 
@@ -167,9 +176,28 @@ class _Run:
                 for f in faults
             ]
             sizes = [(p.camera.image_width_px, p.camera.image_height_px) for p in block.photos]
-            tracks = thin_tracks(build_tracks(features, matches), sizes, 400 if self._options.quick else 1600)
-            adjustment = adjust_block(block, tracks)
+            tracks = thin_tracks(build_tracks(features, matches), sizes, TIES_PER_PHOTO)
+            adjustment = adjust_block(block, tracks, measure=self._measure(block, pool))
         return block, adjustment
+
+    def _measure(self, block: Block, pool: Executor) -> Measure | None:
+        """Tie points in pictures of two megapixels and more; not at all where speed goes first."""
+        if self._options.quick:
+            return None
+        factors = []
+        for photo in block.photos:
+            pixels = photo.camera.image_width_px * photo.camera.image_height_px
+            factors.append(next(f for f in (4, 2, 1) if pixels / f**2 >= MEASURED_PX or f == 1))
+
+        def measure(tracks: Tracks, state: State, lenses: FloatArray) -> tuple[Tracks, Ids]:
+            def grey(photo: int, factor: int) -> UInt8:
+                return decode_grey(block.photos[photo].path, factor)
+
+            return refine_tracks(
+                tracks, state.rotations, state.centres, lenses, state.points, factors, grey, pool
+            )
+
+        return measure
 
     def render(
         self, block: Block, features: Sequence[Features], adjustment: Adjustment, out: Path, pool: Executor
@@ -293,7 +321,7 @@ class _Run:
 
 def feature_rules(options: MosaicOptions) -> FeatureRules:
     """Feature settings of a quality."""
-    return FeatureRules(image_mpx=0.5, per_photo=1200) if options.quick else FeatureRules()
+    return FeatureRules(per_photo=800) if options.quick else FeatureRules()
 
 
 def make_surface(block: Block, adjustment: Adjustment, options: MosaicOptions) -> Surface:

@@ -15,7 +15,7 @@ from .conftest import CAMERA, FRAME, write_photo
 
 @pytest.fixture(scope="module")
 def spots(tmp_path_factory):
-    """(file, (n, 2) true pixels): soft round spots at places between pixels."""
+    """(file, (n, 2) true pixels): soft crossings of bright and dark fields at places between pixels."""
     rng = np.random.default_rng(5)
     width, height = CAMERA.image_width_px, CAMERA.image_height_px
     picture = np.full((height, width), 90.0)
@@ -27,8 +27,9 @@ def spots(tmp_path_factory):
             continue
         places.append((x, y))
         at_x, at_y, size = round(x), round(y), rng.uniform(3, 6)
-        off = (cols + at_x - x) ** 2 + (rows + at_y - y) ** 2
-        picture[at_y - 24 : at_y + 25, at_x - 24 : at_x + 25] += 120 * np.exp(-off / (2 * size**2))
+        dx, dy = (cols + at_x - x) / size, (rows + at_y - y) / size
+        field = 150 * dx * dy * np.exp(-(dx**2 + dy**2) / 2)
+        picture[at_y - 24 : at_y + 25, at_x - 24 : at_x + 25] += field
     file = tmp_path_factory.mktemp("spots") / "spots.JPG"
     colour = np.repeat(np.clip(picture, 0, 255).astype(np.uint8)[..., None], 3, axis=2)
     write_photo(file, colour, Pose(0.0, 0.0, 545.0, 0.0, -90.0, 0.0), 0.03, 0)

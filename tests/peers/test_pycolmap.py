@@ -1,19 +1,12 @@
 """Where COLMAP, which knows neither our tags nor our code, puts the cameras of real photos."""
 
 import shutil
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from imagery.adjust import adjust_block
-from imagery.consistency import mend_headings
-from imagery.features import FeatureRules
-from imagery.found import Found
-from imagery.pairs import neighbour_pairs
-from imagery.photos import list_photo_files, read_block
-from imagery.tracks import build_tracks, thin_tracks
+from imagery.mosaic import make_mosaic
 from plans.cameras import camera_for_exif_model
 
 PHOTOS = Path(__file__).resolve().parents[3] / "shared" / "data" / "brighton" / "images"
@@ -24,17 +17,10 @@ pytestmark = [
 ]
 
 
-def our_centres():
-    """{photo: (3,) local metres} of our adjustment."""
-    block, _ = read_block(list_photo_files(PHOTOS))
-    found = Found(FeatureRules())
-    with ThreadPoolExecutor(2) as pool:
-        features = found.features(block.photos, pool, lambda share: None)
-        matches = found.matches(block.photos, neighbour_pairs(block), pool, lambda share: None)
-    block, _ = mend_headings(block, features, matches)
-    sizes = [(p.camera.image_width_px, p.camera.image_height_px) for p in block.photos]
-    adjusted = adjust_block(block, thin_tracks(build_tracks(features, matches), sizes, 1600))
-    return {p.name: pose.centre for p, pose in zip(block.photos, adjusted.poses, strict=True)}
+def our_centres(folder):
+    """{photo: (3,) local metres} of our mosaic's adjustment."""
+    report = make_mosaic(PHOTOS, folder / "mosaic.tif")
+    return {photo.name: photo.pose.centre for photo in report.photos}
 
 
 def colmap_centres(folder, focal_px):
@@ -78,7 +64,7 @@ def aligned(moving, fixed):
 
 
 def test_our_cameras_stand_where_colmap_puts_them(tmp_path):
-    ours = our_centres()
+    ours = our_centres(tmp_path)
     theirs = colmap_centres(tmp_path, camera_for_exif_model("FC300S").focal_px)
     shutil.rmtree(tmp_path / "sparse", ignore_errors=True)
     names = sorted(set(ours) & set(theirs))
@@ -86,4 +72,4 @@ def test_our_cameras_stand_where_colmap_puts_them(tmp_path):
     mine = np.array([ours[n] for n in names])
     off = np.linalg.norm(aligned(np.array([theirs[n] for n in names]), mine) - mine, axis=1)
     print(f"18 cameras against COLMAP: {np.sqrt((off**2).mean()):.2f} m rms, {off.max():.2f} m at the worst")
-    assert np.sqrt((off**2).mean()) < 0.30  # 0.75 % of the height above ground
+    assert np.sqrt((off**2).mean()) < 0.20  # 0.5 % of the height above ground
