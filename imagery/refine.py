@@ -32,7 +32,8 @@ _PER_BATCH = 20_000
 _ENOUGH = 40
 REFINED_SIGMA_PX = 0.7
 """Of a measured place, in pixels of the picture it was measured in. A single shift is good to a tenth; but
-what is left (rolling shutter, lens, crowns in the wind) is alike for neighbours: it must not outweigh the GPS."""
+what is left (rolling shutter, lens, crowns in the wind) is alike for neighbours and must not outweigh
+the GPS."""
 
 
 def refine_tracks(
