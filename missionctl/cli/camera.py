@@ -66,3 +66,34 @@ def do(
     target = on.target()
     result = tell_camera(target, camera, action, value, count)
     give(result, as_json, f"{result['camera']}: {result['done']}")
+
+
+@commands.command("settings")
+@take_options
+def settings(
+    on: VehicleOptions,
+    camera: Component = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """List a camera's own settings (exposure, white balance, ...) by the names that it gives them."""
+    from missionctl.services.cameras import camera_settings
+
+    result = camera_settings(on.target(), camera)
+    lines = [f"{name:<16}  {value}" for name, value in result["settings"].items()]
+    give(result, as_json, "\n".join(lines) or f"{result['camera']}: has no settings to tell of")
+
+
+@commands.command("set", context_settings={"ignore_unknown_options": True})  # a value may be below zero
+@take_options
+def change(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="One of those that `camera settings` lists.")],
+    value: Annotated[str, typer.Argument(metavar="VALUE", help="A number, or a word.")],
+    on: VehicleOptions,
+    camera: Component = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Change one of a camera's settings; it ends when the camera has confirmed it."""
+    from missionctl.services.cameras import change_camera
+
+    result = change_camera(on.target(), camera, name, value)
+    give(result, as_json, f"{result['camera']}: {name} = {result['settings'][name]}")

@@ -9,6 +9,7 @@ from pymavlink.dialects.v20 import ardupilotmega as mavlink
 from flight.errors import CameraError
 from flight.photos import actions as camera_actions
 from flight.photos.cameras import CameraUnit, camera_status, find_camera, find_cameras
+from flight.photos.settings import change_setting, list_settings
 from flight.vehicle import Vehicle
 from missionctl.services.vehicle_work import OnProgress, Target, with_vehicle
 
@@ -44,6 +45,28 @@ def tell_camera(target: Target, compid: int | None, action: str, value: str, cou
     async def work(vehicle: Vehicle, _: OnProgress) -> dict[str, Any]:
         unit = await find_camera(vehicle, compid)
         return {"camera": unit.name, "done": await _do(vehicle, unit, action, value, number, count)}
+
+    return with_vehicle(target, work)
+
+
+def camera_settings(target: Target, compid: int | None) -> dict[str, Any]:
+    """A camera's own settings by name. Raises CameraError."""
+
+    async def work(vehicle: Vehicle, _: OnProgress) -> dict[str, Any]:
+        unit = await find_camera(vehicle, compid)
+        found = await list_settings(vehicle, unit)
+        return {"camera": unit.name, "settings": {name: s.value for name, s in found.items()}}
+
+    return with_vehicle(target, work)
+
+
+def change_camera(target: Target, compid: int | None, name: str, value: str) -> dict[str, Any]:
+    """Change one setting; what the camera has confirmed. Raises CameraError."""
+
+    async def work(vehicle: Vehicle, _: OnProgress) -> dict[str, Any]:
+        unit = await find_camera(vehicle, compid)
+        changed = await change_setting(vehicle, unit, name, value)
+        return {"camera": unit.name, "settings": {changed.name: changed.value}}
 
     return with_vehicle(target, work)
 

@@ -1,7 +1,5 @@
 """MAVSDK (4, with its native core) as the ground station of our simulator."""
 
-import asyncio
-
 import pytest
 
 pytest.importorskip("mavsdk")
@@ -119,41 +117,32 @@ def test_mavsdk_downloads_a_log_of_our_simulator_that_our_reader_reads(
     assert read_log(file).messages["PARM"] == 55
 
 
-def test_mavsdk_serves_settings_of_a_camera_that_our_station_lists_and_changes(free_port):
-    """MAVSDK's own parameter server as the camera: it keeps what we set, and tells what it holds."""
+def test_mavsdk_serves_a_camera_whose_settings_we_list_and_change(free_port, missionctl):
+    """MAVSDK's own servers as camera and parameters: it keeps what we set, and tells what it holds."""
     from mavsdk import ComponentType, Configuration, Mavsdk
+    from mavsdk.plugins.camera_server import CameraServer, Information
     from mavsdk.plugins.param_server import ParamServer
-
-    from flight.links.profiles import find_profile
-    from flight.photos.cameras import CameraUnit
-    from flight.photos.settings import change_setting, list_settings
-    from flight.station import open_station
 
     port = free_port()
     sdk = Mavsdk(Configuration.create_with_component_type(ComponentType.AUTOPILOT))
     try:
         assert sdk.add_any_connection(f"udpout://127.0.0.1:{port}") == 0
-        server = ParamServer(sdk.server_component())
+        component = sdk.server_component()
+        cameras = CameraServer(component)
+        cameras.set_information(
+            Information("ACME", "Mapper 3", "1.0.0", 8.8, 13.2, 8.8, 5472, 3648, 0, 0, "", False, False)
+        )
+        server = ParamServer(component)
         server.provide_param_int("CAM_ISO", 100)
         server.provide_param_float("CAM_EV", 0.5)
         server.provide_param_custom("CAM_NAME", "Mapper")
-
-        async def story():
-            async with open_station([f"udp:127.0.0.1:{port}"], find_profile("wifi")) as station:
-                vehicle = await station.wait_for_vehicle(10.0)
-                unit = CameraUnit(vehicle.compid, 0)
-                before = await list_settings(vehicle, unit)
-                await change_setting(vehicle, unit, "CAM_ISO", "800")
-                await change_setting(vehicle, unit, "CAM_EV", "-1.25")
-                return before, await list_settings(vehicle, unit)
-
-        before, after = asyncio.run(story())
-        assert {name: s.value for name, s in before.items()} == {
-            "CAM_ISO": 100,
-            "CAM_EV": 0.5,
-            "CAM_NAME": "Mapper",
-        }
-        assert (after["CAM_ISO"].value, after["CAM_EV"].value) == (800, -1.25)
+        link = ("--connect", f"udp:127.0.0.1:{port}")
+        before = missionctl("camera", "settings", *link)
+        assert "ACME Mapper 3" in before["camera"]
+        assert before["settings"] == {"CAM_ISO": 100, "CAM_EV": 0.5, "CAM_NAME": "Mapper"}
+        assert missionctl("camera", "set", "CAM_ISO", 800, *link)["settings"] == {"CAM_ISO": 800}
+        assert missionctl("camera", "set", "CAM_EV", -1.25, *link)["settings"] == {"CAM_EV": -1.25}
+        assert missionctl("camera", "settings", *link)["settings"]["CAM_EV"] == -1.25
         assert server.retrieve_param_int("CAM_ISO") == 800
     finally:
         sdk.destroy()
