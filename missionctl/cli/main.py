@@ -26,6 +26,8 @@ app = typer.Typer(
 _UsageFault: type[Exception] = typer.BadParameter.__bases__[0]
 """Every way to type a command wrongly: a class of click, or of the copy of it that newer typers carry."""
 
+_STOPPED = 130
+
 _COMMANDS = (
     "demo",
     "doctor",
@@ -70,19 +72,21 @@ def main() -> None:
     except typer.Exit as done:
         sys.exit(done.exit_code)
     except typer.Abort:
-        _fail("stopped", 130)
+        _fail("stopped", _STOPPED)
     except _UsageFault as usage:
         _usage(usage)
     except MissionError as fault:
         _fail(str(fault).replace("\n", " "), 2)
     except KeyboardInterrupt:
-        _fail("stopped", 130)
+        _fail("stopped", _STOPPED)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except Exception as bug:
         log = _write_bug(traceback.format_exc())
         _fail(f"this is a fault of missionctl ({type(bug).__name__}: {bug}); details in {log}", 1)
+    if code == _STOPPED:  # Ctrl-C, which newer typers turn into an Exit
+        _fail("stopped", _STOPPED)
     sys.exit(code if isinstance(code, int) else 0)
 
 

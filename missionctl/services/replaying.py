@@ -47,7 +47,10 @@ def play_flight(
     on_waiting: Callable[[], None],
     should_stop: Callable[[], bool],
 ) -> dict[str, Any]:
-    """Play a flight to an address. Raises LogError, AddressError, LinkError."""
+    """Play a flight to an address. Raises LogError, AddressError, LinkError.
+
+    No station is open, and nobody's heartbeat hangs on this loop: the callbacks run on it.
+    """
     recording = open_recording(log_of(flight))
     played = asyncio.run(
         play(

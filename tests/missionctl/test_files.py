@@ -130,6 +130,7 @@ def test_ctrl_c_ends_it_in_good_order_and_it_goes_on(run_json, with_photos, card
     child.send_signal(signal.SIGINT)
     _, said = child.communicate(timeout=15)
     assert child.returncode == 130
+    assert said.splitlines()[-1] == "missionctl: stopped"
     assert "Traceback" not in said
     have = part.stat().st_size
     assert 20_000 < have < 200_000
