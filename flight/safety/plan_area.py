@@ -14,13 +14,18 @@ from flight.safety.plan_path import FlightPath, Leg, LegKind
 from plans.frames import GeoPoint, LocalFrame
 from plans.mission import Mission
 
+_TOUCH_M = 0.5
+"""Lanes end on walls and ways run along them, and plan files round: so little is no trespass."""
+
 
 @dataclass(frozen=True)
 class NoFlyArea:
-    """An area that no leg may enter."""
+    """An area that no leg may enter. A `wall` is what a planner has drawn around such an area: it holds the
+    distance already, and legs may run along it."""
 
     name: str
     outline: tuple[GeoPoint, ...]
+    wall: bool = False
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,7 @@ class _Fence:
     area: Geometry
     inside: bool
     """True where the vehicle must be inside, False where outside."""
+    margin_m: float
 
 
 def area_alerts(
@@ -43,25 +49,29 @@ def area_alerts(
     of several inclusion fences is enough."""
     fences: list[_Fence] = []
     kinds = (
-        ("inclusion", True, [("", ring) for ring in mission.fence_inclusion]),
-        ("exclusion", False, [("", ring) for ring in mission.fence_exclusion]),
-        ("no_fly", False, [(area.name, area.outline) for area in no_fly]),
+        ("inclusion", True, [NoFlyArea("", ring) for ring in mission.fence_inclusion]),
+        ("exclusion", False, [NoFlyArea("", ring) for ring in mission.fence_exclusion]),
+        ("no_fly", False, no_fly),
     )
     for kind, inside, rings in kinds:
-        for number, (name, ring) in enumerate(rings, start=1):
-            label = name or f"{kind} {number}"
-            area = _polygon(ring, local)
+        for number, ring in enumerate(rings, start=1):
+            label = ring.name or f"{kind} {number}"
+            area = _polygon(ring.outline, local)
             if area is None:
                 yield Alert("plan.fence_broken", Severity.BAD, {"fence": label}, about=label)
+            elif ring.wall:
+                core = area.buffer(-_TOUCH_M, join_style="mitre")
+                parts = [part for part in shapely.get_parts(core) if part.area > 0]
+                fences += [_Fence(label, part, inside, 0.0) for part in parts]
             else:
-                fences.append(_Fence(label, area, inside))
+                fences.append(_Fence(label, area, inside, margin_m))
     if joined:
         within = [fence.area for fence in fences if fence.inside]
         fences = [fence for fence in fences if not fence.inside]
         if within:
-            fences.append(_Fence("inclusion", shapely.union_all(within), True))
+            fences.append(_Fence("inclusion", shapely.union_all(within), True, margin_m))
     for fence in fences:
-        yield from _fence_alerts(fence, paths, margin_m)
+        yield from _fence_alerts(fence, paths)
 
 
 def _polygon(ring: Sequence[GeoPoint], local: LocalFrame) -> Polygon | None:
@@ -73,7 +83,7 @@ def _polygon(ring: Sequence[GeoPoint], local: LocalFrame) -> Polygon | None:
     return area if area.is_valid and area.area > 0 else None
 
 
-def _fence_alerts(fence: _Fence, paths: Sequence[FlightPath], margin_m: float) -> Iterator[Alert]:
+def _fence_alerts(fence: _Fence, paths: Sequence[FlightPath]) -> Iterator[Alert]:
     shapely.prepare(fence.area)
     name = {"fence": fence.name}
     side = "leaves_fence" if fence.inside else "enters"
@@ -89,8 +99,8 @@ def _fence_alerts(fence: _Fence, paths: Sequence[FlightPath], margin_m: float) -
         gap, near = min(
             ((_gap_m(fence, leg), leg) for leg in path.legs), default=(math.inf, None), key=_first
         )
-        if near is not None and gap < margin_m:
-            values = {**name, "item": near.item + 1, "distance": gap, "margin": margin_m}
+        if near is not None and gap < fence.margin_m:
+            values = {**name, "item": near.item + 1, "distance": gap, "margin": fence.margin_m}
             yield Alert("plan.near_fence", Severity.WARN, values, about=fence.name)
         back = [leg for leg in path.legs if _way_home_trespasses(fence, leg, path)]
         if back:

@@ -35,6 +35,7 @@ from missionctl.workspace import Workspace, actor, find_workspace, now_utc, writ
 from plans.energy import Battery
 from plans.errors import MissionError
 from plans.formats import read_mission
+from plans.formats.qgc_plan import read_walls
 from plans.frames import GeoPoint, LocalFrame
 from plans.mission import Mission
 from plans.terrain import Terrain, read_terrain
@@ -150,7 +151,7 @@ def safety_settings(
     battery = Battery(endurance_s=wishes.endurance_s) if wishes.endurance_s is not None else None
     return SafetySettings(
         terrain=_terrain(dem, mission) if dem is not None else None,
-        no_fly=_no_fly(wishes.no_fly) if wishes.no_fly is not None else (),
+        no_fly=(*(_no_fly(wishes.no_fly) if wishes.no_fly is not None else ()), *_walls(plan, mission)),
         plan=PlanLimits(battery=battery),
         checks=CheckLimits(endurance_s=wishes.endurance_s),
         accepted=frozenset(wishes.accepted),
@@ -189,6 +190,14 @@ def _no_fly(file: Path) -> tuple[NoFlyArea, ...]:
             )
             areas.append(NoFlyArea(zone.name or f"{file.stem} {number}", ring))
     return tuple(areas)
+
+
+def _walls(plan: Path, mission: Mission) -> tuple[NoFlyArea, ...]:
+    """What the plan's own ways go around beside its fence, as plans of ours carry it."""
+    if plan.suffix.lower() != ".plan":
+        return ()
+    rings = [ring for ring in read_walls(plan) if ring not in mission.fence_exclusion]
+    return tuple(NoFlyArea(f"wall {number}", ring, wall=True) for number, ring in enumerate(rings, start=1))
 
 
 def check_offline(plan: Path, wishes: SafetyWishes, autopilot: str = "ardupilot") -> Checked:

@@ -25,6 +25,7 @@ from missionctl.services.vehicle_work import Target
 from missionctl.workspace import MissionConfig, Workspace
 from plans.errors import MissionError
 from plans.formats import write_mission
+from plans.formats.qgc_plan import write_qgc_plan
 from plans.frames import GeoPoint
 from plans.mission import AltitudeFrame, Command, Mission, MissionItem
 from sim.server import SimSettings, serve
@@ -116,6 +117,25 @@ def test_no_fly_areas_from_a_file(plan, tmp_path):
     (fault,) = found.plan.faults
     assert fault.key == "plan.enters"
     assert "school" in fault.says()
+
+
+def ring(west, south, east, north):
+    corners = (south, west), (south, east), (north, east), (north, west)
+    return tuple(GeoPoint(lat, lon) for lat, lon in corners)
+
+
+def test_the_walls_of_a_plan_are_no_fly_areas(tmp_path):
+    beside = ring(103.1505, 30.0515, 103.1515, 30.0520)  # the second leg runs along its southern side
+    across = ring(103.1505, 30.0512, 103.1515, 30.0518)
+    plan = write_qgc_plan(MISSION, tmp_path / "walls.plan", walls=(beside,))
+    assert check_offline(plan, SafetyWishes()).plan.faults == ()
+    plan = write_qgc_plan(MISSION, tmp_path / "walls.plan", walls=(beside, across))
+    (fault,) = check_offline(plan, SafetyWishes()).plan.faults
+    assert fault.key == "plan.enters"
+    assert "wall 2" in fault.says()
+    fenced = write_qgc_plan(replace(MISSION, fence_exclusion=(across,)), plan, walls=(across,))
+    (fault,) = check_offline(fenced, SafetyWishes()).plan.faults
+    assert "exclusion 1" in fault.says(), "told once"
 
 
 def test_a_foreign_plan(tmp_path):
