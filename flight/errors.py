@@ -30,6 +30,7 @@
         │   ├── SessionLostError      the vehicle closed the file under us
         │   ├── FileChangedError      what came is not what the vehicle holds now
         │   └── FileAnswerError       an answer that makes no sense
+        ├── SatelliteLinkError    only a satellite link works, which carries commands and nothing else
         ├── SigningError          a key that cannot be used, or a vehicle that does not take it
         ├── ScriptError           a DroneKit script that cannot be run
         ├── FlightStopped         the flight was given up by the person in charge
@@ -197,6 +198,10 @@ class FileChangedError(FileError):
 
 class FileAnswerError(FileError):
     """An answer that makes no sense."""
+
+
+class SatelliteLinkError(FlightError):
+    """Only a satellite link reaches the vehicle, which carries commands alone; nothing was sent."""
 
 
 class SigningError(FlightError):

@@ -2,7 +2,8 @@
 
 Source: https://mavlink.io/en/services/high_latency.html, and what ArduPilot (GCS_Common.cpp) and PX4
 (streams/HIGH_LATENCY2.hpp) put into it: ArduPilot its base_mode into custom0 and the direction that the wind
-comes from, PX4 nothing of arming, the upper half of its custom_mode, and the direction that the wind goes to.
+comes from, PX4 the upper half of its custom_mode, and the direction that the wind goes to. PX4 does not tell
+whether it is armed, but its mean throttle since the message before: where that is not 0, it has been armed.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from flight.state import (
     Battery,
     Ekf,
     Gps,
+    Health,
     MissionProgress,
     Position,
     VehicleState,
@@ -25,7 +27,8 @@ from flight.state import (
 )
 from flight.wire import Message
 
-NAMES = ("HIGH_LATENCY2", "HIGH_LATENCY")
+_NAME_FIRST = "HIGH_LATENCY"
+NAMES = ("HIGH_LATENCY2", _NAME_FIRST)
 _FIX_3D = 3
 _NO_FIX = 1
 _EKF_GOOD = mavlink.ESTIMATOR_ATTITUDE | mavlink.ESTIMATOR_VELOCITY_HORIZ | mavlink.ESTIMATOR_POS_HORIZ_ABS
@@ -81,9 +84,19 @@ class HighLatency:
         return (self.lat_deg, self.lon_deg) != (0.0, 0.0) and is_on_earth(self.lat_deg, self.lon_deg)
 
 
+def is_high_latency(message: Message) -> bool:
+    """Whether a message stands for all others of a vehicle."""
+    return message.get_type() in NAMES
+
+
+def introduces(message: Message) -> bool:
+    """Whether a message alone tells enough of a vehicle to know it: a HIGH_LATENCY2 of an autopilot."""
+    return message.get_type() == "HIGH_LATENCY2" and message.autopilot != mavlink.MAV_AUTOPILOT_INVALID
+
+
 def decode(message: Message, autopilot: int = mavlink.MAV_AUTOPILOT_GENERIC) -> HighLatency:
     """The values in a HIGH_LATENCY2 or HIGH_LATENCY; the latter does not tell the `autopilot`."""
-    if message.get_type() == "HIGH_LATENCY":
+    if message.get_type() == _NAME_FIRST:
         return _decode_first(message, autopilot)
     px4 = message.autopilot == mavlink.MAV_AUTOPILOT_PX4
     ardupilot = message.autopilot == mavlink.MAV_AUTOPILOT_ARDUPILOTMEGA
@@ -91,12 +104,16 @@ def decode(message: Message, autopilot: int = mavlink.MAV_AUTOPILOT_GENERIC) -> 
     if ardupilot and message.type not in _WINGED:  # it reports a sensor that it has not got as failed
         flags &= ~mavlink.HL_FAILURE_FLAG_DIFFERENTIAL_PRESSURE
     failures = tuple(words for flag, words in _FAILURES.items() if flags & flag)
-    base_mode = message.custom0 & 0xFF  # told as a signed byte
+    armed = None
+    if ardupilot:
+        armed = bool(message.custom0 & mavlink.MAV_MODE_FLAG_SAFETY_ARMED)  # told as a signed byte
+    elif px4 and message.throttle > 0:
+        armed = True
     return HighLatency(
         vehicle_type=message.type,
         autopilot=message.autopilot,
         custom_mode=message.custom_mode << 16 if px4 else message.custom_mode,
-        armed=bool(base_mode & mavlink.MAV_MODE_FLAG_SAFETY_ARMED) if ardupilot else None,
+        armed=armed,
         lat_deg=message.latitude / 1e7,
         lon_deg=message.longitude / 1e7,
         alt_amsl_m=float(message.altitude),
@@ -152,13 +169,15 @@ def update_from_high_latency(state: VehicleState, message: Message, now_s: float
     """The state after a HIGH_LATENCY2 or HIGH_LATENCY, which stand for heartbeat, position, battery, GPS,
     estimator, mission and wind at once.
 
-    What it does not tell stays as it was: attitude, voltage, arming on PX4. The height above the launch point
-    follows from the launch point's own height, where that has been known; the way it moves is taken to be
-    where it looks.
+    What it does not tell stays as it was: attitude, voltage. The height above the launch point follows from
+    the launch point's own height, where that has been known; where it has not, what is armed is taken to fly.
+    The way it moves is taken to be where it looks.
     """
     told = decode(message, state.autopilot)
     kind = state.vehicle_type if told.vehicle_type is None else told.vehicle_type
     autopilot = state.autopilot if told.autopilot is None else told.autopilot
+    position = _position(state, told, now_s)
+    before = state.health
     state = replace(
         state,
         autopilot=autopilot,
@@ -167,7 +186,9 @@ def update_from_high_latency(state: VehicleState, message: Message, now_s: float
         custom_mode=told.custom_mode,
         mode=mode_name(autopilot, kind, told.custom_mode),
         armed=state.armed if told.armed is None else told.armed,
-        position=_position(state, told, now_s),
+        position=position,
+        landed_state=_landed(state, told, position),
+        health=Health(now_s, before.prearm_ok if before else None, told.failures),
         gps=Gps(now_s, told.gps_fix, _satellites(state, told)),
         ekf=Ekf(now_s, 0 if "position estimate" in told.failures else _EKF_GOOD),
         mission=_mission(state, told, now_s),
@@ -196,6 +217,16 @@ def _position(state: VehicleState, told: HighLatency, now_s: float) -> Position 
         down_mps=math.nan,
         heading_deg=told.heading_deg,
     )
+
+
+def _landed(state: VehicleState, told: HighLatency, position: Position | None) -> int:
+    """What HIGH_LATENCY2 leaves of an older word: its height tells whether it flies, where that is known."""
+    if told.armed is False:
+        return int(mavlink.MAV_LANDED_STATE_ON_GROUND)
+    if told.armed is None:
+        return state.landed_state
+    unknown = position is None or math.isnan(position.alt_rel_m)
+    return int(mavlink.MAV_LANDED_STATE_IN_AIR if unknown else mavlink.MAV_LANDED_STATE_UNDEFINED)
 
 
 def _satellites(state: VehicleState, told: HighLatency) -> int:

@@ -20,8 +20,10 @@ from typing import Any
 
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
+from flight import high_latency
 from flight.errors import NoVehicleError
 from flight.links.endpoints import EndpointSpec
+from flight.links.high_latency_switch import high_latency_order, may_pass
 from flight.links.link import Ear, Link, OnBytes, open_link
 from flight.links.paths import Copies
 from flight.links.profiles import LinkProfile, profile_of
@@ -29,6 +31,7 @@ from flight.links.router import COMPONENT_BESIDE_RIDERS, Router
 from flight.logs.recorder import Recorder
 from flight.signing.clock import SigningClock
 from flight.signing.signatures import SETUP_SIGNING, Signing, SigningKey, UnsignedRule, Verdict
+from flight.state import VehicleState
 from flight.state_update import first_state
 from flight.station_id import station_id
 from flight.vehicle import Vehicle
@@ -149,15 +152,31 @@ class Station:
         if self.signing is not None:
             self.signing.clock.close()
 
+    @property
+    def satellite_links(self) -> tuple[Link, ...]:
+        """Its links over which commands go and nothing else."""
+        return tuple(link for link in self._links if self._profiles[link].commands_only)
+
+    def profile_of(self, link: Link) -> LinkProfile:
+        """How to use one of its links."""
+        return self._profiles[link]
+
     def send(self, message: Message, link: Link) -> None:
-        """Put a message on a link, and on record."""
+        """Put a message on a link, and on record; what a satellite link does not carry is dropped."""
+        if self._profiles[link].commands_only and not may_pass(message):
+            return
         packet = self._signed(self._encoder.encode(message), link)
         link.write(packet)
         if message.get_msgId() != SETUP_SIGNING:
             self._record(packet, getattr(message, "target_system", 0) or None)
 
     def pass_on(self, packet: bytes, link: Link) -> None:
-        """Put what somebody else said on a link, signed with our key where we have one."""
+        """Put what somebody else said on a link, signed with our key where we have one; over a satellite go
+        commands only."""
+        if self._profiles[link].commands_only:
+            said = Parser(self.now_s).feed(packet)
+            if not said or not all(map(may_pass, said)):
+                return
         with contextlib.suppress(
             ValueError
         ):  # a message unknown to us that cannot be signed is not passed on
@@ -245,9 +264,10 @@ class Station:
             return
         vehicle = self.vehicles.get(sysid)
         if vehicle is None:
-            if kind != "HEARTBEAT" or message.autopilot == mavlink.MAV_AUTOPILOT_INVALID:
+            state = self._introduced(message)
+            if state is None:
                 return
-            vehicle = Vehicle(self, first_state(message, self.now_s()), link, self._profiles[link])
+            vehicle = Vehicle(self, state, link, self._profiles[link])
             self.vehicles[sysid] = vehicle
             self._heard.set()
         if kind == "TIMESYNC" and message.tc1:
@@ -255,6 +275,15 @@ class Station:
         known = message.get_msgId() != mavlink.MAVLINK_MSG_ID_UNKNOWN and self._concerns_us(message)
         copy = not known or self._copies.is_copy(message, link, self.now_s())
         vehicle.hear(message, link, self._profiles[link], copy)
+
+    def _introduced(self, message: Message) -> VehicleState | None:
+        """The state of a vehicle that is heard for the first time, by its heartbeat or over a satellite by
+        HIGH_LATENCY2; None for anything else."""
+        if high_latency.introduces(message):
+            return high_latency.first_state(message, self.now_s())
+        if message.get_type() == "HEARTBEAT" and message.autopilot != mavlink.MAV_AUTOPILOT_INVALID:
+            return first_state(message, self.now_s())
+        return None
 
     def _concerns_us(self, message: Message) -> bool:
         """False for an answer to another station: it must not be taken for an answer to us."""
@@ -321,8 +350,12 @@ class Station:
             vehicle.paths[link] = vehicle.paths[link].timed(self.now_s() - asked[1])
 
     async def wait_for_vehicle(self, timeout_s: float, sysid: int | None = None) -> Vehicle:
-        """The first vehicle heard (or the one with `sysid`). Raises NoVehicleError."""
+        """The first vehicle heard (or the one with `sysid`). Where all links are satellites', its modem is
+        ordered open, and it is given the time that those need. Raises NoVehicleError."""
+        modems = self.satellite_links if len(self.satellite_links) == len(self._links) else ()
+        timeout_s = max([timeout_s, *(self._profiles[link].silence_s for link in modems)])
         deadline_s = self.now_s() + timeout_s
+        opened_s = -math.inf
         while True:
             self._heard.clear()
             found = self.vehicles.get(sysid) if sysid else next(iter(self.vehicles.values()), None)
@@ -335,8 +368,12 @@ class Station:
                     f"{', '.join(self.addresses)}: {who} {'did not answer' if sysid else 'answered'} within "
                     f"{timeout_s:g} s; is it powered, and does it send to this address?"
                 )
+            for link in modems:
+                if link.connected and self.now_s() - opened_s >= self._profiles[link].answer_s:
+                    opened_s = self.now_s()
+                    self.send(high_latency_order(True, sysid or 0), link)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._heard.wait(), left_s)
+                await asyncio.wait_for(self._heard.wait(), min(left_s, _HEARTBEAT_S))
 
 
 @asynccontextmanager

@@ -9,8 +9,10 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager, cont
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from flight.errors import DisputedError
+from flight.errors import DisputedError, SatelliteLinkError
+from flight.high_latency import is_high_latency
 from flight.identity import Identity, identity_after
+from flight.links.high_latency_switch import ends_exchange, may_pass, refused_words
 from flight.links.link import Link
 from flight.links.paths import Path, choose_path
 from flight.links.profiles import LinkProfile
@@ -103,6 +105,11 @@ class Vehicle:
         return self.paths[self.link].profile
 
     @property
+    def by_satellite(self) -> bool:
+        """Whether it is spoken to over a satellite, because no other link works."""
+        return self.profile.commands_only
+
+    @property
     def disputed(self) -> str | None:
         """Why it cannot be told who answers under this system id; None when it can."""
         return self.identity.dispute(self.sysid)
@@ -131,7 +138,11 @@ class Vehicle:
         self.paths[self.link] = self.paths[self.link].timed(seconds)
 
     def send(self, message: Message) -> None:
-        """Put a message on the link in use."""
+        """Put a message on the link in use. Raises SatelliteLinkError for what does not go over that one."""
+        if self.by_satellite and not may_pass(message):
+            if ends_exchange(message):
+                return  # the vehicle's own timers end it
+            raise SatelliteLinkError(f"vehicle {self.sysid}: {refused_words(message)}")
         self.station.send(message, self.link)
 
     def mission_turn(self) -> AbstractAsyncContextManager[None]:
@@ -164,9 +175,10 @@ class Vehicle:
             if not copy:
                 if self.silent(now_s):
                     self.returns += 1
-                if self.paths[self.link].silent(now_s):
+                if self.paths[self.link].silent(now_s) or (self.by_satellite and not profile.commands_only):
                     self.link = link
-                self._read(message, now_s)
+                if self.by_satellite or not (profile.commands_only and is_high_latency(message)):
+                    self._read(message, now_s)  # what a satellite tells is older than what a fast link does
         if copy:
             return
         for box in self._inboxes:

@@ -19,7 +19,7 @@ class Fault:
     gps_loss        none
     gps_jump        east_m, north_m, up_m
     battery_sag     ohm (added to the pack's resistance), charge_share (lost at once)
-    link_cut        none; every link of the simulator
+    link_cut        none; every link of the simulator but satellite modems
     wind_step       wind_mps, from_deg, gust_mps
     camera_stuck    none
     rc_loss         none

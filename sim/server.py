@@ -35,6 +35,7 @@ from sim.watcher import FlightSummary, News, Watcher
 STEPS_PER_POLL = 5
 """At most this many steps between two looks at the sockets: 0.1 simulated seconds."""
 _MAX_LAG_S = 0.5
+_SATELLITE = RadioSettings(latency_s=2.0, bytes_per_s=100.0)
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,8 @@ class SimSettings:
     home: GeoPoint | None = None
     listen: tuple[str, ...] = ("tcpin:127.0.0.1:5760",)
     listen_high_latency: tuple[str, ...] = ()
-    """Addresses of satellite modems: silent until MAV_CMD_CONTROL_HIGH_LATENCY opens them."""
+    """Addresses of satellite modems: silent until MAV_CMD_CONTROL_HIGH_LATENCY opens them; a cut link leaves
+    them alone."""
     speedup: float = 1.0
     vehicles: int = 1
     world: Path | None = None
@@ -271,8 +273,9 @@ def serve(
         for url in settings.listen:
             ports.append(_Port(open_link(url), faces, settings.radio, f"{settings.seed} {url}"))
         for url in settings.listen_high_latency:
-            ports.append(_Port(open_link(url), faces, RadioSettings(), f"{settings.seed} {url}", True))
-        radios = [radio for port in ports for radio in (port.up, port.down)]
+            ports.append(_Port(open_link(url), faces, _SATELLITE, f"{settings.seed} {url}", True))
+        terrestrial = ports[: len(settings.listen)]
+        radios = [radio for port in terrestrial for radio in (port.up, port.down)]
         timelines = [
             FaultTimeline(settings.faults, vehicle, radios, watcher.on_fault)
             for vehicle, watcher in zip(vehicles, watchers, strict=True)

@@ -31,6 +31,7 @@ from flight.errors import (
 )
 from flight.flying.job import FlightJob, FlightResult
 from flight.flying.watch import FlightWatch, OnProgress, ShouldStop
+from flight.links.high_latency_switch import HighLatencySwitch, while_fast
 from flight.logs.recorder import Recorder
 from flight.missions import lists
 from flight.missions.download import download
@@ -136,8 +137,12 @@ class _FlightRun:
         flown = False
         if not landed:
             facts = self._facts or await gather_facts(vehicle, self._watch.plan, compared=True)
+            switch = HighLatencySwitch(
+                vehicle, lambda: vehicle.station.satellite_links, self._watch.slow_link
+            )
             async with (
-                beside(self._watch.keeper.run()),
+                beside(switch.run()),
+                beside(while_fast(vehicle, self._watch.keeper.run)),
                 watched(vehicle, self._mission, self._job.safety, facts, self._watch.alert),
             ):
                 if not over:

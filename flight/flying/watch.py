@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from flight.commands.basics import last_words
-from flight.errors import FlightStopped, NoVehicleError
+from flight.errors import FlightStopped, NoVehicleError, SatelliteLinkError
 from flight.flying.job import FlightJob
+from flight.flying.satellite import SatelliteWords, satellite_words
 from flight.logs import tlog
 from flight.logs.recorder import Recorder
 from flight.logs.track import TrackPoint, track_point
@@ -55,6 +56,7 @@ class FlightWatch:
         self._texts = TextJoiner()
         self._said = ""
         """The alert that is told beside the progress."""
+        self._satellite = SatelliteWords(self.alert)
 
     def remember(self, path: Path) -> None:
         """Take in what an earlier record of this flight knows."""
@@ -71,7 +73,7 @@ class FlightWatch:
         vehicle, recorder = self._vehicle, self._recorder
         mode = vehicle.state.mode
         last_item = _last_waypoint(self._job.mission, self._vehicle.state.is_ardupilot)
-        silent, returns, restarts = False, vehicle.returns, vehicle.identity.restarts
+        silent, heard, restarts = False, (vehicle.returns, vehicle.by_satellite), vehicle.identity.restarts
         comparing: asyncio.Task[None] | None = None
         try:
             while vehicle.state.armed:
@@ -85,10 +87,10 @@ class FlightWatch:
                 if vehicle.silent(vehicle.now_s()) and not silent:
                     silent = True
                     recorder.event("link lost", item=done)
-                if vehicle.returns != returns:
-                    returns, silent = vehicle.returns, False
-                    recorder.event("link back", link=str(vehicle.link.address))
-                    if comparing is None or comparing.done():
+                if (vehicle.returns, vehicle.by_satellite) != heard:
+                    heard, silent = (vehicle.returns, vehicle.by_satellite), False
+                    self._heard_again()
+                    if not vehicle.by_satellite and (comparing is None or comparing.done()):
                         comparing = asyncio.get_running_loop().create_task(self._compare())
                 if vehicle.identity.restarts != restarts:
                     restarts = vehicle.identity.restarts
@@ -114,9 +116,29 @@ class FlightWatch:
             self.note(f"ended at item {done} of {last_item}; the vehicle said: {said or 'nothing'}")
         return done >= last_item
 
+    def _heard_again(self) -> None:
+        """After a silence, or on another kind of link."""
+        vehicle, link = self._vehicle, str(self._vehicle.link.address)
+        if vehicle.by_satellite:
+            self._recorder.event("heard by satellite", link=link, item=_done(vehicle.state))
+            self._satellite.only()
+        else:
+            self._recorder.event("link back", link=link)
+            self._satellite.over()
+
+    def slow_link(self, action: str, **detail: Any) -> None:
+        """The satellite modem was ordered open or closed, or has answered."""
+        self._recorder.event(action, **detail)
+        self._satellite.event(action, **detail)
+        if action == "slow link left open":
+            self.note("its satellite modem was left open; the next flight with a fast link closes it")
+
     async def _compare(self) -> None:
         """After a silence: does it still hold what it is to fly?"""
-        check = await holds_plan(self._vehicle, self.plan, self.marks)
+        try:
+            check = await holds_plan(self._vehicle, self.plan, self.marks)
+        except SatelliteLinkError:
+            return  # compared when the fast link is back again
         self._recorder.event(
             "mission compared", held=check.held, how=check.how, differences=check.differences
         )
@@ -188,6 +210,8 @@ class FlightWatch:
             photos += f" of {self._job.photos_expected}"
         silent = vehicle.silent(vehicle.now_s())
         doing = f"no word for {vehicle.silence_s():.0f} s" if silent else vehicle.state.mode.lower()
+        if vehicle.by_satellite and not silent:
+            doing = satellite_words(vehicle)
         return f"{doing}, {photos} photos{'; ' if self._said else ''}{self._said}"
 
     def enough_photos(self) -> bool:
@@ -202,6 +226,12 @@ class FlightWatch:
 
     async def fill_gaps(self, inbox: Inbox) -> None:
         """Photos whose messages were lost are in the vehicle's own log."""
+        try:
+            await self._fill_gaps(inbox)
+        except SatelliteLinkError as fault:
+            self.note(f"its photos were not counted: {fault} (missionctl logs download, missionctl geotag)")
+
+    async def _fill_gaps(self, inbox: Inbox) -> None:
         keeper = self.keeper
         await keeper.last_count()
         self.collect(inbox)

@@ -52,10 +52,17 @@ class Path:
         return replace(self, round_trip=self.round_trip.after(sample_s))
 
 
+def hears_fast(paths: Mapping[Link, Path], now_s: float) -> bool:
+    """Whether the vehicle is heard on any link but a satellite's."""
+    return any(not path.profile.commands_only and not path.silent(now_s) for path in paths.values())
+
+
 def choose_path(paths: Mapping[Link, Path], current: Link, now_s: float) -> Link:
     """The link to speak on: the one in use while it works and no other is much better; then the best that
-    works; where none does, the one heard last."""
+    works; a satellite's only where no other works; where none does, the one heard last."""
     working = {link: path for link, path in paths.items() if link.connected and not path.silent(now_s)}
+    fast = {link: path for link, path in working.items() if not path.profile.commands_only}
+    working = fast or working
     if not working:
         return max(paths, key=lambda link: paths[link].heard_s, default=current)
     best = min(working, key=lambda link: working[link].answer_cost_s())

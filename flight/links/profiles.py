@@ -44,6 +44,12 @@ class LinkProfile:
     beats: bool = True
     """Whether the station's heartbeat goes over it: not over satellites (MAVLink's high latency protocol)."""
 
+    @property
+    def commands_only(self) -> bool:
+        """Whether it is a satellite link, over which commands go and nothing else
+        (flight.links.high_latency_switch)."""
+        return not self.beats
+
 
 def _rates(**hz: float) -> dict[int, float]:
     return {_ID[name]: rate for name, rate in hz.items()}
