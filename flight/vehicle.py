@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from flight.errors import DisputedError, SatelliteLinkError
 from flight.high_latency import is_high_latency
 from flight.identity import Identity, identity_after
-from flight.links.high_latency_switch import ends_exchange, may_pass, refused_words
+from flight.links.high_latency_switch import WHY_NOT, ends_exchange, may_pass
 from flight.links.link import Link
 from flight.links.paths import Path, choose_path
 from flight.links.profiles import LinkProfile
@@ -142,7 +142,7 @@ class Vehicle:
         if self.by_satellite and not may_pass(message):
             if ends_exchange(message):
                 return  # the vehicle's own timers end it
-            raise SatelliteLinkError(f"vehicle {self.sysid}: {refused_words(message)}")
+            raise SatelliteLinkError(f"vehicle {self.sysid}: {WHY_NOT}")
         self.station.send(message, self.link)
 
     def mission_turn(self) -> AbstractAsyncContextManager[None]:

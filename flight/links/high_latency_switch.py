@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _STEADY_S = 10.0
 """A fast link must have worked for so long before the slow one is closed: at the edge it comes and goes."""
 _POLL_S = 1.0
+_ON_ITS_WAY_S = 60.0
+"""So long a word over a satellite may take."""
 _TRIES = 5
 _SELDOM = 5.0
 """An order that has been given so often in vain is given so many times more seldom."""
@@ -60,13 +62,11 @@ _REQUESTS = frozenset(
 )
 """Commands that ask for telemetry."""
 _ENDS = frozenset({mavlink.MAVLINK_MSG_ID_MISSION_ACK, mavlink.MAVLINK_MSG_ID_LOG_REQUEST_END})
-_KINDS = {
-    "COMMAND": "telemetry on request",
-    "FILE": "files",
-    "LOG": "logs",
-    "MISSION": "missions",
-    "PARAM": "parameters",
-}
+WHY_NOT = (
+    "only its satellite link works, which carries commands but no missions, parameters, files, logs or "
+    "streams; bring it in reach of a fast link (Wi-Fi, radio) and try again"
+)
+"""Why a message does not go over a high-latency link, and what to do."""
 
 
 def may_pass(message: Message) -> bool:
@@ -79,16 +79,6 @@ def may_pass(message: Message) -> bool:
 def ends_exchange(message: Message) -> bool:
     """Whether a message only ends an exchange, which ends by itself without it."""
     return message.get_msgId() in _ENDS
-
-
-def refused_words(message: Message) -> str:
-    """Why a message does not go over a high-latency link, and what to do, in a line."""
-    kind = message.get_type()
-    what = _KINDS.get(kind.partition("_")[0], kind)
-    return (
-        f"only its satellite link works, which carries commands but no {what}; bring it in reach of a fast "
-        "link (Wi-Fi, radio) and try again"
-    )
 
 
 def high_latency_order(on: bool, sysid: int = 0, compid: int = 0) -> Message:
@@ -146,10 +136,13 @@ def confirmed(state: SwitchState, result: int) -> SwitchState:
     return replace(state, open=state.asked is Order.OPEN, asked=None)
 
 
-def proven(state: SwitchState) -> SwitchState:
-    """The state after a word over the slow link, which proves that it is open. One that was on its way while
-    the link was being closed proves nothing."""
-    return state if state.asked is Order.CLOSE else replace(state, open=True, asked=None)
+def proven(state: SwitchState, now_s: float) -> SwitchState:
+    """The state after a word over the slow link, which proves that it is open; unless it was on its way while
+    the link was closed."""
+    closed = state.asked is Order.CLOSE or (state.open is False and state.asked is None)
+    if closed and now_s - state.asked_s < _ON_ITS_WAY_S:
+        return state
+    return replace(state, open=True, asked=None)
 
 
 class HighLatencySwitch:
@@ -195,7 +188,7 @@ class HighLatencySwitch:
         """A message of the vehicle: the confirmation, or the proof that the slow link is open."""
         before = self._state
         if message.get_type() == "HIGH_LATENCY2":
-            self._state = proven(before)
+            self._state = proven(before, self._vehicle.now_s())
             if self.open and before.open is not True:
                 self._on_event("slow link", open=True, result=mavlink.MAV_RESULT_ACCEPTED)
         elif message.get_type() == "COMMAND_ACK" and message.command == mavlink.MAV_CMD_CONTROL_HIGH_LATENCY:

@@ -1,10 +1,12 @@
 """A vehicle over a satellite: one message says it all, and the modem is opened and closed in time."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
+from flight.commands.evidence import in_flight
 from flight.high_latency import decode, first_state, update_from_high_latency
 from flight.links.high_latency_switch import Order, SwitchState, confirmed, high_latency_order, may_pass, step
 from flight.state import Battery, Position
@@ -54,8 +56,14 @@ def test_px4_packs_its_mode_and_wind_in_its_own_way():
     state = first_state(hl2(PX4, mode=4 | 4 << 8, armed=False), 0.0)
     assert state.mode == "AUTO.MISSION"
     assert state.wind.from_deg == 0.0  # it tells where the wind goes: 180
-    armed = update_from_high_latency(state.__class__(**{**vars(state), "armed": True}), hl2(PX4, mode=4), 1.0)
-    assert armed.armed  # PX4 does not tell: what was known stays
+
+
+def test_px4_tells_its_throttle_not_its_arming():
+    assert first_state(hl2(PX4, throttle=31), 0.0).armed
+    unknown = first_state(hl2(PX4, throttle=0), 0.0)
+    assert not unknown.armed
+    flew = replace(unknown, armed=True)
+    assert update_from_high_latency(flew, hl2(PX4, throttle=0), 1.0).armed, "what was known stays"
 
 
 def test_failures_and_what_is_not_told():
@@ -67,8 +75,19 @@ def test_failures_and_what_is_not_told():
     )
     assert state.gps.fix < 3
     assert not state.ekf.has_position
+    assert state.health.faulty == ("GPS", "position estimate")
+    assert state.health.prearm_ok is None
     assert state.battery.at_s == 0.0  # an old value keeps its age
     assert state.position == before.position
+
+
+def test_what_flies_is_told_though_its_height_above_the_launch_point_is_not():
+    assert in_flight(first_state(hl2(), 0.0))
+    assert not in_flight(first_state(hl2(armed=False), 0.0))
+    known = Position(1.0, 30.0, 103.0, 540.0, 40.0, 0, 0, 0, 0)
+    waiting = replace(first_state(hl2(), 0.0), position=known)
+    assert not in_flight(update_from_high_latency(waiting, hl2(altitude=500), 1.0))
+    assert in_flight(update_from_high_latency(waiting, hl2(altitude=560), 1.0))
 
 
 def test_a_copter_without_an_airspeed_sensor_has_not_failed():

@@ -1,10 +1,17 @@
 """A satellite modem is silent until it is opened; then comes one HIGH_LATENCY2 every five seconds."""
 
+import socket
+import threading
+
 import pytest
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
-from flight.wire import Parser
+from flight.wire import Encoder, Parser
+from plans.frames import GeoPoint
+from sim.faults import Fault
+from sim.server import SimSettings, serve
 
+HOME = GeoPoint(30.05, 103.15, 500.0)
 CONTROL = mavlink.MAV_CMD_CONTROL_HIGH_LATENCY
 
 
@@ -60,3 +67,41 @@ def test_failures_show(bench):
     flags = bench.heard("HIGH_LATENCY2")[-1].failure_flags
     assert flags & mavlink.HL_FAILURE_FLAG_GPS
     assert flags & mavlink.HL_FAILURE_FLAG_ESTIMATOR
+
+
+def test_a_cut_link_leaves_the_modem_alone():
+    """Two ways to one simulator, the radio cut from the start."""
+    ready, stop, came = threading.Event(), threading.Event(), {}
+    wanted = SimSettings(
+        home=HOME,
+        speedup=20.0,
+        listen=("tcpin:127.0.0.1:0",),
+        listen_high_latency=("tcpin:127.0.0.1:0",),
+        faults=(Fault("link_cut", 0.0),),
+    )
+
+    def on_ready(urls):
+        came["urls"] = urls
+        ready.set()
+
+    thread = threading.Thread(target=serve, args=(wanted, on_ready, stop), daemon=True)
+    thread.start()
+    try:
+        assert ready.wait(30.0)
+        ports = [int(url.rpartition(":")[2]) for url in came["urls"]]
+        with (
+            socket.create_connection(("127.0.0.1", ports[0])) as radio,
+            socket.create_connection(("127.0.0.1", ports[1])) as modem,
+        ):
+            order = mavlink.MAVLink_command_long_message(1, 1, CONTROL, 0, 1.0, *([0.0] * 6))
+            modem.sendall(Encoder(255, 190).encode(order))
+            modem.settimeout(10.0)
+            parser, kinds_heard = Parser(), set()
+            while "HIGH_LATENCY2" not in kinds_heard:
+                kinds_heard |= kinds(parser.feed(modem.recv(4096)))
+            radio.settimeout(0.3)
+            with pytest.raises(TimeoutError):
+                radio.recv(4096)
+    finally:
+        stop.set()
+        thread.join(10.0)
