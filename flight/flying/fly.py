@@ -13,6 +13,7 @@ from flight.flying.job import FlightJob, FlightResult
 from flight.flying.run import fly_vehicle, meet
 from flight.flying.watch import OnProgress, ShouldStop
 from flight.links.profiles import LinkProfile, find_profile
+from flight.safety.own_flights import OwnFlights
 from flight.station import PLAIN, Station, StationSettings, open_station
 
 OnFlight = Callable[[int, str, float], None]
@@ -68,6 +69,8 @@ def fly_missions(
     Raises AddressError, LinkError when the station cannot be opened, FlightError when jobs share a vehicle.
     """
     _check(jobs)
+    flights = OwnFlights()
+    jobs = [replace(job, safety=replace(job.safety, flights=flights)) for job in jobs]
     link_profile = find_profile(profile)
     stop = [False]
 

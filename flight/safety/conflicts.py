@@ -1,8 +1,9 @@
 """Who comes too near to whom: own vehicles among each other, and traffic heard by ADS-B.
 
-Each pair is flown on in straight lines for a while. What was heard some time ago may be elsewhere by now: the
-place gets a radius that grows with its age, and what is too old is not reckoned with at all but told as lost
-from sight. Traffic whose height is unknown is taken to be at every height.
+Each pair is flown on for a while: own vehicles along the mission that they fly, all others straight on. What
+was heard some time ago may be elsewhere by now: the place gets a radius that grows with its age, and what is
+too old is not reckoned with at all but told as lost from sight. Traffic whose height is unknown is taken to
+be at every height.
 """
 
 from __future__ import annotations
@@ -13,10 +14,13 @@ from dataclasses import dataclass, replace
 
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
+from flight.safety.ahead import Ahead
 from flight.safety.alerts import Alert, Severity, worst_first
 from flight.safety.local_frames import frame_near
+from flight.safety.own_flights import OwnFlights
 from flight.state import VehicleState, is_on_earth
 from flight.wire import Message, decode_text
+from plans.frames import LocalFrame
 
 _COORDINATES = mavlink.ADSB_FLAGS_VALID_COORDS
 _ALTITUDE = mavlink.ADSB_FLAGS_VALID_ALTITUDE
@@ -30,7 +34,8 @@ _FORGOTTEN_S = 120.0
 @dataclass(frozen=True)
 class Track:
     """One aircraft at a moment (station's clock). `own` for our vehicles, `sysid` theirs. `alt_amsl_m` and
-    the velocities are NaN where unknown; `place_m` and `height_m` is how wrong the place may have been."""
+    the velocities are NaN where unknown; `place_m` and `height_m` is how wrong the place may have been.
+    `ahead` is the way that it takes; without one it is taken to fly straight on."""
 
     name: str
     own: bool
@@ -45,6 +50,7 @@ class Track:
     height_m: float = 5.0
     flying: bool = True
     sysid: int = 0
+    ahead: tuple[Ahead, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -112,9 +118,8 @@ def find_conflicts(
     if not fresh:
         return ()
     local = frame_near(fresh[0].lat_deg, fresh[0].lon_deg)
-    east, north = local.to_local([t.lat_deg for t in fresh], [t.lon_deg for t in fresh])
     found = []
-    placed = [(t, _now(t, e, n, now_s)) for t, e, n in zip(fresh, east.tolist(), north.tolist(), strict=True)]
+    placed = [(t, _stretches(t, local, now_s)) for t in fresh]
     for number, (a, here) in enumerate(placed):
         if not a.own or (sysid is not None and a.sysid != sysid):
             continue
@@ -134,8 +139,8 @@ def _stale_s(track: Track, limits: SeparationLimits) -> float:
 def _conflict(
     ours: Track,
     other: Track,
-    a: tuple[float, ...],
-    b: tuple[float, ...],
+    a: Sequence[_Stretch],
+    b: Sequence[_Stretch],
     now_s: float,
     limits: SeparationLimits,
 ) -> Conflict | None:
@@ -143,29 +148,92 @@ def _conflict(
     level_limit = limits.own_level_m if both_own else limits.traffic_level_m
     height_limit = limits.own_height_m if both_own else limits.traffic_height_m
     ahead = limits.own_ahead_s if both_own else limits.traffic_ahead_s
-    apart = [b[i] - a[i] for i in range(3)]
-    closing = [b[i + 3] - a[i + 3] for i in range(3)]
     level_limit += _spread(ours, now_s, limits, ours.place_m) + _spread(other, now_s, limits, other.place_m)
     height_limit += ours.height_m + other.height_m
+    meetings = [
+        meeting
+        for one in a
+        for two in b
+        if (meeting := _meeting(one, two, level_limit, height_limit, ahead)) is not None
+    ]
+    if not meetings:
+        return None
+    begins = min(meeting.begins_s for meeting in meetings)
+    closest = min(meetings, key=lambda meeting: meeting.level_m)
+    act = limits.own_act_s if both_own else limits.act_s
+    severity = Severity.BAD if begins <= act else Severity.WARN
+    return Conflict(ours, other, begins, closest.closest_s, closest.level_m, closest.height_m, severity)
+
+
+@dataclass(frozen=True)
+class _Stretch:
+    """Flown evenly between two moments, seconds from now: where it is at the first (east, north, up; up NaN
+    where unknown), and its rates."""
+
+    begins_s: float
+    ends_s: float
+    place: tuple[float, float, float]
+    rates: tuple[float, float, float]
+
+    def at(self, moment_s: float) -> tuple[float, float, float]:
+        """Where it is at a moment of the stretch."""
+        (east, north, up), (e, n, u), after_s = self.place, self.rates, moment_s - self.begins_s
+        return east + e * after_s, north + n * after_s, up + u * after_s
+
+
+def _stretches(track: Track, local: LocalFrame, now_s: float) -> list[_Stretch]:
+    """From now on, the last one for good."""
+    points = [(track.lat_deg, track.lon_deg), *((p.lat_deg, p.lon_deg) for p in track.ahead)]
+    east, north = (v.tolist() for v in local.to_local(*zip(*points, strict=True)))
+    here, age = (east[0], north[0], track.alt_amsl_m), now_s - track.at_s
+    if not track.ahead:
+        e, n, u = (0.0 if math.isnan(v) else v for v in (track.east_mps, track.north_mps, track.up_mps))
+        then = _Stretch(-age, math.inf, here, (e, n, u))
+        return [replace(then, begins_s=0.0, place=then.at(0.0))]
+    found, at_s = [], -age
+    for ahead, e, n in zip(track.ahead, east[1:], north[1:], strict=True):
+        there, until_s = (e, n, ahead.alt_amsl_m), ahead.in_s - age
+        if until_s > max(at_s, 0.0):
+            lasts = until_s - at_s
+            rates = (
+                (there[0] - here[0]) / lasts,
+                (there[1] - here[1]) / lasts,
+                (there[2] - here[2]) / lasts,
+            )
+            then = _Stretch(at_s, until_s, here, rates)
+            begins = max(at_s, 0.0)
+            found.append(replace(then, begins_s=begins, place=then.at(begins)))
+        here, at_s = there, until_s
+    return [*found, _Stretch(max(at_s, 0.0), math.inf, here, (0.0, 0.0, 0.0))]
+
+
+@dataclass(frozen=True)
+class _Meeting:
+    begins_s: float
+    closest_s: float
+    level_m: float
+    height_m: float
+
+
+def _meeting(
+    a: _Stretch, b: _Stretch, level_limit: float, height_limit: float, ahead_s: float
+) -> _Meeting | None:
+    """When two stretches are closer than the limits, and how close."""
+    begins, ends = max(a.begins_s, b.begins_s), min(a.ends_s, b.ends_s, ahead_s)
+    if begins > ends:
+        return None
+    lasts = ends - begins
+    apart = [there - here for here, there in zip(a.at(begins), b.at(begins), strict=True)]
+    closing = [there - here for here, there in zip(a.rates, b.rates, strict=True)]
     inside = _overlap(
-        _span(apart[2], closing[2], height_limit, ahead), _circle(apart, closing, level_limit, ahead)
+        _span(apart[2], closing[2], height_limit, lasts), _circle(apart, closing, level_limit, lasts)
     )
     if inside is None:
         return None
     closest = _closest_s(apart, closing, inside)
     level = math.hypot(*(apart[i] + closest * closing[i] for i in range(2)))
     height = abs(apart[2] + closest * closing[2])
-    act = limits.own_act_s if both_own else limits.act_s
-    severity = Severity.BAD if inside[0] <= act else Severity.WARN
-    return Conflict(ours, other, inside[0], closest, level, height, severity)
-
-
-def _now(track: Track, east_m: float, north_m: float, now_s: float) -> tuple[float, ...]:
-    """East, north, up and their rates, brought to the present; up NaN where unknown."""
-    rates = [0.0 if math.isnan(v) else v for v in (track.east_mps, track.north_mps, track.up_mps)]
-    age = now_s - track.at_s
-    place = (east_m + age * rates[0], north_m + age * rates[1], track.alt_amsl_m + age * rates[2])
-    return (*place, *rates)
+    return _Meeting(begins + inside[0], begins + closest, level, height)
 
 
 def _spread(track: Track, now_s: float, limits: SeparationLimits, place_m: float) -> float:
@@ -217,8 +285,8 @@ def _closest_s(apart: Sequence[float], closing: Sequence[float], inside: Span) -
     return min(max(best, inside[0]), inside[1])
 
 
-def own_track(state: VehicleState) -> Track | None:
-    """A vehicle of ours; None before it knows where it is."""
+def own_track(state: VehicleState, ahead: tuple[Ahead, ...] = ()) -> Track | None:
+    """A vehicle of ours and the way that it takes; None before it knows where it is."""
     p = state.position
     if p is None or (p.lat_deg == 0.0 and p.lon_deg == 0.0):
         return None
@@ -234,6 +302,7 @@ def own_track(state: VehicleState) -> Track | None:
         up_mps=-p.down_mps,
         flying=state.armed,
         sysid=state.sysid,
+        ahead=ahead,
     )
 
 
@@ -268,8 +337,13 @@ class Traffic:
     own vehicles, which receivers hear too."""
 
     def __init__(self, ignored: Iterable[int] = ()) -> None:
-        self._ignored = frozenset(ignored)
+        self._ignored = set(ignored)
         self._tracks: dict[int, Track] = {}
+
+    def ignore(self, addresses: Iterable[int]) -> None:
+        """These are our own vehicles too."""
+        self._ignored.update(addresses)
+        self._tracks = {k: t for k, t in self._tracks.items() if k not in self._ignored}
 
     def take(self, message: Message, now_s: float) -> None:
         """Any message of a vehicle or receiver; only ADSB_VEHICLE counts."""
@@ -292,17 +366,21 @@ def traffic_alerts(
     now_s: float,
     limits: SeparationLimits | None = None,
     sysid: int | None = None,
+    flights: OwnFlights | None = None,
 ) -> tuple[Alert, ...]:
     """Conflicts in words, the worst first, and traffic lost from sight while it was near; with `sysid` only
-    those of that vehicle."""
-    limits = limits or SeparationLimits()
-    own = [track for state in states if (track := own_track(state)) is not None]
+    those of that vehicle. `flights` are the missions that own vehicles fly."""
+    limits, flights = limits or SeparationLimits(), flights or OwnFlights()
+    seconds = max(limits.own_ahead_s, limits.traffic_ahead_s)
+    own = [
+        track for state in states if (track := own_track(state, flights.ahead(state, seconds))) is not None
+    ]
     heard = traffic.tracks(now_s)
     alerts = [conflict.alert() for conflict in find_conflicts([*own, *heard], now_s, limits, sysid)]
     for track in heard:
         age = now_s - track.at_s
         if age > limits.traffic_stale_s:
-            then = [replace(mine, at_s=track.at_s) for mine in own]
+            then = [replace(mine, at_s=track.at_s, ahead=()) for mine in own]
             if any(find_conflicts([mine, track], track.at_s, limits, sysid) for mine in then):
                 values: Mapping[str, object] = {"other": track.name, "age": age}
                 alerts.append(Alert("conflict.traffic_lost", Severity.WARN, values, track.name))

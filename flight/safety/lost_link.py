@@ -8,23 +8,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import dataclass
 
+from flight.safety.ahead import IN_MISSION, place_of, rest_of_mission
 from flight.safety.alerts import Alert, Severity
 from flight.safety.failsafes import Action, LinkFailsafe, battery_failsafe, link_failsafe, radio_failsafe
 from flight.safety.local_frames import frame_at
-from flight.safety.plan_path import FlightPath, Leg, LegKind, flight_paths
+from flight.safety.plan_path import LegKind
 from flight.safety.plan_time import leg_uses
 from flight.safety.way_home import Doing, Place, ReturnSettings, WayHome, landing, return_settings, way_home
-from flight.state import Position, VehicleState
+from flight.state import VehicleState
 from plans.energy import Wind
 from plans.frames import GeoPoint, LocalFrame
 from plans.mission import Mission
 
 _RETURNING = ("RTL", "SMART_RTL", "AUTO_RTL", "AUTO RTL", "AUTO.RTL")
 _LANDING = ("LAND", "AUTO.LAND")
-_IN_MISSION = ("AUTO", "AUTO.MISSION")
 _STAYS = (
     "GUIDED",
     "AUTO.LOITER",
@@ -137,15 +136,8 @@ def _place(state: VehicleState, local: LocalFrame) -> Place:
     return place_of(state.position, local)
 
 
-def place_of(position: Position, local: LocalFrame) -> Place:
-    """A position in home's frame; a height that is not told (satellite links) counts as none."""
-    east, north = local.to_local(position.lat_deg, position.lon_deg)
-    up = position.alt_rel_m
-    return Place(float(east), float(north), 0.0 if math.isnan(up) else max(up, 0.0))
-
-
 def _ahead(here: Place, velocity: tuple[float, float], seconds: float, state: VehicleState) -> Place:
-    if state.mode not in _IN_MISSION:
+    if state.mode not in IN_MISSION:
         return here
     return Place(here.east_m + velocity[0] * seconds, here.north_m + velocity[1] * seconds, here.up_m)
 
@@ -162,7 +154,7 @@ def _where_then(
 ) -> Place:
     """Where its mission has taken it when the failsafe acts."""
     legs = rest_of_mission(state, mission, here, returns, local)
-    if state.mode not in _IN_MISSION or not legs:
+    if state.mode not in IN_MISSION or not legs:
         return _ahead(here, velocity, seconds, state)
     left = seconds
     for leg in legs:
@@ -173,38 +165,6 @@ def _where_then(
             return Place(*(a + share * (b - a) for a, b in zip(leg.start, leg.end, strict=True)))
         left -= needs
     return Place(*legs[-1].end)
-
-
-def rest_of_mission(
-    state: VehicleState, mission: Mission | None, here: Place, returns: ReturnSettings, local: LocalFrame
-) -> tuple[Leg, ...]:
-    """The legs that are left, from here, heights above home; empty when nobody knows."""
-    if mission is None or state.mission is None or not mission.items:
-        return ()
-    current = state.mission.current - int(state.is_ardupilot)
-    path = _path_from(mission, local, returns)
-    left = [leg for leg in path.legs if leg.item >= current]
-    if not left or path.unclear:
-        return ()
-    zero = path.zero_m
-    lowered = [
-        replace(leg, start=(*leg.start[:2], leg.start[2] - zero), end=(*leg.end[:2], leg.end[2] - zero))
-        for leg in left
-    ]
-    lowered[0] = replace(lowered[0], start=(here.east_m, here.north_m, here.up_m))
-    return tuple(lowered)
-
-
-@lru_cache(maxsize=64)
-def _path_from(mission: Mission, local: LocalFrame, returns: ReturnSettings) -> FlightPath:
-    """The (first) flight of a mission from the home that the vehicle really has; asked for each second."""
-    return flight_paths(replace(mission, home=_over(mission, local)), local, returns=returns)[0]
-
-
-def _over(mission: Mission, local: LocalFrame) -> GeoPoint:
-    """The home that the vehicle really has, with the plan's height."""
-    known = mission.home.alt_amsl_m if mission.home is not None else None
-    return GeoPoint(local.origin_lat_deg, local.origin_lon_deg, known)
 
 
 def _acts(
@@ -281,9 +241,9 @@ def _goes_on(
         return _tell_way(story, way_home(here, returns, wind, velocity), 0.0, returns)
     if mode in _LANDING:
         return _tell_way(story, landing(here, returns), 0.0, returns)
-    if mode in _IN_MISSION and (state.mission is None or not state.mission.paused):
+    if mode in IN_MISSION and (state.mission is None or not state.mission.paused):
         return _tell_mission(story, state, mission, here, returns, wind)
-    key = "stays" if mode in (*_STAYS, *_IN_MISSION) or mode.startswith("AUTO") else "sticks"
+    key = "stays" if mode in (*_STAYS, *IN_MISSION) or mode.startswith("AUTO") else "sticks"
     story.tell(0.0, key, here)
     return None
 

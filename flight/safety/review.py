@@ -23,6 +23,7 @@ from pathlib import Path
 from flight.safety.alerts import Alert
 from flight.safety.checklist import Checklist, Tick, TickItem, tick_checks
 from flight.safety.conflicts import SeparationLimits
+from flight.safety.own_flights import OwnFlights
 from flight.safety.plan_area import NoFlyArea
 from flight.safety.plan_check import PlanLimits, PlanReport, check_plan
 from flight.safety.reserves import ReserveLimits
@@ -43,7 +44,8 @@ _UNION_OF_INCLUSIONS = 2
 @dataclass(frozen=True)
 class SafetySettings:
     """What a flight is held against. `accepted` are keys of faults and failed checks that the pilot flies
-    with; `items` is the list for a person and `ticks` what was ticked."""
+    with; `items` is the list for a person and `ticks` what was ticked. All flights of a station have the same
+    `flights`."""
 
     terrain: Terrain | None = None
     no_fly: tuple[NoFlyArea, ...] = ()
@@ -54,6 +56,7 @@ class SafetySettings:
     accepted: frozenset[str] = frozenset()
     items: tuple[TickItem, ...] = ()
     ticks: tuple[Tick, ...] = ()
+    flights: OwnFlights = field(default_factory=OwnFlights)
 
 
 def check_before_upload(
@@ -113,6 +116,7 @@ async def watched(
         settings.checks.endurance_s,
         settings.reserves,
         settings.separation,
+        settings.flights,
     )
     watch = SafetyWatch(vehicle, plan, on_alert, look_s)
     async with watch.running():

@@ -7,14 +7,16 @@ import contextlib
 import datetime as dt
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from flight.commands.actions import return_home
 from flight.errors import FlightError
+from flight.safety.ahead import IN_MISSION, place_of, rest_of_mission
 from flight.safety.alerts import Alert, Severity, worst_first
 from flight.safety.conflicts import SeparationLimits, Traffic, traffic_alerts
 from flight.safety.local_frames import frame_at
-from flight.safety.lost_link import LostLink, lost_link, place_of, rest_of_mission
+from flight.safety.lost_link import LostLink, lost_link
+from flight.safety.own_flights import OwnFlight, OwnFlights, icao_address
 from flight.safety.plan_time import leg_uses
 from flight.safety.reserves import (
     STALE_S,
@@ -39,7 +41,6 @@ LOOK_S = 1.0
 _REST_S = 5.0
 _ORDER_AGAIN_S = 10.0
 _NEAR_DEG = 20.0
-_MISSION_MODES = ("AUTO", "AUTO.MISSION")
 _HOMEWARD = ("RTL", "SMART_RTL", "AUTO_RTL", "AUTO RTL", "LAND", "AUTO.RTL", "AUTO.LAND")
 _WORSE = {Severity.INFO: 0, Severity.WARN: 1, Severity.BAD: 2}
 
@@ -54,6 +55,7 @@ class WatchPlan:
     endurance_s: float | None
     reserves: ReserveLimits
     separation: SeparationLimits
+    flights: OwnFlights = field(default_factory=OwnFlights)
 
 
 class SafetyWatch:
@@ -86,7 +88,10 @@ class SafetyWatch:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Look every `look_s` seconds until left. An order that is under way is waited for."""
-        with self._vehicle.inbox() as inbox:
+        plan = self._plan
+        returns = return_settings(plan.params, self._vehicle.state.is_px4)
+        flight = OwnFlight(plan.mission, plan.home, returns, icao_address(plan.params))
+        with plan.flights.flying(self._vehicle.sysid, flight), self._vehicle.inbox() as inbox:
             task = asyncio.get_running_loop().create_task(self._run(inbox))
             try:
                 yield
@@ -110,6 +115,7 @@ class SafetyWatch:
         """One look at everything."""
         vehicle, plan = self._vehicle, self._plan
         state, now = vehicle.state, vehicle.now_s()
+        self._traffic.ignore(plan.flights.icao_addresses())
         for message in inbox.drain():
             self._traffic.take(message, now)
         silence = vehicle.silence_s()
@@ -130,7 +136,7 @@ class SafetyWatch:
                 ours = vehicle.station.sysid
                 self.lost = lost_link(state, plan.params, plan.mission, home, ours, wind)
         states = [other.state for other in vehicle.station.vehicles.values()]
-        alerts += traffic_alerts(states, self._traffic, now, plan.separation, state.sysid)
+        alerts += traffic_alerts(states, self._traffic, now, plan.separation, state.sysid, plan.flights)
         self._tell(worst_first(alerts))
 
     def _home(self, state: VehicleState) -> GeoPoint | None:
@@ -150,7 +156,7 @@ class SafetyWatch:
             plan.params.get("BATT_CAPACITY"),
             self._remaining_s(state, home, now),
         )
-        in_command = state.mode in _MISSION_MODES and not self.ordered
+        in_command = state.mode in IN_MISSION and not self.ordered
         self.advice = reserve_state(self._history, state, reserve, plan.reserves, in_command, _clock)
         if self.advice.order is Order.RETURN and not self.ordered and now >= self._not_before_s:
             self.ordered = True
@@ -160,7 +166,7 @@ class SafetyWatch:
     async def _order_return(self) -> None:
         """Order the return, unless the mode has changed since it was decided: then somebody else decides. An
         order that did not get through is given again as long as the vehicle flies its mission."""
-        if self._vehicle.state.mode not in _MISSION_MODES:
+        if self._vehicle.state.mode not in IN_MISSION:
             return
         try:
             await return_home(self._vehicle)
@@ -173,7 +179,7 @@ class SafetyWatch:
 
     def _remaining_s(self, state: VehicleState, home: GeoPoint, now: float) -> float | None:
         """How long its mission still takes, reckoned anew every few seconds."""
-        if state.mode not in _MISSION_MODES or state.position is None:
+        if state.mode not in IN_MISSION or state.position is None:
             return None
         if now - self._rest[0] >= _REST_S:
             local = frame_at(home)
@@ -190,8 +196,8 @@ class SafetyWatch:
         if not state.armed:
             self._in_mission = False
             return ()
-        self._in_mission = self._in_mission or state.mode in _MISSION_MODES
-        if not self._in_mission or state.mode in (*_MISSION_MODES, *_HOMEWARD):
+        self._in_mission = self._in_mission or state.mode in IN_MISSION
+        if not self._in_mission or state.mode in (*IN_MISSION, *_HOMEWARD):
             return ()
         return (Alert("reserve.hands_off", Severity.INFO, {"mode": state.mode}),)
 

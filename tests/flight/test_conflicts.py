@@ -3,11 +3,13 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
+from flight.safety.ahead import Ahead
 from flight.safety.alerts import Severity
 from flight.safety.conflicts import (
     SeparationLimits,
@@ -17,8 +19,11 @@ from flight.safety.conflicts import (
     traffic_alerts,
     traffic_track,
 )
-from flight.state import Position, VehicleState
-from plans.frames import LocalFrame
+from flight.safety.own_flights import OwnFlight, OwnFlights, icao_address
+from flight.safety.way_home import ReturnSettings
+from flight.state import MissionProgress, Position, VehicleState
+from plans.frames import GeoPoint, LocalFrame
+from plans.mission import Mission, MissionItem
 
 LOCAL = LocalFrame(30.05, 103.15)
 
@@ -147,3 +152,94 @@ def test_a_watch_is_told_only_of_its_own_vehicle():
     for sysid, count in ((1, 1), (2, 1), (21, 0)):
         assert len(traffic_alerts(three, Traffic(), 0.0, sysid=sysid)) == count
     assert len(traffic_alerts(three, Traffic(), 0.0)) == 1
+
+
+def lane(*places, up=40.0):
+    """A mission that begins with its first waypoint."""
+    items = []
+    for east, north in places:
+        lat, lon = LOCAL.to_geo(east, north)
+        items.append(MissionItem(16, 3, (0.0, 0.0, 0.0, 0.0), float(lat), float(lon), up))
+    return Mission(tuple(items), GeoPoint(30.05, 103.15, 500.0), 10.0)
+
+
+def on_lane(sysid, east, north, velocity, current=1, mode="AUTO"):
+    place = replace(vehicle(sysid, east, north, 540.0, velocity), mode=mode)
+    return replace(place, mission=MissionProgress(0.0, current))
+
+
+def told(mine, theirs, my_mission, their_mission):
+    """What the watches say while both fly their missions."""
+    flights = OwnFlights()
+    with (
+        flights.flying(1, OwnFlight(my_mission, my_mission.home, ReturnSettings())),
+        flights.flying(2, OwnFlight(their_mission, their_mission.home, ReturnSettings())),
+    ):
+        return traffic_alerts([mine, theirs], Traffic(), 0.0, flights=flights)
+
+
+def test_a_vehicle_that_turns_at_the_end_of_its_lane_is_not_flown_straight_on():
+    mine, theirs = on_lane(1, -110, 0, (10, 0)), on_lane(2, 110, 0, (-10, 0))
+    missions = lane((-60, 0), (-60, 25), (-200, 25)), lane((60, 0), (60, 25), (200, 25))
+    assert traffic_alerts([mine, theirs], Traffic(), 0.0), "straight on they would meet"
+    assert told(mine, theirs, *missions) == ()
+    for left in ("RTL", "GUIDED"):  # it has left its mission: nobody knows where it turns
+        assert told(replace(mine, mode=left), replace(theirs, mode=left), *missions)
+
+
+def test_a_turn_into_the_way_of_another_is_seen_before_it_is_made():
+    mine, theirs = on_lane(1, -110, 0, (10, 0)), on_lane(2, -60, 200, (0, -10))
+    assert told(mine, theirs, lane((200, 0)), lane((-60, 60))) == ()
+    (alert,) = told(mine, theirs, lane((-60, 0), (-60, 150)), lane((-60, -100)))
+    assert alert.key == "conflict.own"
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(st.tuples(coordinate, coordinate, st.floats(480, 620)), min_size=1, max_size=5),
+    st.lists(st.floats(0.5, 15.0), min_size=5, max_size=5),
+    *[coordinate] * 2,
+    *[speed] * 2,
+    st.floats(0.0, 3.0),
+)
+def test_nothing_that_comes_near_on_the_way_goes_unseen(corners, lasts, bx, by, bvx, bvy, now_s):
+    """A bent way against flying it in small steps."""
+    limits = SeparationLimits()
+    places = [(0.0, 0.0, 540.0), *corners]
+    times = [0.0]
+    for seconds in lasts[: len(corners)]:
+        times.append(times[-1] + seconds)
+    ahead = tuple(
+        Ahead(t, *(float(v) for v in LOCAL.to_geo(e, n)), up)
+        for t, (e, n, up) in zip(times[1:], corners, strict=True)
+    )
+    a = track(0, 0, 540, place_m=0.0, height_m=0.0, ahead=ahead)
+    b = plane(bx, by, 540, (bvx, bvy, 0.0), at_s=now_s)
+
+    def place(seconds):
+        return [np.interp(now_s + seconds, times, [p[i] for p in places]) for i in range(3)]
+
+    found = find_conflicts([a, b], now_s, replace(limits, own_drift_mps2=0.0))
+    for step in range(10 * int(limits.traffic_ahead_s)):
+        here = place(step / 10)
+        there = bx + bvx * step / 10, by + bvy * step / 10
+        level, height = math.dist(here[:2], there), abs(here[2] - 540)
+        if level < limits.traffic_level_m - 2 and height < limits.traffic_height_m - 1:
+            assert found
+            assert found[0].in_s <= step / 10 + 0.1
+            break
+    if found:
+        assert found[0].level_m <= limits.traffic_level_m + 2
+
+
+def test_a_vehicle_is_not_its_own_traffic():
+    assert icao_address({"ADSB_ICAO_ID": 7867068.0}) == 0x780ABC
+    assert [icao_address({"ADSB_ICAO_ID": v}) for v in (0.0, -1.0, 2.0**24)] == [None] * 3
+    assert icao_address({}) is None
+    flights, traffic = OwnFlights(), Traffic()
+    traffic.take(adsb(), 0.0)
+    with flights.flying(2, OwnFlight(Mission(()), None, ReturnSettings(), icao=0x780ABC)):
+        traffic.ignore(flights.icao_addresses())
+    traffic.take(adsb(), 0.0)
+    assert traffic_alerts([vehicle(1, 0, 0, 560)], traffic, 0.0) == ()
+    assert flights.icao_addresses() == frozenset()
