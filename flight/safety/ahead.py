@@ -10,7 +10,8 @@ from functools import lru_cache
 from flight.safety.local_frames import frame_at
 from flight.safety.plan_path import FlightPath, Leg, flight_paths
 from flight.safety.plan_time import leg_uses
-from flight.safety.way_home import Place, ReturnSettings
+from flight.safety.rally import Place
+from flight.safety.way_home import ReturnSettings
 from flight.state import Position, VehicleState
 from plans.energy import Wind
 from plans.frames import GeoPoint, LocalFrame

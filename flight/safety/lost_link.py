@@ -16,7 +16,8 @@ from flight.safety.failsafes import Action, LinkFailsafe, battery_failsafe, link
 from flight.safety.local_frames import frame_at
 from flight.safety.plan_path import LegKind
 from flight.safety.plan_time import leg_uses
-from flight.safety.way_home import Doing, Place, ReturnSettings, WayHome, landing, return_settings, way_home
+from flight.safety.rally import Place, rally_places
+from flight.safety.way_home import Doing, ReturnSettings, WayHome, landing, return_settings, way_home
 from flight.state import VehicleState
 from plans.energy import Wind
 from plans.frames import GeoPoint, LocalFrame
@@ -126,7 +127,7 @@ def lost_link(
             at = Place(at.east_m + stop_s * velocity[0], at.north_m + stop_s * velocity[1], at.up_m)
             velocity = (0.0, 0.0)
             story.tell(failsafe.notices_s, "holds", at, seconds=failsafe.acts_s)
-        ends = _acts(story, failsafe, acting, at, velocity, returns, calm)
+        ends = _acts(story, failsafe, acting, at, velocity, returns, calm, rally_places(mission, local))
     warnings = tuple(_warnings(state, params, failsafe, ends))
     return LostLink(tuple(story.moments), failsafe.action is not Action.NONE, ends, warnings)
 
@@ -175,6 +176,7 @@ def _acts(
     velocity: tuple[float, float],
     returns: ReturnSettings,
     wind: Wind,
+    rallies: Sequence[Place],
 ) -> float | None:
     action = failsafe.action
     if action is Action.LAND:
@@ -190,7 +192,7 @@ def _acts(
         return None
     if action is Action.LAND_SEQUENCE:
         story.tell(at_s, "land_sequence", here)
-    return _tell_way(story, way_home(here, returns, wind, velocity), at_s, returns)
+    return _tell_way(story, way_home(here, returns, wind, velocity, rallies), at_s, returns)
 
 
 def _tell_way(story: _Story, way: WayHome, begins_s: float, returns: ReturnSettings) -> float | None:
@@ -200,6 +202,7 @@ def _tell_way(story: _Story, way: WayHome, begins_s: float, returns: ReturnSetti
         story.tell(begins_s, "blown_away", here)
         return None
     landing_told = False
+    to, rally = ("_rally", {"number": way.goal.rally}) if way.goal.rally else ("", {})
     for phase in way.phases:
         at = begins_s + phase.begins_s
         if phase.doing is Doing.CLIMB and phase.end.up_m - phase.start.up_m > 0.5:
@@ -207,11 +210,12 @@ def _tell_way(story: _Story, way: WayHome, begins_s: float, returns: ReturnSetti
         elif phase.doing is Doing.BRAKE and math.dist(_xy(phase.start), _xy(phase.end)) > 0.0:
             story.tell(at, "turns", phase.start)
         elif phase.doing is Doing.RETURN:
-            story.tell(at, "returns", phase.start, height=phase.start.up_m, distance=phase.start.distance_m)
+            distance = phase.start.level_m(way.goal.place)
+            story.tell(at, f"returns{to}", phase.start, height=phase.start.up_m, distance=distance, **rally)
         elif phase.doing is Doing.WAIT:
-            story.tell(at, "over_home", phase.start, seconds=phase.ends_s - phase.begins_s)
+            story.tell(at, f"over_home{to}", phase.start, seconds=phase.ends_s - phase.begins_s, **rally)
         elif phase.doing is Doing.HOVER:
-            story.tell(at, "hovers", phase.start, height=phase.start.up_m)
+            story.tell(at, f"hovers{to}", phase.start, height=phase.start.up_m, **rally)
         elif phase.doing in (Doing.DESCEND, Doing.LAND) and not landing_told:
             story.tell(at, "comes_down", phase.start)
             landing_told = True
@@ -238,7 +242,8 @@ def _goes_on(
 ) -> float | None:
     mode = state.mode
     if mode in _RETURNING:
-        return _tell_way(story, way_home(here, returns, wind, velocity), 0.0, returns)
+        rallies = rally_places(mission, story.local)
+        return _tell_way(story, way_home(here, returns, wind, velocity, rallies), 0.0, returns)
     if mode in _LANDING:
         return _tell_way(story, landing(here, returns), 0.0, returns)
     if mode in IN_MISSION and (state.mission is None or not state.mission.paused):
@@ -269,7 +274,10 @@ def _tell_mission(
     for leg, (seconds, _) in zip(legs, uses.tolist(), strict=True):
         start = Place(*leg.start)
         if leg.kind is LegKind.HOME and told != "returns":
-            story.tell(now, "returns", start, height=start.up_m, distance=start.distance_m)
+            distance = start.level_m(Place(*leg.end))
+            chosen = returns.goal(start, rally_places(mission, story.local)).rally
+            to, rally = ("_rally", {"number": chosen}) if chosen else ("", {})
+            story.tell(now, f"returns{to}", start, height=start.up_m, distance=distance, **rally)
             told = "returns"
         elif leg.kind is LegKind.LAND:
             story.tell(now, "comes_down", start)

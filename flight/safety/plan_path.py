@@ -1,8 +1,8 @@
 """Where a mission takes a vehicle, leg by leg, as its autopilot reads it: any mission, also foreign ones.
 
 Take-offs rise straight up (ArduCopter; PX4 too, near the launch point), waypoints in a terrain frame are
-flown at a height above ground that changes evenly, DO_JUMP is followed, a return goes straight home, no lower
-than the vehicle is. Splines are taken as straight.
+flown at a height above ground that changes evenly, DO_JUMP is followed, a return goes straight home or to
+the rally point that the autopilot chooses, no lower than the vehicle is. Splines are taken as straight.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from enum import StrEnum
 
 import numpy as np
 
+from flight.safety.rally import Place, rally_places
 from flight.safety.way_home import ReturnSettings
 from plans.frames import FloatArray, GeoPoint, LocalFrame
 from plans.mission import Command, Mission, MissionItem
@@ -145,7 +146,7 @@ class _Walker:
         returns: ReturnSettings,
         launch: GeoPoint | None,
     ) -> None:
-        self.local, self.terrain, self.returns = local, terrain, returns
+        self.local, self.terrain, self.returns, self.mission = local, terrain, returns, mission
         self.launch = launch
         self.speed_mps = mission.cruise_speed_mps or _USUAL_SPEED_MPS
         self.legs: list[Leg] = []
@@ -243,12 +244,12 @@ class _Walker:
         if self.here is None or self.home is None:
             return
         east, north, up = self.here
-        above = up - self.zero_m
-        distance = math.hypot(east - self.home[0], north - self.home[1])
-        top = self.zero_m + self.returns.height_from(above, distance)
+        there = Place(east - self.home[0], north - self.home[1], up - self.zero_m)
+        chosen = self.returns.goal(there, rally_places(self.mission, self.local, self.home))
+        top = self.zero_m + self.returns.height_to(chosen, there)
         if top > up:
             self._add(Leg(index, LegKind.FLY, self.here, (east, north, top), self.returns.speed_mps))
-        goal = (*self.home, top)
+        goal = (self.home[0] + chosen.place.east_m, self.home[1] + chosen.place.north_m, top)
         over = self.returns.over_terrain
         self._add(
             Leg(index, LegKind.HOME, (east, north, top), goal, self.returns.speed_mps, over_terrain=over)

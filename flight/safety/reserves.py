@@ -11,9 +11,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from flight.safety.ahead import place_of
 from flight.safety.alerts import Alert, Severity
 from flight.safety.local_frames import frame_at
-from flight.safety.way_home import Place, ReturnSettings, WayHome, way_home
+from flight.safety.rally import Place
+from flight.safety.way_home import ReturnSettings, WayHome, way_home
 from flight.state import VehicleState
 from plans.energy import Wind
 from plans.frames import GeoPoint
@@ -28,6 +30,8 @@ _SAG_S = 10.0
 _MORE_THAN_PLANNED = 1.3
 _HOMEWARD = ("RTL", "SMART_RTL", "AUTO_RTL", "AUTO RTL", "LAND", "AUTO.RTL", "AUTO.LAND", "BRAKE")
 _LOSS_BAD, _LOSS_WARN = 0.5, 0.25
+_OVER_IT_M = 30.0
+"""So near its landing place it lands in any case, whatever is left."""
 
 
 @dataclass(frozen=True)
@@ -59,13 +63,15 @@ def kept(history: Sequence[Sample], sample: Sample) -> tuple[Sample, ...]:
 @dataclass(frozen=True)
 class ReservePlan:
     """What is known before: where home is and how it returns, the pack, and the flight. `endurance_s` is how
-    long 100 % would cruise; `remaining_s` what the mission still takes, landing included (None: unknown)."""
+    long 100 % would cruise; `remaining_s` what the mission still takes, landing included (None: unknown);
+    `rallies` where it may return to beside home."""
 
     home: GeoPoint
     returns: ReturnSettings = field(default_factory=ReturnSettings)
     endurance_s: float | None = None
     capacity_mah: float | None = None
     remaining_s: float | None = None
+    rallies: tuple[Place, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -171,7 +177,7 @@ def _judged(
         "landing": limits.landing_percent,
     }
     homeward = state.mode in _HOMEWARD
-    if now.percent < now.home_percent and _far(state, plan):
+    if now.percent < now.home_percent and _from_goal(state, plan).distance_m > _OVER_IT_M:
         alerts.append(Alert("reserve.not_enough", Severity.BAD, values))
         return tuple(alerts), _order(state, limits, in_command)
     if homeward:
@@ -215,33 +221,32 @@ def _voltage(history: Sequence[Sample], limits: ReserveLimits) -> tuple[Alert, .
 
 def _home(state: VehicleState, plan: ReservePlan) -> WayHome:
     assert state.position is not None
-    local = frame_at(plan.home)
-    east, north = local.to_local(state.position.lat_deg, state.position.lon_deg)
-    up = state.position.alt_rel_m
-    here = Place(float(east), float(north), 0.0 if math.isnan(up) else max(up, 0.0))
     wind = Wind(state.wind.speed_mps, state.wind.from_deg) if state.wind is not None else Wind()
-    return way_home(here, plan.returns, wind, (state.position.east_mps, state.position.north_mps))
+    velocity = state.position.east_mps, state.position.north_mps
+    return way_home(_place(state, plan), plan.returns, wind, velocity, plan.rallies)
 
 
-def _far(state: VehicleState, plan: ReservePlan) -> bool:
-    """Farther from home than the landing itself takes it: over home it lands in any case."""
+def _place(state: VehicleState, plan: ReservePlan) -> Place:
     assert state.position is not None
-    local = frame_at(plan.home)
-    east, north = local.to_local(state.position.lat_deg, state.position.lon_deg)
-    return math.hypot(float(east), float(north)) > 30.0
+    return place_of(state.position, frame_at(plan.home))
+
+
+def _from_goal(state: VehicleState, plan: ReservePlan) -> Place:
+    """Where it is, seen from where it would return to."""
+    here = _place(state, plan)
+    goal = plan.returns.goal(here, plan.rallies).place
+    return Place(here.east_m - goal.east_m, here.north_m - goal.north_m, here.up_m)
 
 
 def _away_share(state: VehicleState, plan: ReservePlan) -> float:
-    """By how much a second of flight lengthens the way home, seconds: its speed away from home over the
+    """By how much a second of flight lengthens the way home, seconds: its speed away from there over the
     return speed; 0 where it comes nearer."""
     assert state.position is not None
-    local = frame_at(plan.home)
-    east, north = (float(v) for v in local.to_local(state.position.lat_deg, state.position.lon_deg))
-    distance = math.hypot(east, north)
-    if distance < 1.0:
+    here = _from_goal(state, plan)
+    if here.distance_m < 1.0:
         return 0.0
-    away = (state.position.east_mps * east + state.position.north_mps * north) / distance
-    return max(away, 0.0) / plan.returns.speed_mps
+    away = state.position.east_mps * here.east_m + state.position.north_mps * here.north_m
+    return max(away / here.distance_m, 0.0) / plan.returns.speed_mps
 
 
 def _rate(history: Sequence[Sample], plan: ReservePlan) -> float | None:

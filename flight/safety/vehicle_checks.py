@@ -194,6 +194,9 @@ def _held(facts: VehicleFacts, plan: PlanReport) -> Iterator[Check]:
             yield _check(f"{name}_held", FAIL, "held_differs", name=name, **more)
         else:
             yield _check(f"{name}_held", OK, "held", name=name)
+    others = facts.params.get("RALLY_TOTAL", 0.0)
+    if others > 0 and not plan.facts.rally:
+        yield _check("rally_held", WARN, "rally_others", count=others)
 
 
 def _plan(plan: PlanReport) -> Iterator[Check]:

@@ -18,6 +18,7 @@ from flight.safety.local_frames import frame_at
 from flight.safety.lost_link import LostLink, lost_link
 from flight.safety.own_flights import OwnFlight, OwnFlights, icao_address
 from flight.safety.plan_time import leg_uses
+from flight.safety.rally import rally_places
 from flight.safety.reserves import (
     STALE_S,
     Order,
@@ -155,6 +156,7 @@ class SafetyWatch:
             plan.endurance_s,
             plan.params.get("BATT_CAPACITY"),
             self._remaining_s(state, home, now),
+            rally_places(plan.mission, frame_at(home)),
         )
         in_command = state.mode in IN_MISSION and not self.ordered
         self.advice = reserve_state(self._history, state, reserve, plan.reserves, in_command, _clock)

@@ -1,4 +1,4 @@
-"""How an autopilot comes home by its own settings: heights, seconds and what it takes of the battery.
+"""How an autopilot comes home, or to a rally point, by its own settings: heights, seconds and battery.
 
 Sources: ArduCopter mode_rtl.cpp and mode_land.cpp (ModeRTL::compute_return_target: the higher of RTL_ALT and
 the present height, lowered by RTL_CONE_SLOPE near home); PX4 rtl.cpp and rtl_direct.cpp. Parameters of
@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import numpy as np
 
+from flight.safety.rally import HOME, Goal, Place, RallyRule, rally_rule
 from plans.energy import Airframe, Wind, drain, segment_uses
 from plans.errors import SurveyError
 
@@ -48,6 +49,22 @@ class ReturnSettings:
     hovers_at_m: float | None = None
     over_terrain: bool = False
     """Its heights are above the ground under it (RTL_ALT_TYPE 1), as far as it knows the ground."""
+    rally: RallyRule | None = field(default_factory=RallyRule)
+    """Which rally points it may return to; None for none."""
+
+    def goal(self, here: Place, rallies: Sequence[Place] = ()) -> Goal:
+        """Where it returns to from a place."""
+        return HOME if self.rally is None else self.rally.goal(here, rallies)
+
+    def base_m(self, goal: Goal) -> float:
+        """What its return heights are above, on the way to a goal."""
+        return goal.place.up_m if self.rally is not None and self.rally.counts_from_it else 0.0
+
+    def height_to(self, goal: Goal, here: Place) -> float:
+        """The height above home at which it flies to a goal."""
+        base, distance = self.base_m(goal), here.level_m(goal.place)
+        settings = replace(self, height_m=max(self.height_m, goal.place.up_m - base))
+        return base + settings.height_from(here.up_m - base, distance)
 
     def height_from(self, up_m: float, distance_m: float) -> float:
         """The height above home at which it flies home from a place: never lower than it is."""
@@ -105,6 +122,7 @@ def _ardupilot_settings(params: Mapping[str, float]) -> ReturnSettings:
         wait_s=of(usual.wait_s, ("RTL_LOIT_TIME", 0.001)),
         hovers_at_m=final if final > 0 else None,
         over_terrain=of(0.0, ("RTL_ALT_TYPE", 1.0)) == 1.0,
+        rally=rally_rule(params, px4=False),
     )
 
 
@@ -125,6 +143,7 @@ def _px4_settings(params: Mapping[str, float]) -> ReturnSettings:
         wait_s=max(delay, 0.0),
         waits_at_m=loiters_at,
         hovers_at_m=loiters_at if delay < 0 else None,
+        rally=rally_rule(params, px4=True),
     )
 
 
@@ -141,20 +160,6 @@ class Doing(StrEnum):
 
 
 @dataclass(frozen=True)
-class Place:
-    """Metres east, north and up of home."""
-
-    east_m: float
-    north_m: float
-    up_m: float
-
-    @property
-    def distance_m(self) -> float:
-        """Level distance from home."""
-        return math.hypot(self.east_m, self.north_m)
-
-
-@dataclass(frozen=True)
 class Phase:
     """A part of the way home, in seconds from its beginning. `battery_s` are seconds of calm cruise."""
 
@@ -168,10 +173,12 @@ class Phase:
 
 @dataclass(frozen=True)
 class WayHome:
-    """The phases in their order. `blown_away`: the wind leaves it no way back, so there is no arrival."""
+    """The phases in their order, and where they lead. `blown_away`: the wind leaves it no way back, so there
+    is no arrival."""
 
     phases: tuple[Phase, ...]
     blown_away: bool = False
+    goal: Goal = HOME
 
     @property
     def seconds(self) -> float:
@@ -217,9 +224,11 @@ def way_home(
     settings: ReturnSettings,
     wind: Wind | None = None,
     velocity_mps: tuple[float, float] = (0.0, 0.0),
+    rallies: Sequence[Place] = (),
 ) -> WayHome:
-    """From a place (and a velocity east, north) to the ground at home: braking, climbing, flying home,
-    waiting and landing."""
+    """From a place (and a velocity east, north) to the ground at home, or at the rally point that the
+    autopilot chooses: braking, climbing, flying there, waiting and landing."""
+    goal = settings.goal(here, rallies)
     airframe = settings.airframe()
     clock = _Clock(here, settings.speed_mps, airframe)
     speed = math.hypot(*velocity_mps)
@@ -232,17 +241,17 @@ def way_home(
         )
         clock.add(Doing.BRAKE, brake_s, stop)
     here = clock.here
-    top_m = settings.height_from(here.up_m, here.distance_m)
-    above, over_home = Place(here.east_m, here.north_m, top_m), Place(0.0, 0.0, top_m)
+    top_m = settings.height_to(goal, here)
+    above, over_home = Place(here.east_m, here.north_m, top_m), replace(goal.place, up_m=top_m)
     points = np.array([[p.east_m, p.north_m, p.up_m] for p in (here, above, over_home)])
     try:
         uses = segment_uses(points, settings.speed_mps, airframe, wind or Wind(), settings.speed_mps)
     except SurveyError:
-        return WayHome(tuple(clock.phases), blown_away=True)
+        return WayHome(tuple(clock.phases), True, goal)
     clock.add(Doing.CLIMB, float(uses[0, 0]), above, float(uses[0, 1]))
     clock.add(Doing.RETURN, float(uses[1, 0]), over_home, float(uses[1, 1]))
-    _over_home(clock, settings)
-    return WayHome(tuple(clock.phases))
+    _over_goal(clock, settings, settings.base_m(goal))
+    return WayHome(tuple(clock.phases), goal=goal)
 
 
 def landing(here: Place, settings: ReturnSettings) -> WayHome:
@@ -252,12 +261,12 @@ def landing(here: Place, settings: ReturnSettings) -> WayHome:
     return WayHome(tuple(clock.phases))
 
 
-def _over_home(clock: _Clock, settings: ReturnSettings) -> None:
-    if settings.waits_at_m is not None and settings.waits_at_m < clock.here.up_m:
-        _descend(clock, settings.waits_at_m, settings)
+def _over_goal(clock: _Clock, settings: ReturnSettings, base_m: float) -> None:
+    if settings.waits_at_m is not None:
+        _descend(clock, base_m + settings.waits_at_m, settings)
     clock.add(Doing.WAIT, settings.wait_s, clock.here)
     if settings.hovers_at_m is not None:
-        _descend(clock, settings.hovers_at_m, settings)
+        _descend(clock, base_m + settings.hovers_at_m, settings)
         clock.add(Doing.HOVER, 1e-3, clock.here)
         return
     _to_ground(clock, settings)

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from flight.safety.lost_link import lost_link
-from flight.safety.way_home import Place, return_settings, way_home
+from flight.safety.rally import Place, rally_places
+from flight.safety.way_home import return_settings, way_home
 from flight.state import Battery, MissionProgress, Position, VehicleState
 from plans.energy import Wind
 from plans.frames import GeoPoint, LocalFrame
@@ -190,6 +191,62 @@ def test_the_battery_may_end_it_sooner():
 
 def place(p):
     return p.east_m, p.north_m, p.up_m
+
+
+def rally(*places):
+    found = []
+    for east, north, up in places:
+        lat, lon = LOCAL.to_geo(east, north)
+        found.append(GeoPoint(float(lat), float(lon), up))
+    return replace(MISSION, rally=tuple(found))
+
+
+BESIDE = rally((250.0, 170.0, 20.0))
+
+
+def test_it_comes_to_the_rally_point_that_it_would_choose():
+    far = flying(230, 150, (8.0, 0.0), current=4)
+    home = lost_link(far, COPTER, MISSION, HOME, 255)
+    near = lost_link(far, COPTER, BESIDE, HOME, 255)
+    (told,) = [m.alert for m in near.moments if m.alert.key == "lost.returns_rally"]
+    assert told.says().startswith("flies to rally point 1 at 40 m")
+    assert near.ends_s < home.ends_s - 15.0
+    east, north = LOCAL.to_local(near.moments[-1].lat_deg, near.moments[-1].lon_deg)
+    assert math.hypot(east - 250.0, north - 170.0) < 1.0
+    high = lost_link(far, COPTER, rally((250.0, 170.0, 70.0)), HOME, 255)
+    (climb,) = [m.alert.says() for m in high.moments if m.alert.key == "lost.climbs"]
+    assert climb in ("climbs to 70 m", "climbs to 67 m"), "no lower than the rally point, but for the cone"
+
+
+@pytest.mark.parametrize(
+    ("params", "px4", "here", "goal"),
+    [
+        ({}, False, (230, 150), 1),
+        ({"RALLY_LIMIT_KM": 0.02}, False, (230, 150), 0),
+        ({"RALLY_LIMIT_KM": 0.0}, False, (900, 150), 1),
+        ({}, False, (900, 150), 0),  # 0.3 km is the usual limit
+        ({}, False, (20, 20), 0),
+        ({"RALLY_INCL_HOME": 0.0}, False, (40, 40), 1),
+        ({}, True, (230, 150), 1),
+        ({}, True, (900, 150), 1),
+        ({}, True, (20, 20), 0),
+        ({"RTL_TYPE": 1.0}, True, (20, 20), 1),
+        ({"RTL_TYPE": 2.0}, True, (230, 150), 0),
+        ({"RTL_TYPE": 3.0}, True, (230, 150), 1),
+    ],
+)
+def test_which_rally_point_an_autopilot_chooses(params, px4, here, goal):
+    returns = return_settings(params, px4)
+    assert returns.goal(Place(*here, 40.0), rally_places(BESIDE, LOCAL)).rally == goal
+
+
+def test_a_px4_counts_its_return_height_from_the_rally_point():
+    returns = return_settings({"RTL_RETURN_ALT": 30.0, "RTL_CONE_ANG": 0.0}, px4=True)
+    here = Place(100.0, 170.0, 10.0)
+    goal = returns.goal(here, rally_places(BESIDE, LOCAL))
+    assert returns.height_to(goal, here) == 50.0
+    too_near_home = rally((4.0, 4.0, 0.0))
+    assert returns.goal(Place(5.0, 5.0, 10.0), rally_places(too_near_home, LOCAL)).rally == 0
 
 
 @settings(deadline=None)

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
+from flight.safety.rally import Place
 from flight.safety.reserves import Order, ReserveLimits, ReservePlan, Sample, kept, link_state, reserve_state
 from flight.safety.way_home import ReturnSettings
 from flight.state import Battery, Position, VehicleState, Wind
@@ -106,6 +107,16 @@ def test_a_head_wind_on_the_way_home_brings_it_home_earlier():
     calm, against = advise(1000, 60), advise(1000, 60, wind=Wind(0.0, 10.0, 270.0))
     assert against.home_percent > 1.3 * calm.home_percent
     assert against.go_on_s < calm.go_on_s
+
+
+def test_a_rally_point_that_is_nearer_than_home_lets_it_go_on_longer():
+    there = replace(PLAN, rallies=(Place(1550.0, 0.0, 0.0),))
+    assert advise(1500, 30, there).home_s < advise(1500, 30).home_s - 100.0
+    assert advise(1500, 30).order is Order.RETURN
+    assert advise(1500, 30, there).order is Order.NONE
+    beyond_the_limit = replace(PLAN, rallies=(Place(1100.0, 0.0, 0.0),))
+    assert advise(1500, 30, beyond_the_limit).home_s == advise(1500, 30).home_s
+    assert advise(1500, 30, there, velocity=-8.0).go_on_s < advise(1500, 30, there, velocity=8.0).go_on_s
 
 
 def test_flying_away_shortens_the_time():
