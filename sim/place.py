@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -52,12 +53,42 @@ class RasterGround:
         return top * (1.0 - fy) + bottom * fy
 
 
+@dataclass(frozen=True)
+class Tide:
+    """Water that rises evenly from a moment on, up to a height above where it began."""
+
+    began_s: float
+    climb_mps: float
+    top_m: float
+
+    def rise_m(self, now_s: float) -> float:
+        """How far it has risen."""
+        return min(max(now_s - self.began_s, 0.0) * self.climb_mps, self.top_m)
+
+
 class Place:
     """A LocalFrame for single points in plain floats, with the ground in it."""
 
-    def __init__(self, frame: LocalFrame, ground: Ground) -> None:
+    def __init__(self, frame: LocalFrame, ground: Ground, water: Ground | None = None) -> None:
+        """`water` is the height of its surface, or of the one next to it where the ground is dry; without
+        one water stands as high as the ground."""
         self.frame = frame
         self.ground = ground
+        self.tide: Tide | None = None
+        self._water = water
+
+    def surface_m(self, east_m: float, north_m: float, now_s: float) -> float:
+        """What something that falls there lands on, AMSL: the ground, or the water over it."""
+        ground = self.ground.height_m(east_m, north_m)
+        return ground + self.depth_m(east_m, north_m, now_s)
+
+    def depth_m(self, east_m: float, north_m: float, now_s: float) -> float:
+        """Depth of the water at a place and moment; 0 where it is dry."""
+        rise = self.tide.rise_m(now_s) if self.tide is not None else 0.0
+        if self._water is None:
+            return rise
+        ground = self.ground.height_m(east_m, north_m)
+        return max(self._water.height_m(east_m, north_m) + rise - ground, 0.0)
 
     @cached_property
     def _to_local(self) -> Any:

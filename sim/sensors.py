@@ -20,6 +20,14 @@ _GATE_M = 6.0
 """Innovations beyond this are taken for a glitch and not used."""
 _GLITCH_PATIENCE_S = 10.0
 """After this long of rejected positions the estimate is reset onto GNSS, as ArduPilot's EKF does."""
+_COMPASS_S = 2.0
+"""The heading follows a disturbed compass with this time constant."""
+_COMPASS_GATE_RAD = 0.6
+"""So much between compass and gyros makes a variance of 1."""
+_VELOCITY_GATE = 4.0
+"""So many radians of heading error times m/s of speed make one of the velocity."""
+METRES_PER_HPA = 8.4
+"""Near sea level."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +83,16 @@ class Estimate:
     yaw_rad: float = 0.0
 
 
+@dataclass(frozen=True)
+class Variances:
+    """EKF_STATUS_REPORT's measure of trust: 1 is where a measurement is refused."""
+
+    velocity: float
+    position: float
+    height: float
+    compass: float
+
+
 class Estimator:
     """Keeps an Estimate of a Body. `update` once a step; errors change at the GNSS epochs."""
 
@@ -89,6 +107,11 @@ class Estimator:
         """False while no satellites are heard (fault)."""
         self.jump_m = (0.0, 0.0, 0.0)
         """An offset east, north, up that the receiver is fooled by (fault)."""
+        self.compass_off_rad = 0.0
+        """What the compass is off by (fault)."""
+        self.pressure_hpa_per_s = 0.0
+        """How fast the air pressure changes (fault): a barometer takes that for height."""
+        self._heading_error = self._baro_m = self._speed_mps = 0.0
         self.gnss_error_m = [0.0, 0.0, 0.0]
         self.rejected_s = 0.0
         """For how long GNSS has been taken for a glitch."""
@@ -126,17 +149,41 @@ class Estimator:
             error[0] += (self.gnss_error_m[0] - error[0]) * follow
             error[1] += (self.gnss_error_m[1] - error[1]) * follow
             error[2] += (self.gnss_error_m[2] - error[2]) * follow * 0.2
+        climb_mps = -self.pressure_hpa_per_s * METRES_PER_HPA
+        self._baro_m += climb_mps * STEP_S
+        if self.compass_off_rad or self._heading_error:
+            self._heading_error += (self.compass_off_rad - self._heading_error) * STEP_S / _COMPASS_S
         e = self.estimate
         e.east_m = body.east_m + error[0]
         e.north_m = body.north_m + error[1]
-        e.up_m = body.up_m + error[2]
+        e.up_m = body.up_m + error[2] + self._baro_m
         e.v_east_mps = body.v_east_mps + velocity[0] + drift[0]
         e.v_north_mps = body.v_north_mps + velocity[1] + drift[1]
-        e.v_up_mps = body.v_up_mps + velocity[2]
+        e.v_up_mps = body.v_up_mps + velocity[2] + climb_mps
         e.roll_rad = body.roll_rad + attitude[0]
         e.pitch_rad = body.pitch_rad + attitude[1]
-        e.yaw_rad = (body.yaw_rad + attitude[2]) % math.tau
+        e.yaw_rad = (body.yaw_rad + attitude[2] + self._heading_error) % math.tau
+        self._speed_mps = math.hypot(body.v_east_mps, body.v_north_mps)
         return e
+
+    @property
+    def variances(self) -> Variances:
+        """A glitch shows in the position; a heading that is off in the compass and, on the move, in the
+        velocity."""
+        lost = 0.0 if self.available else 0.3
+        rejected = min(self.rejected_s, 2.0) / 2.0
+        off = abs(self._heading_error)
+        return Variances(
+            0.02 + lost + min(off * self._speed_mps / _VELOCITY_GATE, 2.0),
+            0.02 + lost + rejected,
+            0.02,
+            0.03 + min(off / _COMPASS_GATE_RAD, 2.0),
+        )
+
+    @property
+    def compasses_agree(self) -> bool:
+        """False when the heading is off by more than ArduPilot lets two compasses differ."""
+        return abs(self._heading_error) < math.radians(60.0)
 
     def shot_error_m(self) -> tuple[float, float, float]:
         """The part of a photo's position error that the smoothed estimate does not carry (a fresh draw)."""

@@ -133,7 +133,7 @@ class Auto:
         if item.command == m.TAKEOFF:
             (_, _, up), terrain = self.place_of(item)
             here = vehicle.estimate
-            ground = vehicle.place.ground.height_m(here.east_m, here.north_m) if terrain else 0.0
+            ground = vehicle.terrain.height_m(here.east_m, here.north_m) if terrain else 0.0
             pilot.take_off(up + ground)
         elif item.command == m.RTL:
             pilot.begin_rtl()
@@ -230,6 +230,8 @@ class Auto:
             pilot.roi, pilot.fixed_yaw = None, False
         elif item.command == m.SET_HOME:
             self._set_home(item)
+        elif item.command == m.FENCE_ENABLE:
+            vehicle.geofence.command(item.p1, item.p2)
         elif item.command == m.MOUNT_CONTROL:
             vehicle.gimbal.pitch_deg = max(-90.0, min(30.0, item.p1))
         elif item.command == m.DIGICAM:

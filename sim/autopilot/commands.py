@@ -182,6 +182,8 @@ def _reposition(channel: Channel, c: CommandIn) -> int:
             return FAILED
     if vehicle.armed and not vehicle.landed:  # on the ground it is accepted and nothing flies
         point, terrain = place_in(channel, c.x, c.y, c.z, c.frame)
+        if not vehicle.geofence.allows(*vehicle.pilot.amsl(point, terrain)):
+            return FAILED
         vehicle.pilot.go_guided(point, terrain)
     return ACCEPTED
 
@@ -328,6 +330,10 @@ def _high_latency(channel: Channel, c: CommandIn) -> int:
     return ACCEPTED
 
 
+def _fence_enable(channel: Channel, c: CommandIn) -> int:
+    return _result(channel.vehicle.geofence.command(_whole(c.p1), _whole(c.p2)))
+
+
 def _terminate(channel: Channel, c: CommandIn) -> int:
     if c.p1 < 0.5:
         return FAILED
@@ -366,5 +372,6 @@ _HANDLERS: dict[int, Callable[[Channel, CommandIn], int]] = {
     mavlink.MAV_CMD_DO_SET_MISSION_CURRENT: _set_current,
     mavlink.MAV_CMD_DO_SEND_BANNER: _banner,
     mavlink.MAV_CMD_CONTROL_HIGH_LATENCY: _high_latency,
+    mavlink.MAV_CMD_DO_FENCE_ENABLE: _fence_enable,
     mavlink.MAV_CMD_DO_FLIGHTTERMINATION: _terminate,
 }

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from plans.frames import GeoPoint
 from sim.autopilot.failsafe import Failsafe
+from sim.autopilot.fence import Fence
 from sim.autopilot.mission import (
     FENCE_COMMANDS,
     RALLY_COMMANDS,
@@ -27,6 +28,7 @@ from sim.autopilot.modes import ARMABLE, NEEDS_POSITION, Mode
 from sim.autopilot.params import Params
 from sim.autopilot.readiness import Readiness
 from sim.autopilot.shutter import Shutter
+from sim.autopilot.terrain import Terrain
 from sim.battery import Battery, BatteryPack
 from sim.controller import Limits
 from sim.dynamics import GRAVITY_MPS2, STEP_S, Airframe, Body, Weather, Wind, step
@@ -54,6 +56,8 @@ class VehicleSetup:
     charge_share: float = 1.0
     yaw_deg: float = 0.0
     camera_min_interval_s: float = 0.0
+    terrain_on_card: bool = True
+    """Whether it has the place's terrain on its card; without, it asks the station for it."""
     params: tuple[tuple[str, float], ...] = ()
     start_utc: dt.datetime = dt.datetime(2024, 7, 1, 2, 0, tzinfo=dt.UTC)
 
@@ -155,12 +159,15 @@ class Vehicle:
         self.home_locked = False
         self.origin_east_m, self.origin_north_m, self.origin_up_m = east, north, ground
         self.home_east_m, self.home_north_m, self.home_up_m = east, north, ground
-        self.camera_stuck = False
+        self.camera_stuck = self.card_full = False
         self.high_latency_open = False
         self.last_shot: Shot | None = None
         self.motor_share = 1.0
         self.aircraft: list[Aircraft] = []
         """Others in the sky that its ADS-B receiver hears."""
+        self.birds: list[Aircraft] = []
+        """Others in the sky that it does not hear."""
+        self.in_water = False
         self.events: list[Event] = []
         self.reached: int | None = None
         """The item to report as reached; a later one overwrites one not yet reported, as in ArduPilot."""
@@ -168,6 +175,8 @@ class Vehicle:
         self.time_s = 0.0
         self.ground_m = ground
         self.failsafe = Failsafe(self)
+        self.geofence = Fence(self)
+        self.terrain = Terrain(self, setup.terrain_on_card)
         self.readiness = Readiness(self)
         self.pilot = Pilot(self)
         self.shutter = Shutter(self._take_photo)
@@ -193,7 +202,7 @@ class Vehicle:
         else:
             self.pilot.demand.throttle = 0.0
         if self.armed or not body.on_ground:
-            self.ground_m = self.place.ground.height_m(body.east_m, body.north_m)
+            self.ground_m = self.place.surface_m(body.east_m, body.north_m, self.time_s)
             air = self.wind.at(body.up_m - self.ground_m, math.hypot(body.v_east_mps, body.v_north_mps))
             share = self.battery.thrust_share * self.motor_share
             step(body, self.setup.airframe, self.pilot.demand, share, air, self.ground_m)
@@ -205,7 +214,9 @@ class Vehicle:
         self.battery.drain(load, SLOW_EVERY * STEP_S)
         self.sticks.expire(self.time_s)
         self.readiness.update()
+        self.terrain.update()
         self.failsafe.update()
+        self.geofence.update()
         self.pilot.check_landed(SLOW_EVERY * STEP_S)
         if self.armed and self.landed and not self.auto_armed:
             delay = self.params["DISARM_DELAY"]
@@ -298,6 +309,9 @@ class Vehicle:
         """Enter a mode; False, with a text, if the vehicle cannot fly it now."""
         if mode is self.mode:
             return True
+        if self.geofence.bars_modes:
+            self.say(4, f"Mode change to {mode.name} failed: in fence recovery")
+            return False
         if mode in NEEDS_POSITION and self.armed and not self.readiness.has_position:
             self.say(4, f"Mode change to {mode.name} failed: requires position")
             return False
@@ -343,7 +357,7 @@ class Vehicle:
             airframe_yaw_deg=yaw_deg,
             position_sigma_h_m=gnss.sigma_h_m,
             position_sigma_v_m=gnss.sigma_v_m,
-            captured=not self.camera_stuck,
+            captured=not (self.camera_stuck or self.card_full),
         )
         self.last_shot = shot
         self.events.append(shot)

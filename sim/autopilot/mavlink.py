@@ -189,6 +189,7 @@ class Face:
         self.shots: list[Shot] = []
         """Photos not yet fetched; whoever owns the face empties it."""
         self._told = (vehicle.mode, vehicle.armed)
+        self._fence_ms = 0
         self._texts = 0
 
     def step(self) -> None:
@@ -204,6 +205,10 @@ class Face:
         if vehicle.reached is not None and vehicle.steps % 5 == 0:
             self._broadcast(mavlink.MAVLink_mission_item_reached_message(vehicle.reached))
             vehicle.reached = None
+        if vehicle.geofence.breach_ms != self._fence_ms:
+            self._fence_ms = vehicle.geofence.breach_ms
+            if (message := telemetry.fence_status(vehicle)) is not None:
+                self._broadcast(message)
         for channel in self.channels:
             channel.tick()
         self.logbook.update()
@@ -314,6 +319,8 @@ def _on_target_global(channel: Channel, message: Message) -> None:
         lat, lon = message.lat_int / 1e7, message.lon_int / 1e7
         if abs(lat) <= 90 and abs(lon) <= 180 and _within_reason(message.alt):
             point, terrain = commands.place_in(channel, lat, lon, message.alt, message.coordinate_frame)
+            if not vehicle.geofence.allows(*vehicle.pilot.amsl(point, terrain)):
+                return
             turns = not message.type_mask & 0x400 and math.isfinite(message.yaw)
             vehicle.pilot.go_guided(point, terrain, message.yaw if turns else None)
     elif not message.type_mask & 0x38 and _within_reason(message.vx, message.vy, message.vz):
@@ -338,7 +345,9 @@ def _on_target_local(channel: Channel, message: Message) -> None:
             return
         east, north = east_north(message.x, message.y)
         base = (e.east_m, e.north_m, e.up_m) if from_here else vehicle.origin
-        vehicle.pilot.go_guided((base[0] + east, base[1] + north, base[2] - message.z))
+        goal = base[0] + east, base[1] + north, base[2] - message.z
+        if vehicle.geofence.allows(*goal):
+            vehicle.pilot.go_guided(goal)
     elif not message.type_mask & 0x38 and _within_reason(message.vx, message.vy, message.vz):
         vehicle.pilot.go_guided_velocity((*east_north(message.vx, message.vy), -message.vz))
 
@@ -391,6 +400,17 @@ def _on_manual_control(channel: Channel, message: Message) -> None:
     sticks.until_s = vehicle.time_s + vehicle.params["RC_OVERRIDE_TIME"]
 
 
+def _on_terrain_data(channel: Channel, message: Message) -> None:
+    channel.vehicle.terrain.take(
+        message.lat, message.lon, message.grid_spacing, message.gridbit, list(message.data)
+    )
+
+
+def _on_terrain_check(channel: Channel, message: Message) -> None:
+    if abs(message.lat) <= 900_000_000 and abs(message.lon) <= 1_800_000_000:
+        channel.send(telemetry.terrain_report_at(channel.vehicle, message.lat, message.lon))
+
+
 _INCOMING: dict[str, Callable[[Channel, Message], None]] = {
     "HEARTBEAT": _on_heartbeat,
     "COMMAND_LONG": _on_command,
@@ -408,4 +428,6 @@ _INCOMING: dict[str, Callable[[Channel, Message], None]] = {
     "MISSION_ITEM_INT": _on_item,
     "RC_CHANNELS_OVERRIDE": _on_rc_override,
     "MANUAL_CONTROL": _on_manual_control,
+    "TERRAIN_DATA": _on_terrain_data,
+    "TERRAIN_CHECK": _on_terrain_check,
 }

@@ -59,10 +59,29 @@ MIS_TOTAL            int16  0      0     32766  fact
 MIS_RESTART          int8   0      0     1
 SRTL_ACCURACY        real   2      0     10
 SRTL_POINTS          int16  300    0     500
+FENCE_ENABLE         int8   0      0     1
+FENCE_TYPE           int8   7      0     15
+FENCE_ACTION         int8   1      0     5
+FENCE_ALT_MAX        real   100    10    1000
+FENCE_RADIUS         real   300    30    10000
+FENCE_MARGIN         real   2      1     10
+FENCE_TOTAL          int8   0      0     127    fact
+FENCE_ALT_MIN        real   -10    -100  100
+FENCE_AUTOENABLE     int8   0      0     3
+FENCE_OPTIONS        int16  0      0     7
+RALLY_TOTAL          int8   0      0     127    fact
+RALLY_LIMIT_KM       real   0.3    0     100
+RALLY_INCL_HOME      int8   1      0     1
+TERRAIN_ENABLE       int8   1      0     1
+TERRAIN_SPACING      int16  100    1     1000
+TERRAIN_OPTIONS      int16  0      0     1
+TERRAIN_OFS_MAX      real   30     0     50
 FS_GCS_ENABLE        int8   0      0     7
 FS_GCS_TIMEOUT       real   5      2     120
 FS_THR_ENABLE        int8   1      0     7
 FS_EKF_ACTION        int8   1      0     3
+FS_EKF_THRESH        real   0.8    0     1
+FS_OPTIONS           int32  16     0     63
 BATT_MONITOR         int8   4      4     4      fact
 BATT_CAPACITY        int32  3300   0     200000
 BATT_LOW_VOLT        real   0      0     60

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from sim.autopilot.auto import Auto
 from sim.autopilot.modes import LANDS_ITSELF, Mode
+from sim.autopilot.rally import return_point
 from sim.autopilot.way_back import WayBack
 from sim.controller import Point, PositionController, Target, Track, lean
 from sim.dynamics import STEP_S, Demand
@@ -41,6 +42,7 @@ class Pilot:
         """Where RTL, LAND or GUIDED is in its own sequence."""
         self.auto = Auto(self)
         self._terrain_leg = False
+        self._return_to: Point = (0.0, 0.0, 0.0)
         self._point: tuple[Point, bool] = ((0.0, 0.0, 0.0), False)
         """GUIDED's goal, and whether its height is above ground."""
         self._guided_paused = False
@@ -118,13 +120,23 @@ class Pilot:
         """Head for a point; its third number is AMSL, or above ground when `terrain`."""
         if terrain != self._terrain_leg:
             here = self.track.position
-            ground = self.vehicle.place.ground.height_m(here[0], here[1])
+            ground = self.vehicle.terrain.height_m(here[0], here[1])
             self.track.hold((here[0], here[1], here[2] - ground if terrain else here[2] + ground))
             self._terrain_leg = terrain
         here = self.track.position
         self.track.start(point, following)
         if not self.fixed_yaw and math.hypot(point[0] - here[0], point[1] - here[1]) > 2.0:
             self.yaw_rad = math.atan2(point[0] - here[0], point[1] - here[1]) % math.tau
+
+    @property
+    def over_terrain(self) -> bool:
+        """True while heights above the ground are flown."""
+        return self._terrain_leg or (self.phase == "point" and self._point[1])
+
+    def amsl(self, point: Point, terrain: bool) -> Point:
+        """A place with its height AMSL."""
+        ground = self.vehicle.terrain.height_m(point[0], point[1]) if terrain else 0.0
+        return point[0], point[1], point[2] + ground
 
     @property
     def goal(self) -> Point:
@@ -207,7 +219,7 @@ class Pilot:
         old_up = t.up_m
         self.track.advance(lag, t)
         if self._terrain_leg:
-            t.up_m += self.vehicle.place.ground.height_m(t.east_m, t.north_m)
+            t.up_m += self.vehicle.terrain.height_m(t.east_m, t.north_m)
             limits = self.vehicle.limits
             t.up_m = min(max(t.up_m, old_up - limits.sink_mps * STEP_S), old_up + limits.climb_mps * STEP_S)
             t.v_up_mps, t.a_up_mps2 = (t.up_m - old_up) / STEP_S, 0.0
@@ -290,7 +302,7 @@ class Pilot:
         t, limits = self.target, self.vehicle.limits
         (goal_east, goal_north, goal_up), terrain = self._point
         if terrain:
-            goal_up += self.vehicle.place.ground.height_m(t.east_m, t.north_m)
+            goal_up += self.vehicle.terrain.height_m(t.east_m, t.north_m)
         east, north, up = goal_east - t.east_m, goal_north - t.north_m, goal_up - t.up_m
         far = math.hypot(east, north)
         speed = min(limits.speed_mps, math.sqrt(limits.accel_mps2 * far), far)
@@ -310,11 +322,14 @@ class Pilot:
             vehicle.limits.speed_mps = p["RTL_SPEED"] / 100
         self.settle()
         here = self.track.position
-        home_distance = math.hypot(here[0] - vehicle.home_east_m, here[1] - vehicle.home_north_m)
-        height = p["RTL_ALT"] / 100
+        self._return_to = return_point(vehicle)
+        home_distance = math.hypot(here[0] - self._return_to[0], here[1] - self._return_to[1])
+        height = max(p["RTL_ALT"] / 100, self._return_to[2] - vehicle.home_up_m)
         if p["RTL_CONE_SLOPE"] > 0:
             height = min(height, max(home_distance * p["RTL_CONE_SLOPE"], 2.0))
-        height = max(height, here[2] - vehicle.home_up_m + p["RTL_CLIMB_MIN"] / 100)
+        present = here[2] - vehicle.home_up_m
+        height = max(height, present + p["RTL_CLIMB_MIN"] / 100)
+        height = max(min(height, vehicle.geofence.ceiling_m), present)
         self.phase = "climb"
         self.fly_to((here[0], here[1], vehicle.home_up_m + height))
 
@@ -324,7 +339,7 @@ class Pilot:
         if self.phase == "climb" and self.track.finished:
             self.phase = "return"
             kept = self.yaw_rad
-            self.fly_to((vehicle.home_east_m, vehicle.home_north_m, self.track.position[2]))
+            self.fly_to((*self._return_to[:2], self.track.position[2]))
             if vehicle.params["WP_YAW_BEHAVIOR"] != 1:
                 self.yaw_rad = kept
         elif self.phase == "return" and self.track.finished and self.within_m() < vehicle.limits.radius_m:

@@ -62,10 +62,15 @@ class Readiness:
         return self._vehicle.time_s >= FIX_S and self._vehicle.estimator.available
 
     @property
-    def has_position(self) -> bool:
-        """True when the estimate can be navigated on."""
+    def navigates(self) -> bool:
+        """True when the filter gives positions, trusted or not."""
         vehicle = self._vehicle
         return vehicle.time_s >= READY_S and vehicle.estimator.lost_s < LOSS_PATIENCE_S
+
+    @property
+    def has_position(self) -> bool:
+        """True when the estimate can be flown by."""
+        return self.navigates and not self._vehicle.failsafe.ekf
 
     @property
     def flags(self) -> Ekf:
@@ -73,7 +78,7 @@ class Readiness:
         vehicle = self._vehicle
         if vehicle.time_s < 3.0:
             return Ekf.UNINITIALIZED
-        if not self.has_position:
+        if not self.navigates:
             return _STARTING
         return NAVIGATING | Ekf.GPS_GLITCHING if vehicle.estimator.rejected_s > 1.0 else NAVIGATING
 
@@ -118,6 +123,13 @@ class Readiness:
             reasons.append("Battery 1 critical voltage failsafe")
         elif vehicle.failsafe.battery_is_low():
             reasons.append("Battery 1 low voltage failsafe")
+        if vehicle.failsafe.station:
+            reasons.append("GCS failsafe on")
+        if not vehicle.estimator.compasses_agree:
+            reasons.append("Compasses inconsistent")
+        reasons += [
+            r for r in (vehicle.terrain.reason_not_to_arm(), vehicle.geofence.reason_not_to_arm()) if r
+        ]
         if mode in NEEDS_POSITION:
             if not self.has_fix:
                 reasons.append("GPS 1: Bad fix")

@@ -32,6 +32,8 @@ BUILDERS: dict[int, Callable[[Vehicle], Message | None]] = {
     mavlink.MAVLINK_MSG_ID_AUTOPILOT_VERSION: telemetry.autopilot_version,
     mavlink.MAVLINK_MSG_ID_GIMBAL_DEVICE_ATTITUDE_STATUS: telemetry.gimbal_device_attitude_status,
     mavlink.MAVLINK_MSG_ID_TERRAIN_REPORT: telemetry.terrain_report,
+    mavlink.MAVLINK_MSG_ID_TERRAIN_REQUEST: telemetry.terrain_request,
+    mavlink.MAVLINK_MSG_ID_FENCE_STATUS: telemetry.fence_status,
     mavlink.MAVLINK_MSG_ID_CAMERA_FEEDBACK: camera_messages.newest_feedback,
     mavlink.MAVLINK_MSG_ID_CAMERA_INFORMATION: camera_messages.camera_information,
     mavlink.MAVLINK_MSG_ID_CAMERA_SETTINGS: camera_messages.camera_settings,
@@ -47,6 +49,7 @@ STREAM_GROUPS: dict[int, tuple[int, ...]] = {
         mavlink.MAVLINK_MSG_ID_GPS_RAW_INT,
         mavlink.MAVLINK_MSG_ID_NAV_CONTROLLER_OUTPUT,
         mavlink.MAVLINK_MSG_ID_POSITION_TARGET_GLOBAL_INT,
+        mavlink.MAVLINK_MSG_ID_FENCE_STATUS,
     ),
     mavlink.MAV_DATA_STREAM_RC_CHANNELS: (mavlink.MAVLINK_MSG_ID_RC_CHANNELS,),
     mavlink.MAV_DATA_STREAM_POSITION: (
@@ -60,6 +63,7 @@ STREAM_GROUPS: dict[int, tuple[int, ...]] = {
         mavlink.MAVLINK_MSG_ID_BATTERY_STATUS,
         mavlink.MAVLINK_MSG_ID_EKF_STATUS_REPORT,
         mavlink.MAVLINK_MSG_ID_TERRAIN_REPORT,
+        mavlink.MAVLINK_MSG_ID_TERRAIN_REQUEST,
     ),
 }
 """What REQUEST_DATA_STREAM's groups hold (MAV_DATA_STREAM_ALL is all of them)."""

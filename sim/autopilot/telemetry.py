@@ -11,6 +11,7 @@ from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from flight.wire import Message
 from sim.autopilot.core import Vehicle
+from sim.autopilot.fence import Limit
 from sim.autopilot.modes import Mode
 from sim.sensors import GNSS_KINDS
 
@@ -44,6 +45,7 @@ CAPABILITIES = (
     | mavlink.MAV_PROTOCOL_CAPABILITY_MISSION_FENCE
     | mavlink.MAV_PROTOCOL_CAPABILITY_MISSION_RALLY
     | mavlink.MAV_PROTOCOL_CAPABILITY_FTP
+    | mavlink.MAV_PROTOCOL_CAPABILITY_TERRAIN
 )
 VERSION = 4 << 24 | 7 << 16
 """flight_sw_version: 4.7.0, development."""
@@ -92,8 +94,10 @@ def heartbeat(v: Vehicle) -> Message:
 
 def sys_status(v: Vehicle) -> Message:
     """SYS_STATUS, with the PREARM bit."""
+    fence = v.geofence
+    present = _PRESENT | (mavlink.MAV_SYS_STATUS_GEOFENCE if fence.present else 0)
     # without a fence it is not breached, as ArduPilot says it too
-    health = _PRESENT | mavlink.MAV_SYS_STATUS_GEOFENCE
+    health = _PRESENT | (0 if fence.present and fence.breached else mavlink.MAV_SYS_STATUS_GEOFENCE)
     if not v.readiness.has_fix:
         health &= ~mavlink.MAV_SYS_STATUS_SENSOR_GPS
     if not v.readiness.has_position:
@@ -105,9 +109,10 @@ def sys_status(v: Vehicle) -> Message:
     if not v.armed and v.readiness.reasons(Mode.GUIDED):
         health &= ~mavlink.MAV_SYS_STATUS_PREARM_CHECK
     enabled = _PRESENT if v.armed else _PRESENT & ~mavlink.MAV_SYS_STATUS_SENSOR_MOTOR_OUTPUTS
+    enabled |= mavlink.MAV_SYS_STATUS_GEOFENCE if fence.acts else 0
     battery = v.battery
     return mavlink.MAVLink_sys_status_message(
-        _PRESENT,
+        present,
         enabled,
         health,
         150,
@@ -307,10 +312,9 @@ def extended_sys_state(v: Vehicle) -> Message:
 
 def ekf_status_report(v: Vehicle) -> Message:
     """EKF_STATUS_REPORT."""
-    rejected = min(v.estimator.rejected_s, 2.0) / 2.0
-    lost = 0.0 if v.estimator.available else 0.3
+    trust = v.estimator.variances
     return mavlink.MAVLink_ekf_status_report_message(
-        int(v.readiness.flags), 0.02 + lost, 0.02 + rejected + lost, 0.02, 0.03, 0.0, 0.0
+        int(v.readiness.flags), trust.velocity, trust.position, trust.height, trust.compass, 0.0, 0.0
     )
 
 
@@ -360,8 +364,51 @@ def gimbal_device_attitude_status(v: Vehicle) -> Message:
     )
 
 
+def fence_status(v: Vehicle) -> Message | None:
+    """FENCE_STATUS, or None while no fence is on."""
+    fence = v.geofence
+    if not fence.switched_on:
+        return None
+    kind = mavlink.FENCE_BREACH_NONE
+    if fence.breached & (Limit.CIRCLE | Limit.POLYGON):
+        kind = mavlink.FENCE_BREACH_BOUNDARY
+    elif fence.breached & Limit.ALT_MAX:
+        kind = mavlink.FENCE_BREACH_MAXALT
+    elif fence.breached:
+        kind = mavlink.FENCE_BREACH_MINALT
+    return mavlink.MAVLink_fence_status_message(
+        int(bool(fence.breached)), fence.breach_count, kind, fence.breach_ms, mavlink.FENCE_MITIGATE_NONE
+    )
+
+
 def terrain_report(v: Vehicle) -> Message:
-    """TERRAIN_REPORT: height above the ground below."""
+    """TERRAIN_REPORT: the ground below, and how much of what is needed is known."""
     lat, lon = believed_place(v)
-    ground = v.place.ground.height_m(v.estimate.east_m, v.estimate.north_m)
-    return mavlink.MAVLink_terrain_report_message(lat, lon, 30, ground, v.estimate.up_m - ground, 0, 0)
+    e = v.estimate
+    known = v.terrain.known_m(e.east_m, e.north_m)
+    ground = v.terrain.height_m(e.east_m, e.north_m)
+    spacing = v.terrain.spacing_m if known is not None else 0
+    return mavlink.MAVLink_terrain_report_message(
+        lat, lon, spacing, ground, e.up_m - ground, *v.terrain.counts()
+    )
+
+
+def terrain_report_at(v: Vehicle, lat_e7: int, lon_e7: int) -> Message:
+    """TERRAIN_REPORT of another place, as TERRAIN_CHECK asks for it."""
+    known = v.terrain.known_m(*v.place.to_local(lat_e7 / 1e7, lon_e7 / 1e7))
+    e = v.estimate
+    height = e.up_m - v.terrain.height_m(e.east_m, e.north_m)
+    spacing = v.terrain.spacing_m if known is not None else 0
+    return mavlink.MAVLink_terrain_report_message(
+        lat_e7, lon_e7, spacing, known or 0.0, height, *v.terrain.counts()
+    )
+
+
+def terrain_request(v: Vehicle) -> Message | None:
+    """TERRAIN_REQUEST, when heights are missing and it is time to ask."""
+    request = v.terrain.request() if v.origin_set else None
+    if request is None:
+        return None
+    return mavlink.MAVLink_terrain_request_message(
+        request.lat_e7, request.lon_e7, request.spacing_m, request.mask
+    )
