@@ -1,8 +1,8 @@
 """The vehicle's side of the mission protocol on one link: upload, read-back, clear.
 
 As ArduCopter does it: asks with MISSION_REQUEST, writes each item as it comes (so a failed upload leaves a
-partial mission), warns once of float items, asks again every second and gives up after eight, in simulated
-time.
+partial mission; a fence alone is taken whole or not at all), warns once of float items, asks again every
+second and gives up after eight, in simulated time.
 """
 
 from __future__ import annotations
@@ -14,13 +14,19 @@ from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from flight.wire import Message
 from sim.autopilot.core import Vehicle
-from sim.autopilot.mission import Item, MissionStore, PointStore, Result
+from sim.autopilot.fence import problem_with_items
+from sim.autopilot.mission import FENCE_COMMANDS, Item, MissionStore, PointStore, Result
 from sim.autopilot.modes import Mode
 
 Store = MissionStore | PointStore
 
 RETRY_S, GIVE_UP_S = 1.0, 8.0
 _MISSION, _FENCE, _RALLY, _ALL = 0, 1, 2, 255
+_RECEIVED = {
+    _MISSION: "Flight plan received",
+    _FENCE: "Fence received",
+    _RALLY: "Rally points received",
+}
 
 
 @dataclass
@@ -41,6 +47,8 @@ class Exchange:
         self._vehicle, self._send = vehicle, send
         self._upload: _Upload | None = None
         self._warned = False
+        self._fence = _copy_of(vehicle.fence)
+        """A fence in the course of its upload."""
         self._handlers: dict[str, Callable[[Message], None]] = {
             "MISSION_COUNT": self._on_count,
             "MISSION_WRITE_PARTIAL_LIST": self._on_write_partial,
@@ -97,9 +105,12 @@ class Exchange:
             return self._reply(message, Result.UNSUPPORTED)
         if message.count > store.capacity:
             return self._reply(message, Result.NO_SPACE)
-        store.truncate(message.count)
+        if message.mission_type != _FENCE or message.count == 0:
+            store.truncate(message.count)
         if message.count == 0:
+            self._count()
             return self._reply(message, Result.ACCEPTED)
+        self._fence = PointStore(FENCE_COMMANDS, store.capacity)
         return self._receive(message, 0, message.count - 1)
 
     def _on_write_partial(self, message: Message) -> None:
@@ -108,6 +119,7 @@ class Exchange:
             return self._reply(message, Result.UNSUPPORTED)
         if not 0 <= message.start_index <= message.end_index < len(store):
             return self._reply(message, Result.ERROR)
+        self._fence = _copy_of(self._vehicle.fence)
         return self._receive(message, message.start_index, message.end_index)
 
     def _receive(self, message: Message, first: int, last: int) -> None:
@@ -132,7 +144,7 @@ class Exchange:
         if message.get_type() == "MISSION_ITEM" and not self._warned:
             self._warned = True
             self._vehicle.say(4, "got MISSION_ITEM; GCS should send MISSION_ITEM_INT")
-        store = self._store(upload.kind)
+        store = self._fence if upload.kind == _FENCE else self._store(upload.kind)
         assert store is not None
         result = store.store(message.seq, item_of(message))
         if result is not Result.ACCEPTED:
@@ -142,18 +154,30 @@ class Exchange:
             self._vehicle.pilot.auto.restart_item()
         if message.seq >= upload.last_seq:
             self._upload = None
-            self._finished(upload.kind)
-            return self._reply(message, Result.ACCEPTED)
+            return self._reply(message, self._finished(upload.kind))
         upload.next_seq += 1
         return self._ask(upload)
 
-    def _finished(self, kind: int) -> None:
+    def _finished(self, kind: int) -> Result:
         vehicle = self._vehicle
-        if kind == _MISSION:
-            vehicle.params.put("MIS_TOTAL", len(vehicle.mission))
-            vehicle.say(6, "Flight plan received")
-        else:
-            vehicle.say(6, "Fence received" if kind == _FENCE else "Rally points received")
+        if kind == _FENCE:
+            items = [self._fence[index] for index in range(len(self._fence))]
+            if problem := problem_with_items(items):
+                vehicle.say(4, problem)
+                return Result.ERROR
+            vehicle.fence.clear()
+            for index, item in enumerate(items):
+                vehicle.fence.store(index, item)
+        self._count()
+        vehicle.say(6, _RECEIVED[kind])
+        return Result.ACCEPTED
+
+    def _count(self) -> None:
+        """The parameters that tell how many there are."""
+        vehicle = self._vehicle
+        vehicle.params.put("MIS_TOTAL", len(vehicle.mission))
+        vehicle.params.put("FENCE_TOTAL", len(vehicle.fence))
+        vehicle.params.put("RALLY_TOTAL", len(vehicle.rally))
 
     # -- read-back -----------------------------------------------------------------------------------------
 
@@ -209,11 +233,18 @@ class Exchange:
             store.clear()
         if _MISSION in kinds:
             vehicle.walk.reset()
-            vehicle.params.put("MIS_TOTAL", 0)
+        self._count()
         return self._reply(message, Result.ACCEPTED)
 
     def _on_set_current(self, message: Message) -> None:
         set_current(self._vehicle, message.seq)
+
+
+def _copy_of(store: PointStore) -> PointStore:
+    copy = PointStore(FENCE_COMMANDS, store.capacity)
+    for index in range(len(store)):
+        copy.store(index, store[index])
+    return copy
 
 
 def set_current(vehicle: Vehicle, seq: int) -> bool:
