@@ -20,6 +20,7 @@ from flight.safety.plan_ground import Ground, ground_of
 from flight.safety.plan_items import in_this_world, item_alerts
 from flight.safety.plan_path import FlightPath, LegKind, flight_paths
 from flight.safety.plan_time import flight_use
+from flight.safety.px4_time import Px4Airframe
 from flight.safety.way_home import ReturnSettings
 from plans.capacity import count_items, item_capacity
 from plans.energy import Airframe, Battery, Wind
@@ -44,7 +45,8 @@ class PlanLimits:
     fence_margin_m: float = 2.0
     battery: Battery | None = None
     item_limit: int | None = None
-    airframe: Airframe = field(default_factory=Airframe)
+    airframe: Airframe | None = None
+    """None: as the autopilot flies by default."""
     wind: Wind = field(default_factory=Wind)
     returns: ReturnSettings = field(default_factory=ReturnSettings)
     fences_joined: bool = False
@@ -106,6 +108,7 @@ def check_plan(
 ) -> PlanReport:
     """Look at a plan. `terrain` may be in any local frame; `autopilot` is "ardupilot" or "px4"."""
     limits = limits or PlanLimits()
+    airframe = limits.airframe or (Px4Airframe() if autopilot == "px4" else Airframe())
     alerts = list(item_alerts(mission, autopilot))
     alerts += _whole_alerts(mission, limits, autopilot)
     good = replace(mission, items=tuple(_without_lost(mission)))
@@ -123,8 +126,8 @@ def check_plan(
     alerts += area_alerts(mission, paths, local, no_fly, limits.fence_margin_m, limits.fences_joined)
     ground = ground_of(paths, terrain, limits.returns, limits.clearance_m) if terrain is not None else None
     alerts += list(_ground_alerts(ground, limits))
-    use = _use(paths, limits)
-    alerts += list(_use_alerts(paths, use, limits))
+    use = _use(paths, airframe, limits.wind)
+    alerts += list(_use_alerts(paths, use, airframe, limits))
     facts = _facts(mission, autopilot, paths, use, ground)
     return PlanReport(facts, worst_first(_shortened(alerts)))
 
@@ -208,22 +211,26 @@ def _ground_alerts(ground: Ground | None, limits: PlanLimits) -> Iterator[Alert]
         yield Alert(key, Severity.WARN, values)
 
 
-def _use(paths: Sequence[FlightPath], limits: PlanLimits) -> tuple[float, float]:
+def _use(paths: Sequence[FlightPath], airframe: Airframe, wind: Wind) -> tuple[float, float]:
     """(seconds, battery seconds) of the longest flight."""
-    uses = [flight_use(path.legs, limits.airframe, limits.wind) for path in paths]
+    uses = [flight_use(path.legs, airframe, wind) for path in paths]
     return max(uses, key=lambda use: use[1], default=(0.0, 0.0))
 
 
-def _use_alerts(paths: Sequence[FlightPath], use: tuple[float, float], limits: PlanLimits) -> Iterator[Alert]:
+def _use_alerts(
+    paths: Sequence[FlightPath], use: tuple[float, float], airframe: Airframe, limits: PlanLimits
+) -> Iterator[Alert]:
     if math.isinf(use[0]):
         yield Alert("plan.wind", Severity.BAD, {"wind": limits.wind.speed_mps})
     elif limits.battery is not None and use[1] > limits.battery.usable_s:
         values = {"need": use[1] / 60, "have": limits.battery.usable_s / 60}
         yield Alert("plan.too_long", Severity.BAD, values)
-    airframe = limits.airframe
-    fast = [leg for path in paths for leg in path.legs if leg.speed_mps > airframe.max_airspeed_mps]
+    most = airframe.max_airspeed_mps
+    if isinstance(airframe, Px4Airframe):
+        most = min(most, airframe.max_speed_mps)
+    fast = [leg for path in paths for leg in path.legs if leg.speed_mps > most]
     if fast:
-        values = {"item": fast[0].item + 1, "speed": fast[0].speed_mps, "most": airframe.max_airspeed_mps}
+        values = {"item": fast[0].item + 1, "speed": fast[0].speed_mps, "most": most}
         yield Alert("plan.too_fast", Severity.WARN, values)
     slowed = [
         (leg, share)

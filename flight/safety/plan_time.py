@@ -1,4 +1,5 @@
-"""How long the legs of a flight take, and what they use of the battery."""
+"""How long the legs of a flight take, and what they use of the battery: by ArduCopter's way of flying
+(plans.energy), or PX4's (flight.safety.px4_time) where the airframe is one."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from flight.safety.plan_path import Leg, LegKind
+from flight.safety.px4_time import Px4Airframe, px4_landing_s, px4_segment_uses, px4_take_off_s
 from flight.safety.way_home import TOUCHDOWN_S
 from plans.energy import Airframe, Wind, drain, segment_uses
 from plans.errors import SurveyError
@@ -30,9 +32,7 @@ def leg_uses(legs: Sequence[Leg], airframe: Airframe, wind: Wind) -> FloatArray:
     hover = float(drain(0.0, 0.0, cruise, airframe))
     for row, leg in zip(uses, legs, strict=True):
         if leg.kind is LegKind.LAND:
-            height = leg.start[2] - leg.end[2]
-            slow = min(height, airframe.landing_height_m)
-            seconds = (height - slow) / airframe.descent_mps + slow / airframe.landing_mps + TOUCHDOWN_S
+            seconds = _landing_s(leg.start[2] - leg.end[2], airframe)
             row[:] = seconds, seconds * hover
         row += np.array([leg.hold_s, leg.hold_s * hover])
     return uses
@@ -42,10 +42,26 @@ def _kind(leg: Leg) -> LegKind:
     return leg.kind
 
 
+def _landing_s(height_m: float, airframe: Airframe) -> float:
+    if isinstance(airframe, Px4Airframe):
+        return px4_landing_s(height_m, airframe)
+    slow = min(height_m, airframe.landing_height_m)
+    return (height_m - slow) / airframe.descent_mps + slow / airframe.landing_mps + TOUCHDOWN_S
+
+
 def _flown(legs: Sequence[Leg], airframe: Airframe, wind: Wind, cruise_mps: float) -> FloatArray:
     """Legs of one kind: between kinds the vehicle stops."""
     points = np.array([legs[0].start, *(leg.end for leg in legs)])
-    return segment_uses(points, [leg.speed_mps for leg in legs], airframe, wind, cruise_mps)
+    speeds = [leg.speed_mps for leg in legs]
+    if not isinstance(airframe, Px4Airframe):
+        return segment_uses(points, speeds, airframe, wind, cruise_mps)
+    if legs[0].kind is LegKind.RISE:
+        rises = [leg.end[2] - leg.start[2] for leg in legs]
+        seconds = np.array([px4_take_off_s(max(rise, 0.0), airframe) for rise in rises])
+        climbs = np.array(rises) / np.maximum(seconds, 1e-9)
+        return np.column_stack([seconds, seconds * drain(0.0, climbs, cruise_mps, airframe)])
+    stops = [leg.hold_s > 0 for leg in legs]
+    return px4_segment_uses(points, speeds, airframe, wind, cruise_mps, stops)
 
 
 def flight_use(legs: Sequence[Leg], airframe: Airframe, wind: Wind) -> tuple[float, float]:

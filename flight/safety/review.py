@@ -15,7 +15,7 @@ a watch over battery, link and traffic while it flies.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -69,6 +69,23 @@ def check_before_upload(
     return report
 
 
+def check_for_vehicle(
+    mission: Mission, settings: SafetySettings, params: Mapping[str, float], px4: bool
+) -> PlanReport:
+    """Look at a plan with a vehicle's own settings."""
+    returns = return_settings(params, px4)
+    options = int(params.get("FENCE_OPTIONS", 0))
+    limits = replace(
+        settings.plan,
+        airframe=returns.px4 or settings.plan.airframe,
+        returns=returns,
+        fences_joined=px4 or bool(options & _UNION_OF_INCLUSIONS),
+        fence_margin_m=params.get("FENCE_MARGIN", settings.plan.fence_margin_m),
+    )
+    autopilot = "px4" if px4 else "ardupilot"
+    return check_plan(mission, settings.terrain, settings.no_fly, limits, autopilot)
+
+
 async def review_vehicle(
     vehicle: Vehicle,
     mission: Mission,
@@ -81,18 +98,7 @@ async def review_vehicle(
     """The whole checklist, whatever comes of it. The plan is looked at again with the vehicle's own settings.
     `lists`, `folder` and `compared`: see vehicle_facts."""
     facts = await gather_facts(vehicle, lists, folder, compared)
-    px4 = vehicle.state.is_px4
-    options = int(facts.params.get("FENCE_OPTIONS", 0))
-    limits = replace(
-        settings.plan,
-        returns=return_settings(facts.params, px4),
-        fences_joined=px4 or bool(options & _UNION_OF_INCLUSIONS),
-        fence_margin_m=facts.params.get("FENCE_MARGIN", settings.plan.fence_margin_m),
-    )
-    autopilot = "px4" if px4 else "ardupilot"
-    report = await asyncio.to_thread(
-        check_plan, mission, settings.terrain, settings.no_fly, limits, autopilot
-    )
+    report = await asyncio.to_thread(check_for_vehicle, mission, settings, facts.params, vehicle.state.is_px4)
     automatic = check_vehicle(vehicle.state, vehicle.now_s(), facts, report, settings.checks)
     by_person = tick_checks(settings.items, settings.ticks)
     return Checklist((*automatic, *by_person), settings.accepted), facts

@@ -14,9 +14,11 @@ from enum import StrEnum
 
 import numpy as np
 
+from flight.safety.px4_time import Px4Airframe, px4_airframe, px4_landing_s, px4_segment_uses
 from flight.safety.rally import HOME, Goal, Place, RallyRule, rally_rule
 from plans.energy import Airframe, Wind, drain, segment_uses
 from plans.errors import SurveyError
+from plans.frames import FloatArray
 
 _LEAST_HEIGHT_M = 2.0
 """RTL_ALT_MIN of ArduCopter."""
@@ -51,6 +53,8 @@ class ReturnSettings:
     """Its heights are above the ground under it (RTL_ALT_TYPE 1), as far as it knows the ground."""
     rally: RallyRule | None = field(default_factory=RallyRule)
     """Which rally points it may return to; None for none."""
+    px4: Px4Airframe | None = None
+    """How it flies, where it is a PX4."""
 
     def goal(self, here: Place, rallies: Sequence[Place] = ()) -> Goal:
         """Where it returns to from a place."""
@@ -76,6 +80,8 @@ class ReturnSettings:
 
     def airframe(self) -> Airframe:
         """The flight-time model with these speeds."""
+        if self.px4 is not None:
+            return self.px4
         return Airframe(
             max_airspeed_mps=max(15.0, 1.5 * self.speed_mps),
             acceleration_mps2=self.acceleration_mps2,
@@ -130,20 +136,22 @@ def _px4_settings(params: Mapping[str, float]) -> ReturnSettings:
     delay = params.get("RTL_LAND_DELAY", 0.0)
     loiters_at = params.get("RTL_DESCEND_ALT", 30.0)
     cone = params.get("RTL_CONE_ANG", 45.0)
+    airframe = px4_airframe(params)
     return ReturnSettings(
         height_m=params.get("RTL_RETURN_ALT", 60.0),
         cone_slope=1.0 / math.tan(math.radians(min(max(cone, 1.0), 89.0))) if cone > 0 else 0.0,
         cone_reach_m=params.get("RTL_MIN_DIST", 10.0),
         speed_mps=max(params.get("MPC_XY_CRUISE", 5.0), 0.1),
-        climb_mps=max(params.get("MPC_Z_V_AUTO_UP", 3.0), 0.1),
-        descent_mps=max(params.get("MPC_Z_V_AUTO_DN", 1.5), 0.1),
-        landing_mps=max(params.get("MPC_LAND_SPEED", 0.7), 0.1),
-        landing_from_m=params.get("MPC_LAND_ALT2", 5.0),
-        acceleration_mps2=max(params.get("MPC_ACC_HOR", 3.0), 0.5),
+        climb_mps=airframe.climb_mps,
+        descent_mps=airframe.descent_mps,
+        landing_mps=airframe.landing_mps,
+        landing_from_m=airframe.slow_below_m,
+        acceleration_mps2=max(airframe.acceleration_mps2, 0.5),
         wait_s=max(delay, 0.0),
         waits_at_m=loiters_at,
         hovers_at_m=loiters_at if delay < 0 else None,
         rally=rally_rule(params, px4=True),
+        px4=airframe,
     )
 
 
@@ -245,13 +253,22 @@ def way_home(
     above, over_home = Place(here.east_m, here.north_m, top_m), replace(goal.place, up_m=top_m)
     points = np.array([[p.east_m, p.north_m, p.up_m] for p in (here, above, over_home)])
     try:
-        uses = segment_uses(points, settings.speed_mps, airframe, wind or Wind(), settings.speed_mps)
+        uses = _level_uses(points, settings, wind or Wind())
     except SurveyError:
         return WayHome(tuple(clock.phases), True, goal)
     clock.add(Doing.CLIMB, float(uses[0, 0]), above, float(uses[0, 1]))
     clock.add(Doing.RETURN, float(uses[1, 0]), over_home, float(uses[1, 1]))
     _over_goal(clock, settings, settings.base_m(goal))
     return WayHome(tuple(clock.phases), goal=goal)
+
+
+def _level_uses(points: FloatArray, settings: ReturnSettings, wind: Wind) -> FloatArray:
+    """As segment_uses, the way that its autopilot flies."""
+    speed = settings.speed_mps
+    if settings.px4 is not None:
+        speeds = [speed] * (len(points) - 1)
+        return px4_segment_uses(points, speeds, settings.px4, wind, speed)
+    return segment_uses(points, speed, settings.airframe(), wind, speed)
 
 
 def landing(here: Place, settings: ReturnSettings) -> WayHome:
@@ -276,7 +293,10 @@ def _to_ground(clock: _Clock, settings: ReturnSettings) -> None:
     slow_m = min(max(clock.here.up_m, 0.0), settings.landing_from_m)
     _descend(clock, slow_m, settings)
     ground = Place(clock.here.east_m, clock.here.north_m, 0.0)
-    clock.add(Doing.LAND, slow_m / settings.landing_mps + TOUCHDOWN_S, ground)
+    if settings.px4 is not None:
+        clock.add(Doing.LAND, px4_landing_s(slow_m, settings.px4), ground)
+    else:
+        clock.add(Doing.LAND, slow_m / settings.landing_mps + TOUCHDOWN_S, ground)
 
 
 def _descend(clock: _Clock, to_m: float, settings: ReturnSettings) -> None:

@@ -24,7 +24,7 @@ from flight.safety.checklist import Checklist, Tick, TickItem
 from flight.safety.lost_link import LostLink, lost_link
 from flight.safety.plan_area import NoFlyArea
 from flight.safety.plan_check import PlanLimits, PlanReport, check_plan
-from flight.safety.review import SafetySettings, review_vehicle
+from flight.safety.review import SafetySettings, check_for_vehicle, review_vehicle
 from flight.safety.vehicle_checks import CheckLimits, VehicleFacts
 from flight.state import MissionProgress
 from flight.station_claim import claim_station_id
@@ -224,9 +224,8 @@ def check_with_vehicle(plan: Path, target: Target, wishes: SafetyWishes) -> Chec
         checklist, facts = await review_vehicle(
             vehicle, mission, settings, lists_of(vehicle, mission), folder=folder
         )
-        report = await asyncio.to_thread(
-            check_plan, mission, settings.terrain, settings.no_fly, settings.plan
-        )
+        px4 = vehicle.state.is_px4
+        report = await asyncio.to_thread(check_for_vehicle, mission, settings, facts.params, px4)
         lost = _lost_from_the_first_waypoint(vehicle, mission, facts)
         return Checked(report, checklist, lost, vehicle.sysid), settings
 
