@@ -395,8 +395,9 @@ def terrain_report(v: Vehicle) -> Message:
 
 def terrain_report_at(v: Vehicle, lat_e7: int, lon_e7: int) -> Message:
     """TERRAIN_REPORT of another place, as TERRAIN_CHECK asks for it."""
-    known = v.terrain.known_m(*v.place.to_local(lat_e7 / 1e7, lon_e7 / 1e7))
-    e = v.estimate
+    place = v.place.to_local(lat_e7 / 1e7, lon_e7 / 1e7)
+    known, e = v.terrain.known_m(*place), v.estimate
+    v.terrain.want(*place)
     height = e.up_m - v.terrain.height_m(e.east_m, e.north_m)
     spacing = v.terrain.spacing_m if known is not None else 0
     return mavlink.MAVLink_terrain_report_message(

@@ -25,6 +25,8 @@ _METRES = 0.011131884502145034
 """A ten-millionth of a degree of latitude (ArduPilot's LOCATION_SCALING_FACTOR)."""
 _REQUEST_S = 2.0
 _SLOW_S = 1.0
+_BLOCKS = 200
+"""So many are kept; a block is 7 km²."""
 _MARGIN_M = 0.05
 """A tile's corner may be this far from where the vehicle expects it (TERRAIN_MARGIN)."""
 
@@ -131,6 +133,11 @@ class Terrain:
         height = block.height_m(spot.north, spot.east) if block else None
         return None if height is None else height + self._offset_m
 
+    def want(self, east_m: float, north_m: float) -> None:
+        """A station has asked about a place: its block is fetched too."""
+        if self.on:
+            self._block(self._spot(east_m, north_m).corner)
+
     def height_m(self, east_m: float, north_m: float) -> float:
         """Height of the ground to fly by: where it is not known, that which was last."""
         height = self.known_m(east_m, north_m)
@@ -159,17 +166,18 @@ class Terrain:
 
     def _want(self) -> None:
         """Make room for all blocks that are needed."""
-        spacing = self.spacing_m
-        waiting = False
-        for east, north in self._places():
-            corner = self._spot(east, north).corner
-            block = self._blocks.get(corner)
-            if block is None or block.spacing_m != spacing:
-                block = self._blocks[corner] = Block(spacing)
-            if self._on_card:
-                block.mask = _WHOLE
-            waiting = waiting or block.mask != _WHOLE
-        self.waiting = waiting
+        corners = {self._spot(east, north).corner for east, north in self._places()}
+        self.waiting = any(self._block(corner).mask != _WHOLE for corner in sorted(corners))
+
+    def _block(self, corner: tuple[int, int]) -> Block:
+        block = self._blocks.get(corner)
+        if block is None or block.spacing_m != self.spacing_m:
+            if len(self._blocks) >= _BLOCKS:
+                del self._blocks[next(iter(self._blocks))]
+            block = self._blocks[corner] = Block(self.spacing_m)
+        if self._on_card:
+            block.mask = _WHOLE
+        return block
 
     def _places(self) -> Iterator[tuple[float, float]]:
         """Here and around, home, the mission's waypoints and their surroundings, the rally points."""

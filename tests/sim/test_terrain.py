@@ -73,23 +73,21 @@ def test_with_its_card_all_is_loaded_and_nothing_asked(ready):
     assert not ready.heard("TERRAIN_REQUEST")
 
 
-def test_without_a_card_it_asks_for_the_block_below_first_every_two_seconds(bare):
+def test_without_a_card_it_asks_every_two_seconds(bare):
     bare.run(10)
     asked = bare.heard("TERRAIN_REQUEST")
     times = [t for t, m in bare.inbox if m.get_type() == "TERRAIN_REQUEST"]
     assert all(b - a >= 1.9 for a, b in pairwise(times))
     first = asked[0]
     assert (first.grid_spacing, first.mask) == (100, (1 << TILES) - 1)
-    lat, lon = bare.place.to_geo(bare.vehicle.estimate.east_m, bare.vehicle.estimate.north_m)
-    spot = spot_of(round(lat * 1e7), round(lon * 1e7), 100)
-    assert (first.lat, first.lon) == spot.corner
     report = bare.heard("TERRAIN_REPORT")[-1]
     assert (report.spacing, report.loaded) == (0, 0)
     assert report.pending > 0
-    answer(bare)
+    serve_all(bare)
     bare.run(1)
     report = bare.heard("TERRAIN_REPORT")[-1]
-    assert (report.spacing, report.loaded) == (100, TILES)
+    assert (report.spacing, report.pending) == (100, 0)
+    assert report.loaded % TILES == 0
     assert report.terrain_height == GROUND_M + 7
 
 
@@ -146,8 +144,11 @@ def test_a_check_is_answered_for_its_place(ready):
 
 
 def test_a_check_of_what_is_not_known_says_so(bare):
+    pending = bare.heard("TERRAIN_REPORT")[-1].pending
     bare.say(mavlink.MAVLink_terrain_check_message(310_000_000, 1_040_000_000))
-    assert bare.heard("TERRAIN_REPORT")[-1].spacing == 0
+    told = bare.heard("TERRAIN_REPORT")[-1]
+    assert told.spacing == 0
+    assert told.pending == pending + TILES  # it is wanted from now on
     before = len(bare.inbox)
     bare.say(mavlink.MAVLink_terrain_check_message(2_000_000_000, 0))
     assert len(bare.inbox) == before
@@ -191,6 +192,11 @@ def test_a_place_lies_in_its_block(lat, lon, spacing):
     assert 0 <= spot.east < 28
     north_m = (lat - spot.corner[0]) * 0.011131884502145034
     assert north_m == pytest.approx(spot.north * spacing, abs=0.1)
+
+
+def test_the_grid_is_that_of_a_real_arducopter():
+    """The block that one asked for at this place."""
+    assert spot_of(301_234_560, 1_034_567_890, 100).corner == (301_077_984, 1_034_358_992)
 
 
 def test_a_block_is_read_between_its_heights():
