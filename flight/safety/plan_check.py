@@ -21,7 +21,7 @@ from flight.safety.plan_items import in_this_world, item_alerts
 from flight.safety.plan_path import FlightPath, LegKind, flight_paths
 from flight.safety.plan_time import flight_use
 from flight.safety.px4_time import Px4Airframe
-from flight.safety.way_home import ReturnSettings
+from flight.safety.way_home import ReturnSettings, return_settings
 from plans.capacity import count_items, item_capacity
 from plans.energy import Airframe, Battery, Wind
 from plans.frames import GeoPoint, LocalFrame
@@ -46,9 +46,10 @@ class PlanLimits:
     battery: Battery | None = None
     item_limit: int | None = None
     airframe: Airframe | None = None
-    """None: as the autopilot flies by default."""
+    """How it flies; None: as the autopilot does by default."""
     wind: Wind = field(default_factory=Wind)
-    returns: ReturnSettings = field(default_factory=ReturnSettings)
+    returns: ReturnSettings | None = None
+    """How it returns; None: as the autopilot does by default."""
     fences_joined: bool = False
     """Within one inclusion fence is enough (PX4; ArduPilot with FENCE_OPTIONS bit 1)."""
 
@@ -108,7 +109,8 @@ def check_plan(
 ) -> PlanReport:
     """Look at a plan. `terrain` may be in any local frame; `autopilot` is "ardupilot" or "px4"."""
     limits = limits or PlanLimits()
-    airframe = limits.airframe or (Px4Airframe() if autopilot == "px4" else Airframe())
+    returns = limits.returns or return_settings({}, px4=autopilot == "px4")
+    airframe = limits.airframe or returns.px4 or Airframe()
     alerts = list(item_alerts(mission, autopilot))
     alerts += _whole_alerts(mission, limits, autopilot)
     good = replace(mission, items=tuple(_without_lost(mission)))
@@ -119,12 +121,12 @@ def check_plan(
         facts = _facts(mission, autopilot, (), (0.0, 0.0), None)
         return PlanReport(facts, worst_first([*alerts, Alert("plan.no_places", Severity.BAD)]))
     local = terrain.frame if terrain is not None else LocalFrame.around(places)
-    paths = flight_paths(good, local, terrain, limits.returns)
+    paths = flight_paths(good, local, terrain, returns)
     if len(paths) > 1:
         alerts.append(Alert("plan.several_flights", Severity.WARN, {"flights": len(paths)}))
     alerts += [alert for path in paths for alert in _path_alerts(path, limits)]
     alerts += area_alerts(mission, paths, local, no_fly, limits.fence_margin_m, limits.fences_joined)
-    ground = ground_of(paths, terrain, limits.returns, limits.clearance_m) if terrain is not None else None
+    ground = ground_of(paths, terrain, returns, limits.clearance_m) if terrain is not None else None
     alerts += list(_ground_alerts(ground, limits))
     use = _use(paths, airframe, limits.wind)
     alerts += list(_use_alerts(paths, use, airframe, limits))

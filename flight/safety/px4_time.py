@@ -3,8 +3,8 @@
 Sources: PX4 1.16, PositionSmoothing.cpp, TrajectoryConstraints.hpp and TrajMath.hpp (speed towards a waypoint
 and through it), FlightTaskAuto.cpp (take-off and landing), mission_block.cpp (when a waypoint is reached). A
 leg's speed is held to what still stops, or takes the corner, at its end; braking is gentle (at 3 m/s2 and
-4 m/s3 some 46 m from 10 m/s), and square corners are taken at 1 to 2 m/s. The shares are measured on a
-simulated PX4: docs/figures.md.
+4 m/s3 some 32 m from 10 m/s), and square corners are taken at 1 to 2 m/s. The shares are measured on a
+real PX4 in its own simulator: docs/flying.md.
 """
 
 from __future__ import annotations

@@ -134,11 +134,11 @@ def _ardupilot_settings(params: Mapping[str, float]) -> ReturnSettings:
 
 def _px4_settings(params: Mapping[str, float]) -> ReturnSettings:
     delay = params.get("RTL_LAND_DELAY", 0.0)
-    loiters_at = params.get("RTL_DESCEND_ALT", 30.0)
+    loiters_at = params.get("RTL_DESCEND_ALT", 10.0)
     cone = params.get("RTL_CONE_ANG", 45.0)
     airframe = px4_airframe(params)
     return ReturnSettings(
-        height_m=params.get("RTL_RETURN_ALT", 60.0),
+        height_m=params.get("RTL_RETURN_ALT", 30.0),
         cone_slope=1.0 / math.tan(math.radians(min(max(cone, 1.0), 89.0))) if cone > 0 else 0.0,
         cone_reach_m=params.get("RTL_MIN_DIST", 10.0),
         speed_mps=max(params.get("MPC_XY_CRUISE", 5.0), 0.1),

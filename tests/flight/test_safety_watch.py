@@ -1,6 +1,7 @@
 """The watch's own decisions, on virtual time and without a vehicle."""
 
 import asyncio
+import contextlib
 from types import SimpleNamespace
 
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
@@ -130,6 +131,29 @@ def test_silence_is_told_with_what_it_does_by_its_settings(monkeypatch):
     told, _ = watching(story, monkeypatch)
     assert ("lost.now", True) in told
     assert ("lost.now", False) in told
+
+
+def test_its_own_transponder_is_no_traffic():
+    """A receiver hears the vehicle itself, and another aircraft at the same place."""
+
+    def heard(icao):
+        return mavlink.MAVLink_adsb_vehicle_message(
+            icao, 300500000, 1031550000, 1, 540000, 0, 0, 0, b"", 1, 0, 0x3F, 7000
+        )
+
+    async def conflicts(icao):
+        copter, inbox, told = Copter(), Inbox(), []
+        copter.sysid, copter.inbox = 1, lambda: contextlib.nullcontext(inbox)
+        params = {"ADSB_ICAO_ID": 4660.0}
+        plan = WatchPlan(Mission(()), params, HOME, None, ReserveLimits(), SeparationLimits())
+        watch = SafetyWatch(copter, plan, lambda alert, begins: told.append(alert.key))
+        async with watch.running():
+            inbox.put(heard(icao))
+            await asyncio.sleep(2.5)
+        return [key for key in told if key.startswith("conflict.")]
+
+    assert run_virtually(conflicts(0x1235))[0]
+    assert run_virtually(conflicts(0x1234))[0] == []
 
 
 def test_a_fault_of_the_watch_is_told_and_it_goes_on(monkeypatch):

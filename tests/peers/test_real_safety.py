@@ -1,7 +1,9 @@
-"""The safety functions against a real ArduCopter, named by MISSIONCTL_ARDUCOPTER (a SITL binary); skipped
-without one. Its clock runs ahead of ours: the times compared are its own."""
+"""The safety functions against a real ArduCopter, named by MISSIONCTL_ARDUCOPTER (a SITL binary), and a real
+PX4, named by MISSIONCTL_PX4; skipped without one. Their clocks run ahead of ours: the times compared are
+their own."""
 
 import asyncio
+import json
 from dataclasses import replace
 
 import pytest
@@ -130,3 +132,25 @@ def test_the_battery_brings_it_home(copter):
     watch, mode = asyncio.run(story())
     assert watch.ordered
     assert mode == "RTL"
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("north_m", [33.0, 300.0])
+def test_a_real_px4_takes_as_long_as_the_check_says(real_sitl, missionctl, tmp_path, north_m):
+    """Surveys of short lanes (over a hundred items) and of long ones."""
+    url = real_sitl("px4", HOME, speedup=8.0)[0]
+    east_m = 500.0 if north_m < 100.0 else 200.0
+    corners = [(40, 30), (40 + east_m, 30), (40 + east_m, 30 + north_m), (40, 30 + north_m), (40, 30)]
+    ring = [[float(v) for v in reversed(LOCAL.to_geo(*corner))] for corner in corners]
+    zone, plan = tmp_path / "zone.geojson", tmp_path / "bank.plan"
+    area = {"type": "Polygon", "coordinates": [ring]}
+    zone.write_text(json.dumps({"type": "Feature", "properties": {}, "geometry": area}))
+    missionctl(
+        *("plan", zone, "-o", plan, "--camera", "DJI Mavic 3E", "--height", 40, "--autopilot", "px4"),
+        *("--launch", f"{HOME.lat_deg},{HOME.lon_deg}", "--angle", 0, "--clearance", 20),
+    )
+    told = missionctl("check", plan, "--autopilot", "px4")["plan"]
+    assert told["items"] > (100 if north_m < 100.0 else 40)
+    flown = missionctl("fly", plan, "--connect", url, "--yes", "--out", tmp_path / "f", timeout_s=400)
+    assert told["duration_s"] == pytest.approx(flown["duration_s"], rel=0.1)
