@@ -86,8 +86,8 @@ def test_without_a_card_it_asks_every_two_seconds(bare):
     serve_all(bare)
     bare.run(1)
     report = bare.heard("TERRAIN_REPORT")[-1]
-    assert (report.spacing, report.pending) == (100, 0)
-    assert report.loaded % TILES == 0
+    assert report.spacing == 100
+    assert report.pending <= TILES < report.loaded  # it stands at a block's border and looks both ways
     assert report.terrain_height == GROUND_M + 7
 
 
