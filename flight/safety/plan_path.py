@@ -41,6 +41,8 @@ _OTHER_LAUNCH_M = 50.0
 _TURN_CORNERS = 16
 _USUAL_TURN_RADIUS_M = 10.0
 _USUAL_SPEED_MPS = 5.0
+_VERTICAL_SPEEDS = (2.0, 3.0)
+"""Kinds of DO_CHANGE_SPEED that are about climbing and sinking."""
 
 
 class LegKind(StrEnum):
@@ -149,6 +151,8 @@ class _Walker:
         self.local, self.terrain, self.returns, self.mission = local, terrain, returns, mission
         self.launch = launch
         self.speed_mps = mission.cruise_speed_mps or _USUAL_SPEED_MPS
+        if returns.px4 is not None:  # the plan's speed does not go to it by itself
+            self.speed_mps = returns.speed_mps
         self.legs: list[Leg] = []
         self.unclear: list[int] = []
         self.home: tuple[float, float] | None = None
@@ -185,8 +189,9 @@ class _Walker:
             self._fly(index, item)
         elif command == Command.NAV_RETURN_TO_LAUNCH:
             self._return(index)
-        elif command == Command.DO_CHANGE_SPEED and math.isfinite(item.params[1]) and item.params[1] > 0:
-            self.speed_mps = item.params[1]
+        elif command == Command.DO_CHANGE_SPEED and item.params[0] not in _VERTICAL_SPEEDS:
+            if math.isfinite(item.params[1]) and item.params[1] > 0:
+                self.speed_mps = item.params[1]
         elif command == Command.NAV_DELAY and self.legs and item.params[0] > 0:
             self._hold(item.params[0])
 

@@ -1,6 +1,7 @@
 """How long a PX4 takes, against legs that a real one (1.16, SITL) has flown: docs/figures.md."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -90,10 +91,15 @@ def test_the_check_before_upload_is_made_for_the_autopilot():
 
     flown = [item(Command.NAV_WAYPOINT, east, north) for east, north, _ in lanes(33.3, count=50)]
     home = MissionItem(Command.NAV_RETURN_TO_LAUNCH, AltitudeFrame.MISSION)
-    mission = Mission((item(Command.NAV_TAKEOFF, 0, 0), *flown, home), GeoPoint(30.05, 103.15, 500.0), 10.0)
+    fast = MissionItem(Command.DO_CHANGE_SPEED, AltitudeFrame.MISSION, (1.0, 10.0, -1.0, 0.0))
+    items = item(Command.NAV_TAKEOFF, 0, 0), fast, *flown, home
+    mission = Mission(items, GeoPoint(30.05, 103.15, 500.0), 10.0)
     px4, copter = (check_plan(mission, autopilot=name).facts for name in ("px4", "ardupilot"))
     assert px4.duration_s > 1.2 * copter.duration_s
     assert px4.battery_s > 1.1 * copter.battery_s
+    unsaid = replace(mission, items=tuple(i for i in items if i is not fast))
+    slow = check_plan(unsaid, autopilot="px4").facts
+    assert slow.duration_s > px4.duration_s + 20.0, "it flies at MPC_XY_CRUISE, whatever the file says"
 
 
 def test_the_way_home_of_a_px4():
