@@ -9,6 +9,7 @@
         ├── CommandError          a command that the vehicle refused or did not answer
         │   ├── ArmingError       arming refused, with the vehicle's own reasons
         │   ├── NotConfirmedError something dangerous that nobody confirmed for this vehicle
+        │   ├── SatelliteLinkError only a satellite link works, which does not carry this
         │   ├── NotSeenError      accepted, but telemetry does not show that it is done
         │   └── OvertakenError    given up for a more urgent command of the same kind
         ├── TransferError         a mission exchange that did not end well
@@ -30,7 +31,6 @@
         │   ├── SessionLostError      the vehicle closed the file under us
         │   ├── FileChangedError      what came is not what the vehicle holds now
         │   └── FileAnswerError       an answer that makes no sense
-        ├── SatelliteLinkError    only a satellite link works, which carries commands and nothing else
         ├── SigningError          a key that cannot be used, or a vehicle that does not take it
         ├── ScriptError           a DroneKit script that cannot be run
         ├── FlightStopped         the flight was given up by the person in charge
@@ -200,7 +200,7 @@ class FileAnswerError(FileError):
     """An answer that makes no sense."""
 
 
-class SatelliteLinkError(FlightError):
+class SatelliteLinkError(CommandError):
     """Only a satellite link reaches the vehicle, which carries commands alone; nothing was sent."""
 
 

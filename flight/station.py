@@ -23,7 +23,7 @@ from pymavlink.dialects.v20 import ardupilotmega as mavlink
 from flight import high_latency
 from flight.errors import NoVehicleError
 from flight.links.endpoints import EndpointSpec
-from flight.links.high_latency_switch import high_latency_order, may_pass
+from flight.links.high_latency_switch import SwitchState, high_latency_order, may_pass, step
 from flight.links.link import Ear, Link, OnBytes, open_link
 from flight.links.paths import Copies
 from flight.links.profiles import LinkProfile, profile_of
@@ -108,6 +108,7 @@ class Station:
         self._pings: dict[int, tuple[Link, float]] = {}
         self._ping_due_s: dict[Link, float] = {}
         self._told: set[str] = set()
+        self._modems = SwitchState()
         self.reader_faults: Counter[tuple[str, str]] = Counter()
         """How often what reads messages has failed, by reader and kind of message."""
         self._stations: dict[int, float] = {}
@@ -326,12 +327,31 @@ class Station:
                     if self._profiles[link].beats:
                         self.send(station_heartbeat(), link)
                     self._ping(link)
+                self._open_modems()
             for vehicle in list(self.vehicles.values()):
                 if vehicle.choose_link():
                     self._event("link changed", vehicle=vehicle.sysid, link=str(vehicle.link.address))
                 if vehicle.disputed is not None:
                     self._tell(vehicle.disputed)
             await asyncio.sleep(_HEARTBEAT_S)
+
+    @property
+    def _by_satellite_only(self) -> bool:
+        return bool(self._links) and len(self.satellite_links) == len(self._links)
+
+    def _open_modems(self) -> None:
+        """Where all links are satellites' and nobody is heard, order whoever is there to speak."""
+        if not self._by_satellite_only or not any(link.connected for link in self._links):
+            return
+        now_s = self.now_s()
+        if any(not vehicle.silent(now_s) for vehicle in self.vehicles.values()):
+            self._modems = SwitchState()
+            return
+        patience_s = max(self._profiles[link].answer_s for link in self._links)
+        self._modems, order = step(self._modems, False, now_s, patience_s)
+        if order is not None:
+            for link in self._links:
+                self.send(high_latency_order(True), link)
 
     def _ping(self, link: Link) -> None:
         every_s, now_s = self._profiles[link].ping_s, self.now_s()
@@ -350,12 +370,11 @@ class Station:
             vehicle.paths[link] = vehicle.paths[link].timed(self.now_s() - asked[1])
 
     async def wait_for_vehicle(self, timeout_s: float, sysid: int | None = None) -> Vehicle:
-        """The first vehicle heard (or the one with `sysid`). Where all links are satellites', its modem is
-        ordered open, and it is given the time that those need. Raises NoVehicleError."""
-        modems = self.satellite_links if len(self.satellite_links) == len(self._links) else ()
-        timeout_s = max([timeout_s, *(self._profiles[link].silence_s for link in modems)])
+        """The first vehicle heard (or the one with `sysid`); where all links are satellites', it is given the
+        time that those take. Raises NoVehicleError."""
+        if self._by_satellite_only:
+            timeout_s = max(timeout_s, *(self._profiles[link].silence_s for link in self._links))
         deadline_s = self.now_s() + timeout_s
-        opened_s = -math.inf
         while True:
             self._heard.clear()
             found = self.vehicles.get(sysid) if sysid else next(iter(self.vehicles.values()), None)
@@ -368,12 +387,8 @@ class Station:
                     f"{', '.join(self.addresses)}: {who} {'did not answer' if sysid else 'answered'} within "
                     f"{timeout_s:g} s; is it powered, and does it send to this address?"
                 )
-            for link in modems:
-                if link.connected and self.now_s() - opened_s >= self._profiles[link].answer_s:
-                    opened_s = self.now_s()
-                    self.send(high_latency_order(True, sysid or 0), link)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._heard.wait(), min(left_s, _HEARTBEAT_S))
+                await asyncio.wait_for(self._heard.wait(), left_s)
 
 
 @asynccontextmanager
