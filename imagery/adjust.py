@@ -29,6 +29,8 @@ from plans.frames import FloatArray, Pose, gimbal_angles
 
 LENS_PARAMETERS = 7
 POSE_PARAMETERS = 6
+_ROUGHLY = 1e-2
+"""Enough to tell outliers by; the last solution goes on from there."""
 
 
 @dataclass(frozen=True)
@@ -102,13 +104,13 @@ def adjust_block(
     observed = tracks
     if tracks.count:
         for sigmas in rules.rejection_sigmas[: -1 if measure else None]:
-            state = _solve(block, observed, state, lenses, groups, rules)
+            state = _solve(block, observed, state, lenses, groups, rules, _ROUGHLY)
             observed, state = _without_outliers(observed, state, groups, sigmas, rules)
         if measure:
-            state = _solve(block, observed, state, lenses, groups, rules)
+            state = _solve(block, observed, state, lenses, groups, rules, _ROUGHLY)
             observed, kept = measure(observed, state, state.lenses[groups])
             state = replace(state, points=state.points[kept])
-            state = _solve(block, observed, state, lenses, groups, rules)
+            state = _solve(block, observed, state, lenses, groups, rules, _ROUGHLY)
             observed, state = _without_outliers(observed, state, groups, rules.rejection_sigmas[-1], rules)
         state = _solve(block, observed, state, lenses, groups, rules)
         ground = float(np.median(state.points[:, 2])) if len(state.points) else ground
@@ -321,8 +323,9 @@ def _solve(
     lenses: FloatArray,
     groups: npt.NDArray[np.int64],
     rules: AdjustRules,
+    still: float = 1e-6,
 ) -> State:
-    """Levenberg-Marquardt until the cost stands still."""
+    """Levenberg-Marquardt until the cost stands still: gains less than that share of itself."""
     if not tracks.count:
         return state
     priors = _priors(block, lenses, groups, rules)
@@ -341,7 +344,7 @@ def _solve(
             break
         gained, state, cost = cost - trial_cost, trial, trial_cost
         damping = max(damping / 10, 1e-12)
-        if gained < 1e-6 * cost:
+        if gained < still * cost:
             break
     return state
 

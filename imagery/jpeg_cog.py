@@ -63,20 +63,21 @@ class _Packed:
 
 @dataclass(frozen=True)
 class Square:
-    """Two by two tiles, compressed, and the tile of half their size with a quarter-size picture of it."""
+    """Two by two tiles, compressed, and the tile of half their size with a quarter-size picture of it; none
+    of these where nothing is valid. `row`, `col` count squares."""
 
     row: int
     col: int
-    tiles: tuple[_Packed, ...]
-    half: _Packed
-    quarter: tuple[UInt8, Bool]
+    tiles: tuple[_Packed, ...] = ()
+    half: _Packed | None = None
+    quarter: tuple[UInt8, Bool] | None = None
 
 
-def pack_square(row: int, col: int, colour: UInt8, mask: Bool, quality: int) -> Square | None:
-    """Compress one square: `row`, `col` count squares, `colour` (rows, cols, 3) is RGB, `mask` (rows, cols)
-    True where it is valid; both up to SQUARE_PX a side. None when nothing of it is valid."""
+def pack_square(row: int, col: int, colour: UInt8, mask: Bool, quality: int) -> Square:
+    """Compress one square: `colour` (rows, cols, 3) is RGB, `mask` (rows, cols) True where it is valid; both
+    up to SQUARE_PX a side."""
     if not mask.any():
-        return None
+        return Square(row, col)
     colour, mask = _filled(colour), _filled_mask(mask)
     tiles = []
     for r in (0, 1):
@@ -130,52 +131,69 @@ def _jpeg(quality: int) -> list[int]:
     ]
 
 
+@dataclass
+class _Growing:
+    """A tile of an overview that waits for its quarters; `waits` is for how many."""
+
+    waits: int
+    colour: UInt8
+    mask: Bool
+
+
 class JpegCog:
-    """Collects squares in any order, then writes the file. `spool` holds tiles until then."""
+    """Collects squares in any order, each once, then writes the file. `spool` holds tiles until then."""
 
     def __init__(self, frame: CogFrame, spool: BinaryIO, quality: int) -> None:
         self._frame, self._spool, self._quality = frame, spool, quality
         self._levels = _levels(frame.rows, frame.cols)
         self._pictures: list[dict[tuple[int, int], tuple[int, int]]] = [{} for _ in self._levels]
         self._masks: list[dict[tuple[int, int], tuple[int, int]]] = [{} for _ in self._levels]
-        self._open: dict[tuple[int, int, int], tuple[UInt8, Bool]] = {}
+        self._growing: dict[tuple[int, int, int], _Growing] = {}
 
     def add(self, square: Square) -> None:
-        """Take a square in, once. Raises OSError."""
+        """Take a square in. Raises OSError."""
         for tile in square.tiles:
             self._keep(0, tile)
-        if len(self._levels) > 1:
+        if len(self._levels) > 1 and square.half is not None:
             self._keep(1, square.half)
-            self._gather(2, square.row, square.col, *square.quarter)
+        self._gather(2, square.row, square.col, square.quarter)
 
     def _keep(self, level: int, tile: _Packed) -> None:
         for places, data in ((self._pictures, tile.picture), (self._masks, tile.mask)):
             places[level][tile.row, tile.col] = (self._spool.tell(), len(data))
             self._spool.write(data)
 
-    def _gather(self, level: int, row: int, col: int, colour: UInt8, mask: Bool) -> None:
-        """Put a quarter of a tile of an overview in its place; `row`, `col` count quarters."""
+    def _gather(self, level: int, row: int, col: int, quarter: tuple[UInt8, Bool] | None) -> None:
+        """Put a quarter of a tile of an overview in its place; `row`, `col` count quarters. A tile that has
+        all of them is compressed, and a quarter of the next."""
         if level >= len(self._levels):
             return
         key = (level, row // 2, col // 2)
-        whole = self._open.setdefault(
-            key, (np.zeros((TILE_PX, TILE_PX, 3), np.uint8), np.zeros((TILE_PX, TILE_PX), bool))
-        )
-        n = TILE_PX // 2
-        place = (slice(row % 2 * n, row % 2 * n + n), slice(col % 2 * n, col % 2 * n + n))
-        whole[0][place], whole[1][place] = colour, mask
+        tile = self._growing.get(key)
+        if tile is None:
+            picture = np.zeros((TILE_PX, TILE_PX, 3), np.uint8), np.zeros((TILE_PX, TILE_PX), bool)
+            tile = self._growing[key] = _Growing(self._quarters(*key), *picture)
+        if quarter is not None:
+            n = TILE_PX // 2
+            place = (slice(row % 2 * n, row % 2 * n + n), slice(col % 2 * n, col % 2 * n + n))
+            tile.colour[place], tile.mask[place] = quarter
+        tile.waits -= 1
+        if tile.waits:
+            return
+        del self._growing[key]
+        half = None
+        if tile.mask.any():
+            self._keep(level, _pack(key[1], key[2], tile.colour, tile.mask, self._quality))
+            half = _halved(tile.colour, tile.mask)
+        self._gather(level + 1, key[1], key[2], half)
 
-    def _close_overviews(self) -> None:
-        for level in range(2, len(self._levels)):
-            for key in sorted(k for k in self._open if k[0] == level):
-                colour, mask = self._open.pop(key)
-                if mask.any():
-                    self._keep(level, _pack(key[1], key[2], colour, mask, self._quality))
-                    self._gather(level + 1, key[1], key[2], *_halved(colour, mask))
+    def _quarters(self, level: int, row: int, col: int) -> int:
+        """How many tiles of the level below lie in a tile of an overview."""
+        rows, cols = (-(-n // TILE_PX) for n in self._levels[level - 1])
+        return (min(2 * row + 2, rows) - 2 * row) * (min(2 * col + 2, cols) - 2 * col)
 
     def write(self, path: Path) -> None:
         """The file. Raises OSError."""
-        self._close_overviews()
         big = self._spool.tell() > 3_900_000_000
         directories = _Directories(big)
         for level, (rows, cols) in enumerate(self._levels):

@@ -1,8 +1,8 @@
 """Matches between neighbouring photos: a few strong features find the geometry, the geometry finds the rest.
 
 All against all is only done for the strongest features of both photos (or for all of them, when those
-agree on nothing). From their matches come the epipolar geometry and where the ground of one photo lies in the
-other; every further feature is looked for only there.
+agree on nothing). Where these give few matches, they tell the epipolar geometry and where the ground of one
+photo lies in the other; every further feature is looked for only there.
 """
 
 from __future__ import annotations
@@ -27,9 +27,11 @@ _STRONG_INLIERS = 20
 
 @dataclass(frozen=True)
 class MatchRules:
-    """When two features are the same place. Lengths in pixels of the reduced photos."""
+    """When two features are the same place. Lengths in pixels of the reduced photos. With `plenty` of matches
+    among the strongest features no others are looked for."""
 
     strongest: int = 800
+    plenty: int = 120
     ratio: float = 0.8
     epipolar_px: float = 1.5
     guided_epipolar_px: float = 2.0
@@ -72,7 +74,7 @@ def match_pair(
     ids = _agreeing(a, b, *_mutual_matches(a.descriptors[:n], b.descriptors[:n], rules.ratio), rules)
     if ids is None or len(ids[0]) < _STRONG_INLIERS:
         ids = _agreeing(a, b, *_mutual_matches(a.descriptors, b.descriptors, rules.ratio), rules)
-    else:
+    elif len(ids[0]) < rules.plenty:
         geometry = _geometry(a.xy_px[ids[0]], b.xy_px[ids[1]], max(a.sigma_px, b.sigma_px), rules)
         if geometry is not None:
             ids = _guided_matches(a, b, geometry, rules)

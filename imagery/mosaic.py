@@ -53,6 +53,7 @@ Ids = npt.NDArray[np.int64]
 Progress = Callable[[str, float], None]
 
 CELL_PX = 8
+STRIP_SQUARES = 4
 TIES_PER_PHOTO = 400
 MEASURED_PX = 2e6
 JPEG_QUALITY = 92
@@ -272,16 +273,16 @@ class _Run:
             (self._options.memory_mb or DEFAULT_MEMORY_MB) * 500_000,
         )
 
-        def paint(window: Window) -> tuple[Square | None, int]:
+        def paint(window: Window) -> tuple[Square, int]:
             tile = paint_tile(painting, window, shelf.get)
-            if tile is None:
-                return None, 0
             place = window.row0 // SQUARE_PX, window.col0 // SQUARE_PX
+            if tile is None:
+                return Square(*place), 0
             return pack_square(*place, tile.colour, tile.mask, JPEG_QUALITY), int(tile.mask.sum())
 
         windows = _square_windows(painting.grid.shape)
         pixels = 0
-        jobs: deque[Future[tuple[Square | None, int]]] = deque()
+        jobs: deque[Future[tuple[Square, int]]] = deque()
         ahead = iter(windows)
         for window in itertools.islice(ahead, 2 * self._options.workers):
             jobs.append(pool.submit(paint, window))
@@ -289,8 +290,7 @@ class _Run:
             square, covered = jobs.popleft().result()
             for window in itertools.islice(ahead, 1):
                 jobs.append(pool.submit(paint, window))
-            if square is not None:
-                cog.add(square)
+            cog.add(square)
             pixels += covered
             self._progress("render", (n + 1) / len(windows))
         return pixels
@@ -383,14 +383,17 @@ def _painting(
 
 
 def _square_windows(shape: tuple[int, int]) -> list[Window]:
-    """Squares in rows that run to and fro, so that neighbours in time are neighbours in place."""
+    """Squares in strips, each in rows to and fro: neighbours in time are neighbours in place, and the photos
+    of a strip's rows are few enough to stay decoded."""
     windows = []
-    for n, row in enumerate(range(0, shape[0], SQUARE_PX)):
-        line = [
-            Window(row, min(row + SQUARE_PX, shape[0]), col, min(col + SQUARE_PX, shape[1]))
-            for col in range(0, shape[1], SQUARE_PX)
-        ]
-        windows += line if n % 2 == 0 else line[::-1]
+    for left in range(0, shape[1], STRIP_SQUARES * SQUARE_PX):
+        right = min(left + STRIP_SQUARES * SQUARE_PX, shape[1])
+        for n, row in enumerate(range(0, shape[0], SQUARE_PX)):
+            line = [
+                Window(row, min(row + SQUARE_PX, shape[0]), col, min(col + SQUARE_PX, shape[1]))
+                for col in range(left, right, SQUARE_PX)
+            ]
+            windows += line if n % 2 == 0 else line[::-1]
     return windows
 
 

@@ -34,7 +34,7 @@ class SeamRules:
     nadir_weight: float = 3.0
     length_weight: float = 1.5
     difference_cap: float = 60.0
-    sweeps: int = 2
+    sweeps: int = 1
     graph_cut: bool = True
 
 
@@ -69,12 +69,15 @@ def find_seams(
         return labels
     even = {v.photo: _evened(v, exposure) for v in views}
     composite = _compose(labels, views, even)
-    for step, sweeps in ((rules.coarse_cells, rules.sweeps), (1, 1)):
-        band = None if step > 1 else _near_seams(labels, rules.coarse_cells)
-        for _ in range(sweeps):
-            for view in views:
-                if priority[view.photo]:
-                    _expand(view, even[view.photo], labels, composite, step, band, views, rules, tall)
+    by_photo = {v.photo: v for v in views}
+    for _ in range(rules.sweeps):
+        for view in views:
+            if priority[view.photo]:
+                _expand(view, even[view.photo], labels, composite, None, by_photo, rules, tall)
+    band = _near_seams(labels, rules.coarse_cells)
+    for view in views:
+        if priority[view.photo]:
+            _expand(view, even[view.photo], labels, composite, band, by_photo, rules, tall)
     return labels
 
 
@@ -105,38 +108,61 @@ def _expand(
     colour: npt.NDArray[np.uint8],
     labels: Labels,
     composite: npt.NDArray[np.uint8],
-    step: int,
     band: npt.NDArray[np.bool_] | None,
-    views: Sequence[View],
+    by_photo: dict[int, View],
     rules: SeamRules,
     tall: Float32 | None,
 ) -> None:
-    """Let one photo take over cells where that lowers the cost; labels and composite change in place."""
+    """Let one photo take over cells where that lowers the cost; labels and composite change in place.
+
+    Without a band in blocks of cells, anywhere it sees; with one cell by cell, in the band and beside what it
+    holds.
+    """
     window = view.window
+    if band is not None:
+        near = _beside(labels[window.slices] == view.photo, 2 * rules.coarse_cells)
+        if near is None:
+            return
+        window = Window(*(a + b for a, b in zip((window.row0,) * 2 + (window.col0,) * 2, near, strict=True)))
+    at = window.within(view.window)
+    valid, cost, colour = view.valid[at], view.cost[at], colour[at]
     mine, theirs = labels[window.slices], composite[window.slices]
     difference = np.minimum(colour_difference(theirs, colour), rules.difference_cap)
-    difference[~view.valid | (mine == NOBODY)] = rules.difference_cap
+    difference[~valid | (mine == NOBODY)] = rules.difference_cap
     if tall is not None:
         difference = difference + np.float32(0.5 * rules.difference_cap) * tall[window.slices]
-    mine_cost = _own_cost(labels, window, views)
-    gain = rules.nadir_weight * (view.cost - mine_cost)
-    changing = view.valid & (mine != view.photo)
+    gain = rules.nadir_weight * (cost - _own_cost(labels, window, by_photo))
+    changing = valid & (mine != view.photo)
     if band is not None:
         changing = changing & band[window.slices]
     # 1: may change hands; 2: ours; 3: another's for good; 0: nobody's
     state = np.where(changing, 1, np.where(mine == view.photo, 2, np.where(mine == NOBODY, 0, 3)))
+    step = rules.coarse_cells if band is None else 1
     taken = _cut(difference, gain, state.astype(np.uint8), step, rules) & changing
     if taken.any():
         mine[taken] = view.photo
         theirs[taken] = colour[taken]
 
 
-def _own_cost(labels: Labels, window: Window, views: Sequence[View]) -> Float32:
+def _beside(own: npt.NDArray[np.bool_], reach: int) -> tuple[int, int, int, int] | None:
+    """(row0, row1, col0, col1) around the cells that are its own, with `reach` cells on every side; None when
+    it has none."""
+    rows, cols = np.flatnonzero(own.any(axis=1)), np.flatnonzero(own.any(axis=0))
+    if not len(rows):
+        return None
+    return (
+        max(int(rows[0]) - reach, 0),
+        min(int(rows[-1]) + 1 + reach, own.shape[0]),
+        max(int(cols[0]) - reach, 0),
+        min(int(cols[-1]) + 1 + reach, own.shape[1]),
+    )
+
+
+def _own_cost(labels: Labels, window: Window, by_photo: dict[int, View]) -> Float32:
     """The view cost of the photo that holds each cell now; high where nobody does."""
     cost = np.full(window.shape, 100.0, np.float32)
     held = labels[window.slices]
     present = np.bincount((held + 1).ravel(), minlength=2)[1:] > 0
-    by_photo = {v.photo: v for v in views}
     for photo in np.flatnonzero(present):
         other = by_photo[int(photo)]
         shared = Window(

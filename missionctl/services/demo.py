@@ -88,7 +88,7 @@ def run_demo(out: Path, seed: int, quick: bool, on_progress: OnProgress) -> dict
 
     advance = stage("report")
     advance("score against the truth", 0.0)
-    position = score_position(mosaic_file, world.after, world.truth_classes, _standing(world))
+    position = score_position(mosaic_file, world.after, world.truth_classes, standing_of(world))
     result: dict[str, Any] = {
         "plan": plan,
         "flight": flight,
@@ -223,7 +223,7 @@ def _finish(child: subprocess.Popen[bytes], log: Path) -> None:
         raise MissionError(f"the simulator ended with an error: {last_words(log)} (see {log})")
 
 
-def _standing(world: World) -> Standing:
+def standing_of(world: World) -> Standing:
     """Where the world's trees and buildings may lean to in a mosaic on the bare ground."""
     buildings, trees = load_objects(world.objects)
     reach_m = trees.radius_m + _LEAN * trees.height_m

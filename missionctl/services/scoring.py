@@ -36,7 +36,8 @@ class Standing:
 
 @dataclass(frozen=True)
 class PositionScore:
-    """Displacement of mosaic patches against the true orthophoto, in the mosaic's own pixels.
+    """Displacement of mosaic patches against the true orthophoto, in the mosaic's own pixels. `relative_gsd` is
+    what is left (RMS) after the best shift, turn and scale of the whole mosaic, about which the GPS decides.
 
     `patches` were compared; `unclear` had texture but no agreeing place within the search radius, and are
     counted, not hidden.
@@ -50,6 +51,7 @@ class PositionScore:
     mean_north_m: float
     patches: int
     unclear: int
+    relative_gsd: float
 
 
 def score_position(
@@ -62,7 +64,7 @@ def score_position(
     and off buildings are compared. `standing` names what else stands up and leans in a mosaic that is
     rectified on the bare ground: trees with the reach of their lean.
     """
-    shifts: list[tuple[float, float]] = []
+    shifts: list[tuple[float, float, float, float]] = []
     unclear = 0
     with rasterio.open(mosaic) as src, rasterio.open(truth_ortho) as truth:
         gsd_m = float(src.res[0])
@@ -96,8 +98,8 @@ def score_position(
                     if found is None:
                         unclear += 1
                     else:
-                        shifts.append(found)
-    return _summary(np.array(shifts).reshape(-1, 2), gsd_m, unclear)
+                        shifts.append((col, row, *found))
+    return _summary(np.array(shifts, float).reshape(-1, 4), gsd_m, unclear)
 
 
 def _step_px(width: int, height: int) -> int:
@@ -161,10 +163,22 @@ def _steady_mask(
     return steady
 
 
-def _summary(shifts: FloatArray, gsd_m: float, unclear: int) -> PositionScore:
+def _without_similarity(places: FloatArray, shifts: FloatArray) -> float:
+    """RMS length (pixels) of shifts (n, 2) at places (n, 2) after a least-squares similarity."""
+    x, y = (places - places.mean(axis=0)).T
+    one, none = np.ones_like(x), np.zeros_like(x)
+    model = np.concatenate([np.stack([one, none, x, -y], 1), np.stack([none, one, y, x], 1)])
+    wanted = np.concatenate([shifts[:, 0], shifts[:, 1]])
+    left = wanted - model @ np.linalg.lstsq(model, wanted, rcond=None)[0]
+    return float(np.sqrt((left**2).sum() / len(shifts)))
+
+
+def _summary(found: FloatArray, gsd_m: float, unclear: int) -> PositionScore:
+    """`found` (n, 4): column and row of each patch, and its shift."""
+    places, shifts = found[:, :2], found[:, 2:]
     if len(shifts) == 0:
         nan = float("nan")
-        return PositionScore(nan, nan, nan, nan, nan, nan, 0, unclear)
+        return PositionScore(nan, nan, nan, nan, nan, nan, 0, unclear, nan)
     length = np.hypot(shifts[:, 0], shifts[:, 1])
     rmse = float(np.sqrt(np.mean(length**2)))
     return PositionScore(
@@ -176,4 +190,5 @@ def _summary(shifts: FloatArray, gsd_m: float, unclear: int) -> PositionScore:
         mean_north_m=float(-shifts[:, 1].mean() * gsd_m),
         patches=len(shifts),
         unclear=unclear,
+        relative_gsd=_without_similarity(places, shifts),
     )
