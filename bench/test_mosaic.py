@@ -113,14 +113,15 @@ def test_a_simulated_block(photos, tmp_path, benchmark, tell):
 
     report = benchmark.pedantic(once, rounds=1)
     score = score_position(mosaic, world.after, world.truth_classes, standing_of(world))
+    each_ms = 1000 * walls[0] / report["photos"]
     tell(
-        f"{report['photos']} photos of 12 Mpx: {walls[0]:.1f} s, "
-        f"{1000 * walls[0] / report['photos']:.0f} ms a photo; computing, start-up included, {cpu[0]:.1f} x decoding; {report['peak_rss_mb']:.0f} MB; "
+        f"{report['photos']} photos of 12 Mpx: {walls[0]:.1f} s, {each_ms:.0f} ms a photo; "
+        f"computing, start-up included, {cpu[0]:.1f} x decoding; {report['peak_rss_mb']:.0f} MB; "
         f"{report['placed']} placed; reprojection {report['reprojection_rms_px']:.2f} px"
     )
     tell(
-        f"against the truth: {score.rmse_gsd:.1f} GSD of {report['gsd_cm']:.1f} cm rms; after the best shift, "
-        f"turn and scale {score.relative_gsd:.2f} GSD; {score.patches} patches"
+        f"against the truth: {score.rmse_gsd:.1f} GSD of {report['gsd_cm']:.1f} cm rms; after the best "
+        f"shift, turn and scale {score.relative_gsd:.2f} GSD; {score.patches} patches"
     )
     assert report["placed"] == report["photos"]
     assert score.relative_gsd <= 1.0

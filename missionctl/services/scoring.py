@@ -36,8 +36,8 @@ class Standing:
 
 @dataclass(frozen=True)
 class PositionScore:
-    """Displacement of mosaic patches against the true orthophoto, in the mosaic's own pixels. `relative_gsd` is
-    what is left (RMS) after the best shift, turn and scale of the whole mosaic, about which the GPS decides.
+    """Displacement of mosaic patches against the true orthophoto, in the mosaic's own pixels. `relative_gsd`
+    is what is left (RMS) after the best shift, turn and scale of the whole, about which the GPS decides.
 
     `patches` were compared; `unclear` had texture but no agreeing place within the search radius, and are
     counted, not hidden.
