@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from sim.autopilot.core import Vehicle
 from sim.errors import ScenarioError
+from sim.place import Tide
 from sim.traffic import Aircraft
 
 
@@ -26,6 +28,11 @@ class Fault:
     motor_weak      thrust_share (left)
     aircraft_near   east_m, north_m, up_m (from where the vehicle is when it begins), from_deg, speed_mps;
                     heard by ADS-B
+    bird_near       the same, but nothing hears it: it shows in the truth alone
+    card_full       none; photos are announced, but there is no room for them
+    compass_error   deg (to the right)
+    pressure_drift  hpa_per_h; the barometer takes falling pressure for height
+    rising_water    up_m, reached after duration_s, at once without one; it stays
     """
 
     kind: str
@@ -44,6 +51,8 @@ class Fault:
     gust_mps: float = 0.0
     thrust_share: float = 1.0
     speed_mps: float = 0.0
+    deg: float = 0.0
+    hpa_per_h: float = 0.0
 
     def __post_init__(self) -> None:
         if self.kind not in _KINDS:
@@ -122,10 +131,39 @@ def _aircraft_near(fault: Fault, vehicle: Vehicle, on: bool) -> None:
     icao = 0xA00000 + (round(fault.at_s * 10) & 0xFFFF)
     vehicle.aircraft = [other for other in vehicle.aircraft if other.icao != icao]
     if on:
-        body = vehicle.body
-        start = (body.east_m + fault.east_m, body.north_m + fault.north_m, body.up_m + fault.up_m)
-        course = (fault.from_deg + 180.0) % 360.0
-        vehicle.aircraft.append(Aircraft(icao, "SIM01", vehicle.time_s, *start, course, fault.speed_mps))
+        vehicle.aircraft.append(_comes_near(fault, vehicle, icao, "SIM01"))
+
+
+def _bird_near(fault: Fault, vehicle: Vehicle, on: bool) -> None:
+    number = round(fault.at_s * 10)
+    vehicle.birds = [bird for bird in vehicle.birds if bird.icao != number]
+    if on:
+        vehicle.birds.append(_comes_near(fault, vehicle, number, "bird"))
+
+
+def _comes_near(fault: Fault, vehicle: Vehicle, number: int, name: str) -> Aircraft:
+    body = vehicle.body
+    start = (body.east_m + fault.east_m, body.north_m + fault.north_m, body.up_m + fault.up_m)
+    course = (fault.from_deg + 180.0) % 360.0
+    return Aircraft(number, name, vehicle.time_s, *start, course, fault.speed_mps)
+
+
+def _card_full(fault: Fault, vehicle: Vehicle, on: bool) -> None:
+    vehicle.card_full = on
+
+
+def _compass_error(fault: Fault, vehicle: Vehicle, on: bool) -> None:
+    vehicle.estimator.compass_off_rad = math.radians(fault.deg) if on else 0.0
+
+
+def _pressure_drift(fault: Fault, vehicle: Vehicle, on: bool) -> None:
+    vehicle.estimator.pressure_hpa_per_s = fault.hpa_per_h / 3600.0 if on else 0.0
+
+
+def _rising_water(fault: Fault, vehicle: Vehicle, on: bool) -> None:
+    if on:
+        climb_mps = fault.up_m / fault.duration_s if fault.duration_s > 0.0 else math.inf
+        vehicle.place.tide = Tide(vehicle.time_s, climb_mps, fault.up_m)
 
 
 _ON_VEHICLE: dict[str, Callable[[Fault, Vehicle, bool], None]] = {
@@ -137,6 +175,11 @@ _ON_VEHICLE: dict[str, Callable[[Fault, Vehicle, bool], None]] = {
     "rc_loss": _rc_loss,
     "motor_weak": _motor_weak,
     "aircraft_near": _aircraft_near,
+    "bird_near": _bird_near,
+    "card_full": _card_full,
+    "compass_error": _compass_error,
+    "pressure_drift": _pressure_drift,
+    "rising_water": _rising_water,
 }
 _KINDS = (*_ON_VEHICLE, "link_cut")
 _NUMBERS: dict[str, frozenset[str]] = {
@@ -146,6 +189,10 @@ _NUMBERS: dict[str, frozenset[str]] = {
     "wind_step": frozenset({"wind_mps", "from_deg", "gust_mps"}),
     "motor_weak": frozenset({"thrust_share"}),
     "aircraft_near": frozenset({"east_m", "north_m", "up_m", "from_deg", "speed_mps"}),
+    "bird_near": frozenset({"east_m", "north_m", "up_m", "from_deg", "speed_mps"}),
+    "compass_error": frozenset({"deg"}),
+    "pressure_drift": frozenset({"hpa_per_h"}),
+    "rising_water": frozenset({"up_m"}),
 }
 _ALL_NUMBERS = frozenset().union(*_NUMBERS.values())
 

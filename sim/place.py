@@ -41,6 +41,10 @@ class RasterGround:
         self._rows, self._cols = heights.shape
         self._west_m, self._north_m, self._step_m = west_m, north_m, step_m
 
+    def alike(self, heights: Any) -> RasterGround:
+        """Other heights on the same grid."""
+        return RasterGround(heights, self._west_m, self._north_m, self._step_m)
+
     def height_m(self, east_m: float, north_m: float) -> float:
         """Bilinear; clamped at the edges."""
         x = min(max((east_m - self._west_m) / self._step_m, 0.0), self._cols - 1.0)
@@ -63,7 +67,8 @@ class Tide:
 
     def rise_m(self, now_s: float) -> float:
         """How far it has risen."""
-        return min(max(now_s - self.began_s, 0.0) * self.climb_mps, self.top_m)
+        since_s = now_s - self.began_s
+        return min(since_s * self.climb_mps, self.top_m) if since_s > 0.0 else 0.0
 
 
 class Place:
@@ -109,6 +114,19 @@ class Place:
         return lat, lon
 
 
+def _water_over(heights: Any, depths: Any, ground: RasterGround) -> RasterGround | None:
+    """The water's surface, carried on under the dry ground from where it is next; None if all is dry."""
+    import numpy as np
+    from scipy import ndimage
+
+    wet = depths > 0.0
+    if not wet.any():
+        return None
+    row, col = ndimage.distance_transform_edt(~wet, return_distances=False, return_indices=True)
+    surface = (heights + np.where(wet, depths, 0.0))[row, col]
+    return ground.alike(np.where(wet, surface, np.minimum(surface, heights)))
+
+
 def place_of_world(folder: Path) -> tuple[Place, GeoPoint]:
     """The place that a world folder describes, and its launch point on the ground.
 
@@ -121,12 +139,12 @@ def place_of_world(folder: Path) -> tuple[Place, GeoPoint]:
 
     world = load_world(folder)
     try:
-        with rasterio.open(world.dem) as dem:
-            heights, transform = dem.read(1), dem.transform
+        with rasterio.open(world.dem) as dem, rasterio.open(world.truth_depth) as water:
+            heights, depths, transform = dem.read(1), water.read(1), dem.transform
     except RasterioError as err:
         raise WorldError(f"{world.dem}: cannot be read ({err}); make the world anew") from err
     step_m = transform.a
     ground = RasterGround(heights, transform.c + step_m / 2, transform.f - step_m / 2, step_m)
-    place = Place(world.frame, ground)
+    place = Place(world.frame, ground, _water_over(heights, depths, ground))
     lat, lon = world.launch.lat_deg, world.launch.lon_deg
     return place, GeoPoint(lat, lon, ground.height_m(*place.to_local(lat, lon)))

@@ -95,6 +95,8 @@ class _Fault(_Strict):
     gust_mps: Annotated[float, Field(ge=0, le=15)] | None = None
     thrust_share: _Share | None = None
     speed_mps: Annotated[float, Field(ge=0, le=150)] | None = None
+    deg: Annotated[float, Field(ge=-180, le=180)] | None = None
+    hpa_per_h: Annotated[float, Field(ge=-30, le=30)] | None = None
 
 
 class _File(_Strict):

@@ -10,14 +10,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sim.autopilot.core import SLOW_EVERY, Event, Shot, Text, Vehicle
+from sim.autopilot.mission import LAND, RTL
+from sim.autopilot.modes import Mode
 from sim.dynamics import STEP_S
 from sim.faults import Fault
 
 
 @dataclass(frozen=True)
 class News:
-    """Something happened. `kind` is fault, fault_over, mode, armed, disarmed, airborne, down, text, photo or
-    photo_lost (announced, but not on the card)."""
+    """Something happened. `kind` is fault, fault_over, mode, armed, disarmed, airborne, down, text, photo,
+    photo_lost (announced, but not on the card), fence, near_miss or in_water."""
 
     time_s: float
     """Simulated seconds since power-up."""
@@ -50,9 +52,17 @@ class FlightSummary:
     """Distance from the launch point at the end."""
     armed: bool
     airborne: bool
+    fence_breaches: int = 0
+    nearest_m: float | None = None
+    """Least distance from another aircraft or a bird; None without one."""
+    in_water: bool = False
+    return_share: float | None = None
+    """Charge at the first return or landing that was ordered; None if there was none."""
 
 
 _NEAR_LAUNCH_M = 60.0
+_NEAR_MISS_M = 30.0
+_WAYS_HOME = (Mode.RTL, Mode.SMART_RTL, Mode.LAND)
 
 
 class Watcher:
@@ -65,7 +75,11 @@ class Watcher:
         self._mode, self._armed, self._airborne = vehicle.mode, vehicle.armed, False
         self._flight_s = self._distance_m = self._max_height_m = self._touchdown_mps = 0.0
         self._min_height_m = math.inf
-        self._photos = self._lost = 0
+        self._photos = self._lost = self._breaches = 0
+        self._nearest_m = math.inf
+        self._missed: set[int] = set()
+        self._in_water = False
+        self._return_share: float | None = None
 
     def _tell(self, kind: str, text: str) -> None:
         if self._on_news is not None:
@@ -96,10 +110,19 @@ class Watcher:
         if vehicle.armed is not self._armed:
             self._armed = vehicle.armed
             self._tell("armed" if vehicle.armed else "disarmed", vehicle.mode.name)
+        if vehicle.geofence.breach_count > self._breaches:
+            self._breaches = vehicle.geofence.breach_count
+            self._tell("fence", f"breach {self._breaches}")
+        if vehicle.in_water and not self._in_water:
+            self._in_water = True
+            self._tell("in_water", "the motors are drowned")
         body = vehicle.body
         airborne = not body.on_ground
         if airborne:
             self._fly()
+            self._meet()
+            if self._return_share is None and (vehicle.mode in _WAYS_HOME or _item_leads_home(vehicle)):
+                self._return_share = vehicle.battery.charge_share
         if airborne is not self._airborne:
             self._airborne = airborne
             if not airborne:
@@ -115,6 +138,17 @@ class Watcher:
         self._max_height_m = max(self._max_height_m, height)
         if math.dist(self._launch, (body.east_m, body.north_m)) > _NEAR_LAUNCH_M:
             self._min_height_m = min(self._min_height_m, height)
+
+    def _meet(self) -> None:
+        """How near the others in the sky are."""
+        vehicle, body = self._vehicle, self._vehicle.body
+        for other in (*vehicle.aircraft, *vehicle.birds):
+            place = (*other.place_m(vehicle.time_s), other.up_m)
+            away_m = math.dist(place, (body.east_m, body.north_m, body.up_m))
+            self._nearest_m = min(self._nearest_m, away_m)
+            if away_m < _NEAR_MISS_M and other.icao not in self._missed:
+                self._missed.add(other.icao)
+                self._tell("near_miss", f"{other.callsign} within {_NEAR_MISS_M:.0f} m")
 
     def summary(self) -> FlightSummary:
         """The numbers so far."""
@@ -133,4 +167,15 @@ class Watcher:
             away_m=math.dist(self._launch, (body.east_m, body.north_m)),
             armed=vehicle.armed,
             airborne=not body.on_ground,
+            fence_breaches=self._breaches,
+            nearest_m=self._nearest_m if math.isfinite(self._nearest_m) else None,
+            in_water=self._in_water,
+            return_share=self._return_share,
         )
+
+
+def _item_leads_home(vehicle: Vehicle) -> bool:
+    index = vehicle.walk.nav_index
+    if vehicle.mode is not Mode.AUTO or not 0 < index < len(vehicle.mission):
+        return False
+    return vehicle.mission[index].command in (RTL, LAND)

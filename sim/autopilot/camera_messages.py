@@ -10,6 +10,9 @@ from flight.wire import Message
 from sim.autopilot.core import Shot, Vehicle
 from sim.autopilot.telemetry import ms
 
+CARD_MIB = 32_000.0
+_PHOTO_MIB = 8.0
+
 
 def camera_feedback(v: Vehicle, shot: Shot) -> Message:
     """CAMERA_FEEDBACK: the airframe's attitude, as ArduPilot reports it for a camera on its trigger."""
@@ -58,6 +61,17 @@ def camera_capture_status(v: Vehicle) -> Message | None:
     """CAMERA_CAPTURE_STATUS: photos since power-up, as ArduPilot counts them."""
     if not v.has_camera:
         return None
+    room_mib = 0.0 if v.card_full else math.nan
     return mavlink.MAVLink_camera_capture_status_message(
-        ms(v), 0, 0, v.shutter.interval_s, 0, math.nan, v.shutter.count
+        ms(v), 0, 0, v.shutter.interval_s, 0, room_mib, v.shutter.count
+    )
+
+
+def storage_information(v: Vehicle) -> Message | None:
+    """STORAGE_INFORMATION of the camera's card."""
+    if not v.has_camera:
+        return None
+    used_mib = CARD_MIB if v.card_full else min(v.shutter.count * _PHOTO_MIB, CARD_MIB)
+    return mavlink.MAVLink_storage_information_message(
+        ms(v), 1, 1, mavlink.STORAGE_STATUS_READY, CARD_MIB, used_mib, CARD_MIB - used_mib, 40.0, 40.0
     )

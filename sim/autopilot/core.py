@@ -41,6 +41,10 @@ SLOW_EVERY = 5
 """Slow work (checks, failsafes, battery) at 10 Hz."""
 
 
+DROWNED_M = 0.15
+"""Water this deep stops the motors for good."""
+
+
 @dataclass(frozen=True)
 class VehicleSetup:
     """What one vehicle is made of and where it stands. `home` needs no height: the ground has it."""
@@ -223,6 +227,9 @@ class Vehicle:
             if delay and self.time_s - self.armed_at_s >= delay:
                 self.disarm()
         self.shutter.min_interval_s = self.params["CAM1_INTRVAL_MIN"]
+        body = self.body
+        if body.on_ground and self.place.depth_m(body.east_m, body.north_m, self.time_s) > DROWNED_M:
+            self.in_water, self.motor_share = True, 0.0
 
     # -- what others read ----------------------------------------------------------------------------------
 

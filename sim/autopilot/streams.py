@@ -38,6 +38,7 @@ BUILDERS: dict[int, Callable[[Vehicle], Message | None]] = {
     mavlink.MAVLINK_MSG_ID_CAMERA_INFORMATION: camera_messages.camera_information,
     mavlink.MAVLINK_MSG_ID_CAMERA_SETTINGS: camera_messages.camera_settings,
     mavlink.MAVLINK_MSG_ID_CAMERA_CAPTURE_STATUS: camera_messages.camera_capture_status,
+    mavlink.MAVLINK_MSG_ID_STORAGE_INFORMATION: camera_messages.storage_information,
     mavlink.MAVLINK_MSG_ID_HIGH_LATENCY2: high_latency.high_latency2,
 }
 """Messages that can be asked for, once or as a stream, by message number."""
