@@ -15,6 +15,15 @@
     latency_s = 0.2
     jitter_s = 0.1
     bytes_per_s = 5700.0
+    range_m = 6000                        # half is lost at this distance in the open, all behind a ridge
+    station = [30.05, 103.15]             # its antenna; without it, where the vehicle starts
+    antenna_m = 6                         # above the ground
+    mhz = 915
+    over_terrain = true                   # whether the ground stands in the way
+    # instead: [[radios]] tables with these keys, one for each --listen, in their order
+
+    [terrain]
+    on_card = false                       # the vehicle asks the station for ground heights
 
     [battery]
     charge_share = 0.8
@@ -43,11 +52,12 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from plans.frames import GeoPoint
 from sim.autopilot.params import problem_with
 from sim.dynamics import Weather
 from sim.errors import ScenarioError, SettingsError
 from sim.faults import Fault
-from sim.radio import RadioSettings
+from sim.radio import RadioSettings, Reach
 from sim.sensors import find_gnss
 from sim.server import SimSettings
 
@@ -72,6 +82,15 @@ class _Radio(_Strict):
     latency_s: Annotated[float, Field(ge=0, le=30)] = 0.0
     jitter_s: Annotated[float, Field(ge=0, le=30)] = 0.0
     bytes_per_s: _Some = 0.0
+    range_m: Annotated[float, Field(ge=50, le=200_000)] | None = None
+    station: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None
+    antenna_m: Annotated[float, Field(ge=0, le=200)] = 2.0
+    mhz: Annotated[float, Field(ge=30, le=30_000)] = 915.0
+    over_terrain: bool = True
+
+
+class _Terrain(_Strict):
+    on_card: bool = True
 
 
 class _Battery(_Strict):
@@ -106,6 +125,8 @@ class _File(_Strict):
     gnss: str | None = None
     weather: _Weather | None = None
     radio: _Radio | None = None
+    radios: Annotated[list[_Radio], Field(max_length=20)] = Field(default_factory=list)
+    terrain: _Terrain | None = None
     battery: _Battery = Field(default_factory=_Battery)
     params: dict[str, float] = Field(default_factory=dict)
     faults: list[_Fault] = Field(default_factory=list)
@@ -121,6 +142,8 @@ class Scenario:
     gnss: str | None = None
     weather: Weather | None = None
     radio: RadioSettings | None = None
+    radios: tuple[RadioSettings, ...] = ()
+    terrain_on_card: bool | None = None
     charge_share: float | None = None
     capacity_mah: float | None = None
     params: tuple[tuple[str, float], ...] = ()
@@ -145,6 +168,10 @@ class Scenario:
             gnss=self.gnss or settings.gnss,
             weather=self.weather or settings.weather,
             radio=self.radio or settings.radio,
+            radios=self.radios or settings.radios,
+            terrain_on_card=settings.terrain_on_card
+            if self.terrain_on_card is None
+            else self.terrain_on_card,
             pack=pack,
             charge_share=settings.charge_share if self.charge_share is None else self.charge_share,
             faults=settings.faults + self.faults,
@@ -194,12 +221,31 @@ def _scenario_of(file: _File) -> Scenario:
         start_utc=file.start.astimezone(dt.UTC) if file.start else None,
         gnss=file.gnss,
         weather=Weather(**file.weather.model_dump()) if file.weather else None,
-        radio=RadioSettings(**file.radio.model_dump()) if file.radio else None,
+        radio=_radio_of(file.radio, "radio") if file.radio else None,
+        radios=tuple(_radio_of(radio, f"radios {n}") for n, radio in enumerate(file.radios, 1)),
+        terrain_on_card=file.terrain.on_card if file.terrain else None,
         charge_share=file.battery.charge_share,
         capacity_mah=file.battery.capacity_mah,
         params=tuple(file.params.items()),
         faults=tuple(_fault_of(entry, number) for number, entry in enumerate(file.faults, 1)),
     )
+
+
+def _radio_of(entry: _Radio, where: str) -> RadioSettings:
+    plain = RadioSettings(entry.loss, entry.latency_s, entry.jitter_s, entry.bytes_per_s)
+    if entry.range_m is None:
+        idle = sorted(entry.model_fields_set & {"station", "antenna_m", "mhz", "over_terrain"})
+        if idle:
+            raise ScenarioError(f"{where}: {', '.join(idle)} has no effect without range_m; add it")
+        return plain
+    station = None
+    if entry.station is not None:
+        lat, lon = entry.station
+        if not (abs(lat) <= 90.0 and abs(lon) <= 180.0):
+            raise ScenarioError(f"{where}.station: {lat:g}, {lon:g} is no place; write [LAT, LON] in degrees")
+        station = GeoPoint(lat, lon)
+    reach = Reach(entry.range_m, station, entry.antenna_m, entry.mhz * 1e6, entry.over_terrain)
+    return replace(plain, reach=reach)
 
 
 def _fault_of(entry: _Fault, number: int) -> Fault:
@@ -225,6 +271,8 @@ def _first_problem(error: ValidationError) -> str:
         parts: dict[Any, type[BaseModel]] = {
             "weather": _Weather,
             "radio": _Radio,
+            "radios": _Radio,
+            "terrain": _Terrain,
             "battery": _Battery,
             "faults": _Fault,
         }

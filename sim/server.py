@@ -13,10 +13,13 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from flight.wire import Message, Parser, packet_of
+from pymavlink.dialects.v20 import ardupilotmega as mavlink
+
+from flight.wire import Encoder, Message, Parser, packet_of
 from plans.cameras import Camera
 from plans.frames import GeoPoint, LocalFrame, Pose
 from sim.autopilot.core import Shot, Vehicle, VehicleSetup
@@ -28,13 +31,17 @@ from sim.errors import SettingsError
 from sim.faults import Fault, FaultTimeline
 from sim.links import Link, open_link, parse_address
 from sim.place import FlatGround, Place, place_of_world
-from sim.radio import Radio, RadioSettings
+from sim.radio import Fade, Radio, RadioSettings
 from sim.sensors import find_gnss
 from sim.watcher import FlightSummary, News, Watcher
 
 STEPS_PER_POLL = 5
 """At most this many steps between two looks at the sockets: 0.1 simulated seconds."""
 _MAX_LAG_S = 0.5
+_RADIO_SYSTEM, _RADIO_COMPONENT = 51, 68
+_RADIO_STATUS_S = 1.0
+_EDGE_DBM, _NOISE_DBM = -105.0, -117.0
+"""A SiK radio's signal where half is lost, and the noise around it."""
 _SATELLITE = RadioSettings(latency_s=2.0, bytes_per_s=100.0)
 
 
@@ -61,6 +68,10 @@ class SimSettings:
     pack: BatteryPack = field(default_factory=BatteryPack)
     charge_share: float = 1.0
     radio: RadioSettings = field(default_factory=RadioSettings)
+    radios: tuple[RadioSettings, ...] = ()
+    """Of the links one by one, in the order of `listen`; those beyond have `radio`."""
+    terrain_on_card: bool = True
+    """Whether the vehicles have the world's terrain on their cards."""
     faults: tuple[Fault, ...] = ()
     params: tuple[tuple[str, float], ...] = ()
     start_utc: dt.datetime | None = None
@@ -71,6 +82,10 @@ class SimSettings:
         if self.photos_dir is None or self.vehicles == 1:
             return self.photos_dir
         return self.photos_dir / str(sysid)
+
+    def radio_of(self, number: int) -> RadioSettings:
+        """The radio of a link, counted from 0."""
+        return self.radios[number] if number < len(self.radios) else self.radio
 
     def check(self) -> None:
         """Raise SettingsError or ListenError for what cannot be simulated."""
@@ -121,6 +136,7 @@ def make_vehicles(settings: SimSettings) -> tuple[Place, list[Vehicle]]:
             pack=settings.pack,
             charge_share=settings.charge_share,
             camera_min_interval_s=camera_pause,
+            terrain_on_card=settings.terrain_on_card,
             params=settings.params,
             start_utc=settings.start_utc or dt.datetime.now(dt.UTC),
         )
@@ -140,7 +156,13 @@ class _Port:
         self.up: Radio[Message] = Radio(radio, f"{seed} up")
         self._parser = Parser()
         self._generation = link.generation
-        self._channels = [Channel(face.vehicle, self._write, high_latency) for face in faces]
+        self._fades = [_fade(radio, face.vehicle, seed) for face in faces]
+        self._radio_status = Encoder(_RADIO_SYSTEM, _RADIO_COMPONENT)
+        self._next_status_s = 0.0
+        self._channels = [
+            Channel(face.vehicle, partial(self._write, number), high_latency)
+            for number, face in enumerate(faces)
+        ]
         for face, channel in zip(faces, self._channels, strict=True):
             channel.bytes_per_s = radio.bytes_per_s
             face.channels.append(channel)
@@ -149,16 +171,31 @@ class _Port:
     def _now_s(self) -> float:
         return self._faces[0].vehicle.time_s
 
-    def _write(self, data: bytes, droppable: bool) -> None:
-        if self.down.cut:
+    def _write(self, number: int, data: bytes, droppable: bool) -> None:
+        fade = self._fades[number]
+        if self.down.cut or (fade is not None and not fade.passes()):
             return
         if self.down.settings.perfect:
             self.link.write(data, droppable)
         else:
             self.down.put((data, droppable), len(data), self._now_s, droppable)
 
+    def _follow(self) -> None:
+        """See how far the vehicles are; once a second the station's own radio says how well it hears them."""
+        now_s = self._now_s
+        for fade, face in zip(self._fades, self._faces, strict=True):
+            if fade is not None:
+                body = face.vehicle.body
+                fade.update((body.east_m, body.north_m, body.up_m), now_s)
+        fade = self._fades[0]
+        if fade is not None and now_s >= self._next_status_s:
+            self._next_status_s = now_s + _RADIO_STATUS_S
+            margin_db = -math.inf if self.down.cut else fade.margin_db
+            self.link.write(self._radio_status.encode(radio_status(margin_db)), True)
+
     def pump(self) -> None:
         """Take in what has arrived and hand it to the vehicles; send what is queued."""
+        self._follow()
         for data in self.link.read():
             if self.link.generation != self._generation:
                 self._welcome()
@@ -185,8 +222,28 @@ class _Port:
             self.up.put(message, len(packet_of(message)), self._now_s)
 
     def _dispatch(self, message: Message) -> None:
-        for face, channel in zip(self._faces, self._channels, strict=True):
-            face.handle(channel, message)
+        for face, channel, fade in zip(self._faces, self._channels, self._fades, strict=True):
+            if fade is None or fade.passes():
+                face.handle(channel, message)
+
+
+def _fade(radio: RadioSettings, vehicle: Vehicle, seed: str) -> Fade | None:
+    if radio.reach is None:
+        return None
+    body = vehicle.body
+    start = body.east_m, body.north_m, body.up_m
+    return Fade(radio.reach, vehicle.place, start, f"{seed} {vehicle.sysid}")
+
+
+def radio_status(margin_db: float) -> Message:
+    """RADIO_STATUS as a SiK radio gives it: half-decibel steps from -127 dBm."""
+    noise = _rssi(_NOISE_DBM)
+    signal = max(_rssi(_EDGE_DBM + margin_db), noise)
+    return mavlink.MAVLink_radio_status_message(signal, signal, 100, noise, noise, 0, 0)
+
+
+def _rssi(dbm: float) -> int:
+    return round(min(max(1.9 * (dbm + 127.0), 0.0), 254.0))
 
 
 class _PhotoDesk:
@@ -270,8 +327,8 @@ def serve(
     desk = _PhotoDesk(settings) if settings.photos_dir is not None else None
     ports: list[_Port] = []
     try:
-        for url in settings.listen:
-            ports.append(_Port(open_link(url), faces, settings.radio, f"{settings.seed} {url}"))
+        for number, url in enumerate(settings.listen):
+            ports.append(_Port(open_link(url), faces, settings.radio_of(number), f"{settings.seed} {url}"))
         for url in settings.listen_high_latency:
             ports.append(_Port(open_link(url), faces, _SATELLITE, f"{settings.seed} {url}", True))
         terrestrial = ports[: len(settings.listen)]

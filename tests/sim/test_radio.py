@@ -7,7 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim.radio import Radio, RadioSettings
+from plans.frames import GeoPoint, LocalFrame
+from sim.place import FlatGround, Place
+from sim.radio import Fade, Radio, RadioSettings, Reach, lost_share, margin_db, obstruction_db
+from sim.server import radio_status
 
 repeatable = settings(derandomize=True, deadline=None, max_examples=60, database=None)
 
@@ -77,3 +80,64 @@ def test_the_same_seed_loses_and_delays_the_same(loss, latency, jitter, rate, se
 def test_another_seed_loses_others():
     quality = RadioSettings(loss=0.3)
     assert sent_through(Radio(quality, "1"), wait_s=1) != sent_through(Radio(quality, "2"), wait_s=1)
+
+
+# -- how far it reaches --------------------------------------------------------------------------------
+
+
+class Ridge:
+    """A wall of 100 m across the way, 1 km to the east; else level ground."""
+
+    def height_m(self, east_m, north_m):
+        return 600.0 if 950 <= east_m <= 1050 else 500.0
+
+
+STATION = (0.0, 0.0, 502.0)
+
+
+def test_in_the_open_loss_grows_towards_the_edge():
+    reach = Reach(5000.0, over_terrain=False)
+    shares = [
+        lost_share(margin_db(reach, STATION, (d, 0.0, 600.0), FlatGround(500.0)))
+        for d in (500, 2500, 4000, 5000, 6000, 9000)
+    ]
+    assert shares == sorted(shares)
+    assert shares[1] < 0.01
+    assert shares[3] == pytest.approx(0.5, abs=0.01)
+    assert shares[5] > 0.99
+
+
+def test_behind_a_ridge_it_is_silent_and_over_it_it_is_not():
+    reach = Reach(20_000.0)
+    low, high = (lost_share(margin_db(reach, STATION, (2000.0, 0.0, up), Ridge())) for up in (530.0, 720.0))
+    before = lost_share(margin_db(reach, STATION, (800.0, 0.0, 530.0), Ridge()))
+    assert low > 0.95
+    assert high < 0.02
+    assert before < 0.02
+
+
+def test_a_fade_follows_the_vehicle_from_the_station_s_antenna():
+    place = Place(LocalFrame(30.0, 103.0), Ridge())
+    lat, lon = place.to_geo(2000.0, 0.0)
+    fade = Fade(Reach(5000.0, GeoPoint(lat, lon), antenna_m=3.0), place, (0.0, 0.0, 500.0), "a")
+    fade.update((2100.0, 0.0, 530.0), 0.0)
+    assert all(fade.passes() for _ in range(50))
+    fade.update((0.0, 0.0, 530.0), 0.2)  # half a second has not passed
+    assert fade.passes()
+    fade.update((0.0, 0.0, 530.0), 1.0)
+    assert sum(fade.passes() for _ in range(200)) < 20
+
+
+@repeatable
+@given(st.floats(1, 20_000), st.floats(-20_000, 20_000), st.floats(500, 3000))
+def test_nothing_in_between_never_helps_and_the_way_is_the_same_both_ways(east, north, up):
+    reach, there = Reach(5000.0), (east, north, up)
+    assert obstruction_db(reach, STATION, there, Ridge()) >= 0.0
+    out, back = margin_db(reach, STATION, there, Ridge()), margin_db(reach, there, STATION, Ridge())
+    assert out == pytest.approx(back, abs=1e-6)
+    assert 0.0 <= lost_share(out) <= 1.0
+
+
+def test_the_station_s_radio_tells_how_well_it_hears():
+    near, far, cut = radio_status(20.0), radio_status(-2.0), radio_status(-float("inf"))
+    assert near.rssi > far.rssi > cut.rssi == cut.noise

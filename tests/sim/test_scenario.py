@@ -13,7 +13,7 @@ from plans.frames import GeoPoint
 from sim.dynamics import Weather
 from sim.errors import ScenarioError, SettingsError, SimError
 from sim.faults import Fault, FaultTimeline
-from sim.radio import RadioSettings
+from sim.radio import RadioSettings, Reach
 from sim.scenario import find_scenario, packaged_scenarios, parse_scenario, read_scenario
 from sim.server import SimSettings, make_vehicles
 
@@ -79,6 +79,33 @@ def test_a_scenario_says_all_that_it_can_and_the_settings_hear_it():
     assert settings_.faults[1] == Fault("gps_jump", 5, vehicle=2, east_m=20.0)
 
 
+def test_each_link_may_have_its_own_radio_and_place():
+    scenario = parse_scenario(
+        """name = "Two radios"
+[terrain]
+on_card = false
+[radio]
+loss = 0.5
+[[radios]]
+range_m = 6000
+station = [30.1, 103.2]
+antenna_m = 6
+mhz = 433
+[[radios]]
+latency_s = 0.1
+range_m = 900
+over_terrain = false
+""",
+        "two.toml",
+    )
+    settings_ = scenario.apply(SimSettings(home=HOME, listen=("tcpin:1.2.3.4:1",) * 3))
+    first, second, third = (settings_.radio_of(number) for number in range(3))
+    assert first.reach == Reach(6000.0, GeoPoint(30.1, 103.2), 6.0, 433e6)
+    assert (second.latency_s, second.reach) == (0.1, Reach(900.0, over_terrain=False))
+    assert third == RadioSettings(loss=0.5)
+    assert not make_vehicles(settings_)[1][0].setup.terrain_on_card
+
+
 def test_what_a_scenario_does_not_say_stays_as_it_was():
     before = SimSettings(home=HOME, gnss="standard", weather=Weather(3.0), charge_share=0.7)
     assert parse_scenario('name = "Bare"', "bare.toml").apply(before) == before
@@ -127,6 +154,10 @@ def test_what_a_scenario_does_not_say_stays_as_it_was():
             "name = 'x'\n[[faults]]\nkind = 'gps_jump'\nat_s = 1",
             r"fault 1: gps_jump: give at least one of east_m",
         ),
+        ("name = 'x'\n[radio]\nantenna_m = 3", r"radio: antenna_m has no effect without range_m; add it"),
+        ("name = 'x'\n[radio]\nrange_m = 900\nstation = [100, 3]", r"radio\.station: 100, 3 is no place"),
+        ("name = 'x'\n[[radios]]\nrange_m = 9", r"radios 1\.range_m: .*greater than or equal to 50"),
+        ("name = 'x'\n[[faults]]\nkind = 'compass_error'\nat_s = 1", r"fault 1: compass_error: give .* deg"),
         ("name = ", r"is not valid TOML"),
     ],
 )

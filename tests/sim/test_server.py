@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from flight.wire import Encoder, Parser
+from plans.frames import GeoPoint
 from sim.errors import ListenError
 from sim.faults import Fault
 from sim.links import open_link, parse_address
-from sim.radio import RadioSettings
+from sim.radio import RadioSettings, Reach
 from sim.server import SimSettings, serve
 
 from .conftest import HOME
@@ -196,3 +197,19 @@ def test_a_bad_listen_address_ends_it_before_it_begins():
         serve(replace(SETTINGS, listen=("tcpin:127.0.0.1",)))
     with pytest.raises(ListenError, match="cannot be opened"):
         serve(replace(SETTINGS, listen=("tcpin:203.0.113.1:0",)))  # an address that is no machine's
+
+
+def test_each_link_reaches_as_far_as_its_radio_and_its_own_modem_says_so():
+    far = RadioSettings(reach=Reach(5000.0, GeoPoint(HOME.lat_deg + 0.3, HOME.lon_deg)))
+    near = RadioSettings(reach=Reach(5000.0))
+    two = replace(SETTINGS, listen=("tcpin:127.0.0.1:0",) * 2, radios=(far, near))
+    with simulator(two) as (addresses, _, _):
+        clients = [Client(url) for url in addresses]
+        assert clients[1].listen(10, heartbeat)
+        assert clients[0].listen(10, lambda m: m.get_type() == "RADIO_STATUS")
+        assert not clients[0].listen(0.5, heartbeat)
+        assert clients[1].listen(10, lambda m: m.get_type() == "RADIO_STATUS")
+        rssi = [next(m.rssi for m in c.messages if m.get_type() == "RADIO_STATUS") for c in clients]
+        assert rssi[0] < 40 < rssi[1]
+        for client in clients:
+            client.close()
