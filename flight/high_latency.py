@@ -31,6 +31,8 @@ _NAME_FIRST = "HIGH_LATENCY"
 NAMES = ("HIGH_LATENCY2", _NAME_FIRST)
 _FIX_3D = 3
 _NO_FIX = 1
+_NO_ITEM = 65535
+"""PX4's, without a mission."""
 _EKF_GOOD = mavlink.ESTIMATOR_ATTITUDE | mavlink.ESTIMATOR_VELOCITY_HORIZ | mavlink.ESTIMATOR_POS_HORIZ_ABS
 _FAILURES = {
     mavlink.HL_FAILURE_FLAG_GPS: "GPS",
@@ -71,7 +73,7 @@ class HighLatency:
     ground_speed_mps: float
     climb_mps: float
     battery_percent: float
-    mission_item: int
+    mission_item: int | None
     wind_mps: float
     wind_from_deg: float
     gps_fix: int
@@ -121,7 +123,7 @@ def decode(message: Message, autopilot: int = mavlink.MAV_AUTOPILOT_GENERIC) -> 
         ground_speed_mps=message.groundspeed / 5.0,
         climb_mps=message.climb_rate / 10.0,
         battery_percent=float(message.battery) if message.battery >= 0 else math.nan,
-        mission_item=message.wp_num,
+        mission_item=message.wp_num if message.wp_num != _NO_ITEM else None,
         wind_mps=message.windspeed / 5.0,
         wind_from_deg=(message.wind_heading * 2.0 + 180.0 * px4) % 360,
         gps_fix=_NO_FIX if message.failure_flags & mavlink.HL_FAILURE_FLAG_GPS else _FIX_3D,
@@ -235,7 +237,9 @@ def _satellites(state: VehicleState, told: HighLatency) -> int:
     return state.gps.satellites if state.gps else 0
 
 
-def _mission(state: VehicleState, told: HighLatency, now_s: float) -> MissionProgress:
+def _mission(state: VehicleState, told: HighLatency, now_s: float) -> MissionProgress | None:
+    if told.mission_item is None:
+        return state.mission
     before = state.mission or MissionProgress(now_s)
     done = max(before.done, told.mission_item - 1) if state.armed else before.done
     return replace(before, at_s=now_s, current=told.mission_item, done=done)

@@ -193,7 +193,7 @@ class HighLatencySwitch:
                 self._on_event("slow link", open=True, result=mavlink.MAV_RESULT_ACCEPTED)
         elif message.get_type() == "COMMAND_ACK" and message.command == mavlink.MAV_CMD_CONTROL_HIGH_LATENCY:
             self._state = confirmed(before, message.result)
-            if self._state != before or message.result != mavlink.MAV_RESULT_ACCEPTED:
+            if before.asked is not None:  # PX4 answers twice: accepted, and failed where its driver is none
                 self._on_event("slow link", open=self.open, result=message.result)
 
     def _slow(self) -> tuple[Link, ...]:

@@ -62,6 +62,7 @@ def test_px4_tells_its_throttle_not_its_arming():
     assert first_state(hl2(PX4, throttle=31), 0.0).armed
     unknown = first_state(hl2(PX4, throttle=0), 0.0)
     assert not unknown.armed
+    assert first_state(hl2(PX4, wp_num=65535), 0.0).mission is None, "a real one without a mission says so"
     flew = replace(unknown, armed=True)
     assert update_from_high_latency(flew, hl2(PX4, throttle=0), 1.0).armed, "what was known stays"
 
