@@ -1,9 +1,11 @@
-"""Scenario files: weather, receiver, radio, battery and the faults to come, as TOML.
+"""Scenario files: world, vehicles, weather, radio, battery, the faults to come and the goals, as TOML.
 
     name = "Link lost over the river"
     about = "The radio is cut for a minute; the vehicle comes home by itself."
     start = 2026-07-01T02:00:00Z          # simulated time at power-up; without it, now
     gnss = "standard"                     # or "rtk"
+    vehicles = 2
+    world = "county"                      # a world's folder, from where this file is
 
     [weather]
     wind_mps = 7.0
@@ -38,6 +40,12 @@
     since = "takeoff"
     duration_s = 60
 
+    [goals]                               # see sim.goals.Goals; judged at the end
+    photos = 120
+    landed_within_m = 5.0
+    fence_kept = true
+    return_above = 0.3
+
 What a scenario does not say stays as it was set.
 """
 
@@ -57,6 +65,7 @@ from sim.autopilot.params import problem_with
 from sim.dynamics import Weather
 from sim.errors import ScenarioError, SettingsError
 from sim.faults import Fault
+from sim.goals import Goals
 from sim.radio import RadioSettings, Reach
 from sim.sensors import find_gnss
 from sim.server import SimSettings
@@ -98,6 +107,18 @@ class _Battery(_Strict):
     capacity_mah: Annotated[float, Field(ge=500, le=100_000)] | None = None
 
 
+class _Goals(_Strict):
+    photos: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    all_photos: bool = False
+    landed_within_m: _Some | None = None
+    touchdown_mps: Annotated[float, Field(gt=0, le=50)] | None = None
+    fence_kept: bool = False
+    return_above: _Share | None = None
+    charge_above: _Share | None = None
+    apart_m: _Some | None = None
+    flight_s: _Some | None = None
+
+
 class _Fault(_Strict):
     kind: str
     at_s: _Some
@@ -123,6 +144,8 @@ class _File(_Strict):
     about: str = ""
     start: dt.datetime | None = None
     gnss: str | None = None
+    vehicles: Annotated[int, Field(ge=1, le=50)] | None = None
+    world: Annotated[str, Field(min_length=1)] | None = None
     weather: _Weather | None = None
     radio: _Radio | None = None
     radios: Annotated[list[_Radio], Field(max_length=20)] = Field(default_factory=list)
@@ -130,6 +153,7 @@ class _File(_Strict):
     battery: _Battery = Field(default_factory=_Battery)
     params: dict[str, float] = Field(default_factory=dict)
     faults: list[_Fault] = Field(default_factory=list)
+    goals: _Goals | None = None
 
 
 @dataclass(frozen=True)
@@ -140,6 +164,8 @@ class Scenario:
     about: str = ""
     start_utc: dt.datetime | None = None
     gnss: str | None = None
+    vehicles: int | None = None
+    world: Path | None = None
     weather: Weather | None = None
     radio: RadioSettings | None = None
     radios: tuple[RadioSettings, ...] = ()
@@ -148,17 +174,19 @@ class Scenario:
     capacity_mah: float | None = None
     params: tuple[tuple[str, float], ...] = ()
     faults: tuple[Fault, ...] = ()
+    goals: Goals | None = None
 
     def apply(self, settings: SimSettings) -> SimSettings:
         """The settings with all that this scenario says; its faults and parameters come after theirs.
 
         Raises ScenarioError when a fault is meant for a vehicle that is not simulated.
         """
+        vehicles = self.vehicles or settings.vehicles
         for number, fault in enumerate(self.faults, 1):
-            if fault.vehicle > settings.vehicles:
+            if fault.vehicle > vehicles:
                 raise ScenarioError(
                     f"scenario {self.name!r}: fault {number} ({fault.kind}) is for vehicle {fault.vehicle}, "
-                    f"but {settings.vehicles} fly; give --vehicles {fault.vehicle} or more"
+                    f"but {vehicles} fly; give --vehicles {fault.vehicle} or more"
                 )
         pack = settings.pack
         if self.capacity_mah is not None:
@@ -166,6 +194,8 @@ class Scenario:
         return replace(
             settings,
             gnss=self.gnss or settings.gnss,
+            vehicles=vehicles,
+            world=settings.world or self.world,
             weather=self.weather or settings.weather,
             radio=self.radio or settings.radio,
             radios=self.radios or settings.radios,
@@ -175,6 +205,7 @@ class Scenario:
             pack=pack,
             charge_share=settings.charge_share if self.charge_share is None else self.charge_share,
             faults=settings.faults + self.faults,
+            goals=self.goals or settings.goals,
             params=settings.params + self.params,
             start_utc=self.start_utc or settings.start_utc,
         )
@@ -202,12 +233,12 @@ def parse_scenario(text: str, source: str) -> Scenario:
     except ValidationError as error:
         raise ScenarioError(f"{source}: {_first_problem(error)}") from error
     try:
-        return _scenario_of(file)
+        return _scenario_of(file, Path(source).parent)
     except (ScenarioError, SettingsError) as error:
         raise ScenarioError(f"{source}: {error}") from error
 
 
-def _scenario_of(file: _File) -> Scenario:
+def _scenario_of(file: _File, folder: Path) -> Scenario:
     if file.start is not None and file.start.tzinfo is None:
         raise ScenarioError("start: has no time zone; write for example 2026-07-01T02:00:00Z")
     if file.gnss is not None:
@@ -220,6 +251,8 @@ def _scenario_of(file: _File) -> Scenario:
         about=file.about.strip(),
         start_utc=file.start.astimezone(dt.UTC) if file.start else None,
         gnss=file.gnss,
+        vehicles=file.vehicles,
+        world=folder / file.world if file.world else None,
         weather=Weather(**file.weather.model_dump()) if file.weather else None,
         radio=_radio_of(file.radio, "radio") if file.radio else None,
         radios=tuple(_radio_of(radio, f"radios {n}") for n, radio in enumerate(file.radios, 1)),
@@ -228,6 +261,7 @@ def _scenario_of(file: _File) -> Scenario:
         capacity_mah=file.battery.capacity_mah,
         params=tuple(file.params.items()),
         faults=tuple(_fault_of(entry, number) for number, entry in enumerate(file.faults, 1)),
+        goals=Goals(**file.goals.model_dump()) if file.goals else None,
     )
 
 
@@ -273,6 +307,7 @@ def _first_problem(error: ValidationError) -> str:
             "radio": _Radio,
             "radios": _Radio,
             "terrain": _Terrain,
+            "goals": _Goals,
             "battery": _Battery,
             "faults": _Fault,
         }

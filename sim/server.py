@@ -12,7 +12,7 @@ import select
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from sim.battery import BatteryPack
 from sim.dynamics import STEP_S, Weather
 from sim.errors import SettingsError
 from sim.faults import Fault, FaultTimeline
+from sim.goals import Goals
 from sim.links import Link, open_link, parse_address
 from sim.place import FlatGround, Place, place_of_world
 from sim.radio import Fade, Radio, RadioSettings
@@ -74,6 +75,7 @@ class SimSettings:
     """Whether the vehicles have the world's terrain on their cards."""
     faults: tuple[Fault, ...] = ()
     params: tuple[tuple[str, float], ...] = ()
+    goals: Goals = field(default_factory=Goals)
     start_utc: dt.datetime | None = None
     """Simulated time at power-up; None is now."""
 
@@ -346,7 +348,8 @@ def serve(
             port.link.close()
         if desk is not None:
             desk.close()
-    return tuple(watcher.summary() for watcher in watchers)
+    flights = [watcher.summary() for watcher in watchers]
+    return tuple(replace(flight, goals=settings.goals.judge(flight)) for flight in flights)
 
 
 def _run(

@@ -14,6 +14,7 @@ from sim.autopilot.mission import LAND, RTL
 from sim.autopilot.modes import Mode
 from sim.dynamics import STEP_S
 from sim.faults import Fault
+from sim.goals import GoalResult
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,8 @@ class FlightSummary:
     in_water: bool = False
     return_share: float | None = None
     """Charge at the first return or landing that was ordered; None if there was none."""
+    goals: tuple[GoalResult, ...] = ()
+    """What the scenario asked for, and whether it was reached."""
 
 
 _NEAR_LAUNCH_M = 60.0

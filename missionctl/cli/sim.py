@@ -5,13 +5,17 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from missionctl.cli.output import JsonFlag, give, stop_on_signals
 from missionctl.cli.values import ValueTypedError, lat_lon
+
+if TYPE_CHECKING:
+    from sim.watcher import FlightSummary
 
 
 def register(app: typer.Typer) -> None:
@@ -93,7 +97,20 @@ def sim(
         settings = read_scenario(find_scenario(str(scenario))).apply(settings)
     if gnss:
         settings = replace(settings, gnss=gnss)
-    serve(settings, ready, stop)
+    say_goals(serve(settings, ready, stop), as_json)
+
+
+def say_goals(flights: tuple[FlightSummary, ...], as_json: bool) -> None:
+    """What a scenario asked for, and whether it was reached."""
+    if not any(flight.goals for flight in flights):
+        return
+    lines = [
+        f"vehicle {flight.sysid}: {'reached' if goal.met else 'missed'}  {goal.name}: {goal.measure}"
+        for flight in flights
+        for goal in flight.goals
+    ]
+    told = [{"vehicle": f.sysid, "goals": [asdict(goal) for goal in f.goals]} for f in flights]
+    give({"flights": told}, as_json, "\n".join(lines))
 
 
 def say_ready(addresses: tuple[str, ...], as_json: bool) -> None:

@@ -86,6 +86,9 @@ def grade(evidence: Evidence) -> dict[str, Any]:
         "max_touchdown_mps": summary.get("max_touchdown_mps"),
         "away_m": summary.get("away_m"),
         "charge_share": summary.get("charge_share"),
+        "fence_breaches": summary.get("fence_breaches"),
+        "nearest_m": summary.get("nearest_m"),
+        "goals": list(summary.get("goals") or ()),
     }
 
 
@@ -98,6 +101,7 @@ def _criteria(
         _landing(evidence),
         _inside(outside_s),
         _battery(evidence),
+        _goals(evidence),
     ]
 
 
@@ -145,6 +149,8 @@ def _landing(evidence: Evidence) -> Criterion | None:
     summary = evidence.summary
     if summary is None:
         return None
+    if summary.get("in_water"):
+        return Criterion("landing", 0.0, 25.0, "in water")
     if not _landed(evidence):
         flew = summary["flight_s"] > 0
         return Criterion("landing", 0.0, 25.0, "not on the ground and disarmed" if flew else "never flew")
@@ -171,6 +177,15 @@ def _battery(evidence: Evidence) -> Criterion | None:
     share = float(summary["charge_share"])
     points = 10.0 * min(share / _RESERVE_SHARE, 1.0)
     return Criterion("battery reserve", points, 10.0, f"{share:.0%} left at the end")
+
+
+def _goals(evidence: Evidence) -> Criterion | None:
+    goals = (evidence.summary or {}).get("goals")
+    if not goals:
+        return None
+    missed = [f"{goal['name']} ({goal['measure']})" for goal in goals if not goal["met"]]
+    measure = f"{len(goals) - len(missed)} of {len(goals)}" + (f", not {', '.join(missed)}" if missed else "")
+    return Criterion("goals", 25.0 * (len(goals) - len(missed)) / len(goals), 25.0, measure)
 
 
 def time_outside_s(evidence: Evidence) -> float | None:

@@ -88,7 +88,7 @@ def run_training(
     scenario = read_scenario(file)
     mission = read_mission(request.plan) if request.plan else None
     _check_speedup(request, scenario)
-    home = request.home or _home_of(request, mission)
+    home = request.home or _home_of(request, scenario, mission)
     out = request.out
     if out.exists() and any(out.iterdir()):
         raise WorkspaceError(f"{out}: is not empty; name another folder with --out")
@@ -121,8 +121,8 @@ def _check_speedup(request: TrainingRequest, scenario: Scenario) -> None:
         )
 
 
-def _home_of(request: TrainingRequest, mission: Mission | None) -> GeoPoint | None:
-    if request.world is not None:
+def _home_of(request: TrainingRequest, scenario: Scenario, mission: Mission | None) -> GeoPoint | None:
+    if request.world is not None or scenario.world is not None:
         return None  # the world's launch point
     if mission is not None:
         place = mission.home or next(

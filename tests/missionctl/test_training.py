@@ -56,6 +56,23 @@ def test_a_soft_landing_at_home_gets_all_and_a_hard_one_elsewhere_nothing():
     assert points(evidence(summary={**SUMMARY, "armed": True}))["landing"] == 0.0
 
 
+def test_goals_of_the_scenario_count_and_a_missed_one_is_named():
+    assert "goals" not in points(evidence())
+    goals = [
+        {"name": "photos", "met": True, "measure": "12 on the card, 10 wanted"},
+        {"name": "fence_kept", "met": False, "measure": "1 breaches"},
+    ]
+    result = grade(evidence(summary={**SUMMARY, "goals": goals}))
+    criterion = next(c for c in result["criteria"] if c["name"] == "goals")
+    assert (criterion["points"], criterion["of"]) == (12.5, 25.0)
+    assert criterion["measure"] == "1 of 2, not fence_kept (1 breaches)"
+    assert result["goals"] == goals
+
+
+def test_a_landing_in_water_is_none():
+    assert points(evidence(summary={**SUMMARY, "in_water": True}))["landing"] == 0.0
+
+
 def test_an_empty_battery_costs_points():
     assert points(evidence())["battery reserve"] == 10.0
     assert points(evidence(summary={**SUMMARY, "charge_share": 0.05}))["battery reserve"] == pytest.approx(
