@@ -57,12 +57,14 @@ MISSION = Mission(
 LISTS = {lists.MISSION: lists.slots_of(MISSION, True, HOME)}
 
 
-async def in_the_air(vehicle, params):
+async def in_the_air(vehicle, params, rally=()):
     await request_streams(vehicle)
     await wait_until_ready(vehicle, 60.0)
     for name, value in params.items():
         await set_param(vehicle, name, value)
     await upload(vehicle, LISTS[lists.MISSION])
+    if rally:
+        await upload(vehicle, lists.rally_items(replace(MISSION, rally=rally)), lists.RALLY)
     checklist, facts = await review_vehicle(vehicle, MISSION, SafetySettings(), LISTS, compared=True)
     assert not checklist.failed, checklist.as_json()
     await set_current_item(vehicle, 1)
@@ -83,27 +85,38 @@ async def boot_s(inbox, until):
             await asyncio.sleep(0.01)
 
 
-@pytest.mark.parametrize(("enabled", "mode"), [(1.0, "RTL"), (0.0, "AUTO")])
-def test_the_link_is_cut_and_it_does_what_was_told(copter, enabled, mode):
+RALLY = (GeoPoint(*(float(v) for v in LOCAL.to_geo(120.0, -180.0)), 50.0),)
+
+
+@pytest.mark.parametrize(
+    ("enabled", "mode", "rally"), [(1.0, "RTL", ()), (1.0, "RTL", RALLY), (0.0, "AUTO", ())]
+)
+def test_the_link_is_cut_and_it_does_what_was_told(copter, enabled, mode, rally):
+    mission = replace(MISSION, rally=rally)
+
     async def story():
         params = {"FS_GCS_ENABLE": enabled, "FS_GCS_TIMEOUT": 20.0, "DISARM_DELAY": 60.0}
         async with open_station([copter], WIFI, sysid=255) as station:
             vehicle = await station.wait_for_vehicle(10.0)
-            facts = await in_the_air(vehicle, params)
+            facts = await in_the_air(vehicle, params, rally)
             with vehicle.inbox() as inbox:
                 cut = await boot_s(inbox, lambda: vehicle.state.mission.current >= 5)
-                told = lost_link(vehicle.state, facts.params, MISSION, facts.home, 255)
+                told = lost_link(vehicle.state, facts.params, mission, facts.home, 255)
         async with open_station([copter], WIFI, sysid=12) as silent:  # to its failsafe that is nobody
             vehicle = await silent.wait_for_vehicle(10.0)
             await request_streams(vehicle)
             with vehicle.inbox() as inbox:
                 landed = await boot_s(inbox, lambda: not vehicle.state.armed)
-        return told, landed - cut, vehicle.state.mode
+            place = vehicle.state.position
+        return told, landed - cut, vehicle.state.mode, GeoPoint(place.lat_deg, place.lon_deg)
 
-    told, took, last_mode = asyncio.run(story())
+    told, took, last_mode, place = asyncio.run(story())
     assert last_mode == mode
     assert told.acts == (mode == "RTL")
     assert told.ends_s == pytest.approx(took, abs=10.0)
+    last = told.moments[-1]
+    there = LocalFrame(place.lat_deg, place.lon_deg).distance_m(GeoPoint(last.lat_deg, last.lon_deg))
+    assert there < 5.0
 
 
 def test_the_battery_brings_it_home(copter):
