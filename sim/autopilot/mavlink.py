@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
-from flight.wire import AUTOPILOT_COMPONENT, Encoder, Message
+from flight.wire import AUTOPILOT_COMPONENT, Encoder, Message, packet_of
 from sim.autopilot import camera_messages, commands, high_latency, telemetry
 from sim.autopilot.card import Card
 from sim.autopilot.core import Event, HomeSet, Shot, Text, Vehicle
@@ -21,6 +21,7 @@ from sim.autopilot.logbook import Logbook
 from sim.autopilot.mission import HIGHEST_M
 from sim.autopilot.modes import Mode, mode_of
 from sim.autopilot.params import PARAMETERS
+from sim.autopilot.signing import Signer, Streams
 from sim.autopilot.streams import BUILDERS, STREAM_GROUPS
 
 HEARTBEAT_S = 1.0
@@ -29,6 +30,7 @@ ADSB_S = 1.0
 HIGH_LATENCY_S = 5.0
 _TEXT_BYTES = 50
 _PARAMS_PER_STEP = 20
+_TRUSTED = ("RADIO", "RADIO_STATUS")
 
 
 class Channel:
@@ -57,6 +59,7 @@ class Channel:
         self.bytes_per_s = 0.0
         """What the link carries; 0 is no limit. Bursts of files keep to a part of it."""
         self.exchange = Exchange(vehicle, self.send)
+        self.signer = Signer()
 
     # -- out -----------------------------------------------------------------------------------------------
 
@@ -64,7 +67,7 @@ class Channel:
         """Put a message on the link."""
         if self.high_latency and not self.vehicle.high_latency_open:
             return
-        self._write(self._encoder.encode(message), droppable)
+        self._write(self.signer.sign(self._encoder.encode(message), message.crc_extra), droppable)
 
     def send_state(self, message_id: int) -> bool:
         """Send a state message once; False if this vehicle has no such message, or nothing to say in it."""
@@ -240,14 +243,33 @@ class Face:
 
     def handle(self, channel: Channel, message: Message) -> None:
         """Take a message from the client of a channel."""
+        if channel.signer.on and not self._trusts(channel, message):
+            return
         target = getattr(message, "target_system", 0)
         if target not in (0, self.vehicle.sysid):
+            return
+        if message.get_type() == "SETUP_SIGNING":
+            self._set_up_signing(message)
             return
         handler = _INCOMING.get(message.get_type())
         if handler is not None:
             handler(channel, message)
         elif not self.files.handle(channel, message) and not self.logbook.handle(channel, message):
             channel.exchange.handle(message)
+
+    def _trusts(self, channel: Channel, message: Message) -> bool:
+        """The first link is taken for a cable, which obeys everybody; radios speak for themselves."""
+        believed = channel.signer.believes(packet_of(message))
+        return believed or channel is self.channels[0] or message.get_type() in _TRUSTED
+
+    def _set_up_signing(self, message: Message) -> None:
+        if self.vehicle.armed:
+            self.vehicle.say(4, "ERROR: Won't setup signing when armed")
+            return
+        streams: Streams = {}
+        key = bytes(message.secret_key)
+        for number, channel in enumerate(self.channels):
+            channel.signer.set_up(key, message.initial_timestamp, number, streams)
 
 
 def _on_heartbeat(channel: Channel, message: Message) -> None:
