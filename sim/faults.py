@@ -30,7 +30,7 @@ class Fault:
                     heard by ADS-B
     bird_near       the same, but nothing hears it: it shows in the truth alone
     card_full       none; photos are announced, but there is no room for them
-    compass_error   deg (to the right)
+    compass_error   deg (to the right); in flight the filter follows up to 34 of them
     pressure_drift  hpa_per_h; the barometer takes falling pressure for height
     rising_water    up_m, reached after duration_s, at once without one; it stays
     """

@@ -23,7 +23,9 @@ _GLITCH_PATIENCE_S = 10.0
 _COMPASS_S = 2.0
 """The heading follows a disturbed compass with this time constant."""
 _COMPASS_GATE_RAD = 0.6
-"""So much between compass and gyros makes a variance of 1."""
+"""So much between compass and heading makes a variance of 1; in flight a compass further off is rejected."""
+_COMPASS_CREEP_RADPS = math.radians(0.07)
+"""So fast the heading gives in to a compass that is not believed (seen on a real ArduCopter)."""
 _VELOCITY_GATE = 4.0
 """So many radians of heading error times m/s of speed make one of the velocity."""
 METRES_PER_HPA = 8.4
@@ -109,6 +111,8 @@ class Estimator:
         """An offset east, north, up that the receiver is fooled by (fault)."""
         self.compass_off_rad = 0.0
         """What the compass is off by (fault)."""
+        self.compass_rejected_s = 0.0
+        """For how long the compass has not been believed."""
         self.pressure_hpa_per_s = 0.0
         """How fast the air pressure changes (fault): a barometer takes that for height."""
         self._heading_error = self._baro_m = self._speed_mps = 0.0
@@ -152,7 +156,7 @@ class Estimator:
         climb_mps = -self.pressure_hpa_per_s * METRES_PER_HPA
         self._baro_m += climb_mps * STEP_S
         if self.compass_off_rad or self._heading_error:
-            self._heading_error += (self.compass_off_rad - self._heading_error) * STEP_S / _COMPASS_S
+            self._turn(flying=not body.on_ground)
         e = self.estimate
         e.east_m = body.east_m + error[0]
         e.north_m = body.north_m + error[1]
@@ -166,6 +170,16 @@ class Estimator:
         self._speed_mps = math.hypot(body.v_east_mps, body.v_north_mps)
         return e
 
+    def _turn(self, flying: bool) -> None:
+        """The heading follows a disturbed compass; in flight only one that is not too far off."""
+        away = self.compass_off_rad - self._heading_error
+        if flying and abs(away) > _COMPASS_GATE_RAD:
+            self.compass_rejected_s += STEP_S
+            self._heading_error += math.copysign(_COMPASS_CREEP_RADPS * STEP_S, away)
+        else:
+            self.compass_rejected_s = 0.0
+            self._heading_error += away * STEP_S / _COMPASS_S
+
     @property
     def variances(self) -> Variances:
         """A glitch shows in the position; a heading that is off in the compass and, on the move, in the
@@ -173,11 +187,12 @@ class Estimator:
         lost = 0.0 if self.available else 0.3
         rejected = min(self.rejected_s, 2.0) / 2.0
         off = abs(self._heading_error)
+        compass = max(off, abs(self.compass_off_rad - self._heading_error))
         return Variances(
             0.02 + lost + min(off * self._speed_mps / _VELOCITY_GATE, 2.0),
             0.02 + lost + rejected,
             0.02,
-            0.03 + min(off / _COMPASS_GATE_RAD, 2.0),
+            0.03 + min(compass / _COMPASS_GATE_RAD, 2.0),
         )
 
     @property

@@ -17,6 +17,8 @@ _EKF_COUNT = 10
 """So many bad looks in a row, a tenth of a second apart, are a failure."""
 _EKF_WARN_S = 30.0
 _TERRAIN_S = 5.0
+_COMPASS_S = 10.0
+"""A compass that has not been believed for this long is changed for the other one."""
 _LAND_PRIORITY = 1
 
 
@@ -87,6 +89,7 @@ class Failsafe:
         self._bad_looks, self._ekf_passed = 0, False
         self._ekf_warned_s = -_EKF_WARN_S
         self._ekf_told = False
+        self._compass_tries = 0
         self._no_terrain_since: float | None = None
 
     def update(self) -> None:
@@ -259,6 +262,11 @@ class Failsafe:
         if glitch is not self._glitch:
             self._glitch = glitch
             vehicle.say(2, "GPS Glitch or Compass error" if glitch else "Glitch cleared")
+        tries = int(vehicle.estimator.compass_rejected_s / _COMPASS_S)
+        if tries != self._compass_tries:
+            self._compass_tries = tries
+            if tries:
+                vehicle.say(6, f"EKF3 IMU0 switching to compass {tries % 2}")
 
     def _over_threshold(self) -> bool:
         """Two variances of compass, velocity and position over FS_EKF_THRESH, or velocity over twice."""
