@@ -18,6 +18,8 @@ GNSS_PERIOD_STEPS = 10
 
 _GATE_M = 6.0
 """Innovations beyond this are taken for a glitch and not used."""
+_POSITION_GATE_M = 4.3
+"""So much of an innovation makes a variance of 1 (33 m made 7.7 on a real ArduCopter)."""
 _GLITCH_PATIENCE_S = 10.0
 """After this long of rejected positions the estimate is reset onto GNSS, as ArduPilot's EKF does."""
 _COMPASS_S = 2.0
@@ -115,7 +117,7 @@ class Estimator:
         """For how long the compass has not been believed."""
         self.pressure_hpa_per_s = 0.0
         """How fast the air pressure changes (fault): a barometer takes that for height."""
-        self._heading_error = self._baro_m = self._speed_mps = 0.0
+        self._heading_error = self._baro_m = self._speed_mps = self._away_m = 0.0
         self.gnss_error_m = [0.0, 0.0, 0.0]
         self.rejected_s = 0.0
         """For how long GNSS has been taken for a glitch."""
@@ -185,7 +187,7 @@ class Estimator:
         """A glitch shows in the position; a heading that is off in the compass and, on the move, in the
         velocity."""
         lost = 0.0 if self.available else 0.3
-        rejected = min(self.rejected_s, 2.0) / 2.0
+        rejected = self._away_m / _POSITION_GATE_M if self.rejected_s > 0.0 else 0.0
         off = abs(self._heading_error)
         compass = max(off, abs(self.compass_off_rad - self._heading_error))
         return Variances(
@@ -240,6 +242,7 @@ class Estimator:
             self.gnss_error_m[0] - self._error[0],
             self.gnss_error_m[1] - self._error[1],
         )
+        self._away_m = away
         if away <= _GATE_M:
             self.rejected_s = 0.0
             return

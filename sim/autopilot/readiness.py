@@ -44,7 +44,7 @@ NAVIGATING = (
 )
 _STARTING = Ekf.ATTITUDE | Ekf.VELOCITY_VERT | Ekf.POS_VERT_ABS | Ekf.CONST_POS_MODE
 
-LOSS_PATIENCE_S = 7.0
+LOSS_PATIENCE_S = 6.0
 """Without GNSS the filter reckons on for this long before it says that it has no position."""
 
 

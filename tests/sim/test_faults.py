@@ -262,7 +262,7 @@ def test_a_glitch_is_told_and_its_end_too(ready):
     lived = Lived(ready, jump)
     lived.run(4)
     assert "GPS Glitch or Compass error" in ready.texts()
-    assert ready.heard("EKF_STATUS_REPORT")[-1].pos_horiz_variance > 0.8
+    assert ready.heard("EKF_STATUS_REPORT")[-1].pos_horiz_variance == pytest.approx(30 / 4.3, abs=0.3)
     lived.run(4)
     assert "Glitch cleared" in ready.texts()
 
