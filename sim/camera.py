@@ -47,6 +47,8 @@ class TrueShot:
     believed_roll_deg: float
     position_sigma_h_m: float
     position_sigma_v_m: float
+    water_rise_m: float = 0.0
+    """How much higher the water stands than in the world's files."""
 
     @property
     def file_name(self) -> str:
@@ -148,18 +150,33 @@ class PhotoCard:
                 self._failures.append(f"{path}: not rendered ({type(error).__name__}: {error})")
 
 
-_worker: dict[str, Renderer | Camera] = {}
+_RISE_STEP_M = 0.25
+"""The water is painted anew when it has risen by this much."""
+
+_worker: dict[str, Renderer | Camera | Path | float] = {}
 """What a worker process keeps between photos; empty everywhere else."""
 
 
 def _start_worker(world_folder: Path, camera: Camera) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that owns the card
     cv2.setNumThreads(1)  # the processes are the parallelism
-    _worker["renderer"] = Renderer(load_scene(world_folder), camera)
-    _worker["camera"] = camera
+    _worker["camera"], _worker["world"] = camera, world_folder
+    _flood(0.0)
+
+
+def _flood(rise_m: float) -> None:
+    """Have a renderer of the world at this water level."""
+    step_m = round(rise_m / _RISE_STEP_M) * _RISE_STEP_M
+    if _worker.get("rise_m") == step_m:
+        return
+    world, camera = _worker["world"], _worker["camera"]
+    assert isinstance(world, Path)
+    assert isinstance(camera, Camera)
+    _worker["renderer"], _worker["rise_m"] = Renderer(load_scene(world, step_m), camera), step_m
 
 
 def _take(shot: TrueShot, path: Path, seed: int) -> None:
+    _flood(shot.water_rise_m)
     renderer, camera = _worker["renderer"], _worker["camera"]
     assert isinstance(renderer, Renderer)
     assert isinstance(camera, Camera)

@@ -115,16 +115,11 @@ class Place:
 
 
 def _water_over(heights: Any, depths: Any, ground: RasterGround) -> RasterGround | None:
-    """The water's surface, carried on under the dry ground from where it is next; None if all is dry."""
-    import numpy as np
-    from scipy import ndimage
+    """The water's surface; None if all is dry."""
+    from sim.world.rise import water_levels
 
-    wet = depths > 0.0
-    if not wet.any():
-        return None
-    row, col = ndimage.distance_transform_edt(~wet, return_distances=False, return_indices=True)
-    surface = (heights + np.where(wet, depths, 0.0))[row, col]
-    return ground.alike(np.where(wet, surface, np.minimum(surface, heights)))
+    levels = water_levels(heights, depths)
+    return None if levels is None else ground.alike(levels)
 
 
 def place_of_world(folder: Path) -> tuple[Place, GeoPoint]:

@@ -21,6 +21,7 @@ from plans.frames import FloatArray, Pose
 from sim.world.noise import generator
 from sim.world.objects import Building, Trees
 from sim.world.paint import SUN_AFTER
+from sim.world.rise import risen
 from sim.world.sprites import LAYER_HEIGHTS, blend, crowns
 from sim.world.store import load_image, load_objects, load_world, read_band
 from sim.world.terrain import Grid
@@ -74,19 +75,28 @@ class Scene:
         )
 
 
-def load_scene(folder: Path) -> Scene:
-    """The scene of a world folder after the event.
+def load_scene(folder: Path, rise_m: float = 0.0) -> Scene:
+    """The scene of a world folder after the event, its water higher by `rise_m`.
 
     Raises WorldError when the folder holds no whole world.
     """
     world = load_world(folder)
     buildings, trees = load_objects(world.objects)
-    return Scene.of(
+    picture, water, surface = risen(
         load_image(world.ground),
+        load_image(world.water),
         world.image_grid,
-        read_band(world.dem) + read_band(world.truth_depth),
+        read_band(world.dem),
+        read_band(world.truth_depth),
         world.dem_grid,
-        water=load_image(world.water),
+        rise_m,
+    )
+    return Scene.of(
+        picture,
+        world.image_grid,
+        surface,
+        world.dem_grid,
+        water=water,
         buildings=buildings,
         trees=trees,
     )

@@ -269,9 +269,9 @@ class _PhotoDesk:
                 seed=settings.seed + sysid,
             )
 
-    def take(self, shot: Shot) -> None:
+    def take(self, shot: Shot, water_rise_m: float) -> None:
         """Queue a shot for rendering."""
-        self._cards[shot.sysid].capture(true_shot(shot))
+        self._cards[shot.sysid].capture(replace(true_shot(shot), water_rise_m=water_rise_m))
 
     def close(self) -> None:
         """Wait until every photo is on its card."""
@@ -385,6 +385,8 @@ def _run(
 def _hand_over(face: Face, desk: _PhotoDesk | None) -> None:
     shots, face.shots = face.shots, []
     if desk is not None:
+        tide = face.vehicle.place.tide
+        rise_m = tide.rise_m(face.vehicle.time_s) if tide is not None else 0.0
         for shot in shots:
             if shot.captured:
-                desk.take(shot)
+                desk.take(shot, rise_m)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from sim.faults import Fault, FaultTimeline
 from sim.place import place_of_world
+from sim.render import load_scene
 from sim.watcher import Watcher
 
 from .conftest import Bench
@@ -285,3 +287,18 @@ def test_with_no_threshold_nobody_looks(ready):
     ready.vehicle.estimator.available = False
     ready.run(12)
     assert not any("EKF" in text for text in ready.texts(since=60))
+
+
+def test_risen_water_is_seen_from_above_where_the_ground_was_dry(world):
+    before, after = load_scene(world.folder), load_scene(world.folder, 1.0)
+    assert np.array_equal(load_scene(world.folder, 0.0).pictures[0], before.pictures[0])
+    wet, wetter = before.waters[0] > 200, after.waters[0] > 200
+    assert wetter.sum() > 1.05 * wet.sum()
+    assert not (wet & ~wetter).any()
+    fresh, far = wetter & (before.waters[0] == 0), after.waters[0] == 0
+    colour = before.pictures[0][wet].mean(axis=0)
+    assert after.pictures[0][fresh].mean(axis=0) == pytest.approx(colour, abs=12)
+    assert np.abs(after.pictures[0][far].astype(int) - before.pictures[0][far]).max() <= 1
+    rise = after.surface_m - before.surface_m
+    assert rise.max() == pytest.approx(1.0, abs=0.01)
+    assert rise.min() >= -0.001
