@@ -21,7 +21,7 @@ _GAP_S = 5.0
 _NEAR_M = 10.0
 _HARD_MPS = 2.0
 _RESERVE_SHARE = 0.2
-_FAILSAFE_WORDS = ("failsafe", "lost", "land complete", "glitch")
+_FAILSAFE_WORDS = ("failsafe", "lost", "land complete", "glitch", "breached")
 _VEHICLE_S = 1.5
 
 News = Mapping[str, Any]

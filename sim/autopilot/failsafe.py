@@ -92,6 +92,11 @@ class Failsafe:
         self._compass_tries = 0
         self._no_terrain_since: float | None = None
 
+    @property
+    def triggered(self) -> bool:
+        """Whether any of them is on, for the heartbeat."""
+        return self.station or self._radio or self.battery_low or self.ekf or self._terrain
+
     def update(self) -> None:
         """Look at everything; act on what is new."""
         self._watch_battery()

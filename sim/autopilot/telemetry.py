@@ -85,7 +85,7 @@ def heartbeat(v: Vehicle) -> Message:
     state = mavlink.MAV_STATE_STANDBY if v.landed else mavlink.MAV_STATE_ACTIVE
     if v.time_s < 3.0:
         state = mavlink.MAV_STATE_BOOT
-    elif v.armed and (v.failsafe.battery_low or not v.readiness.has_position) and not v.landed:
+    elif v.failsafe.triggered:
         state = mavlink.MAV_STATE_CRITICAL
     return mavlink.MAVLink_heartbeat_message(
         mavlink.MAV_TYPE_QUADROTOR, mavlink.MAV_AUTOPILOT_ARDUPILOTMEGA, base, int(v.mode), state, 3
@@ -106,10 +106,15 @@ def sys_status(v: Vehicle) -> Message:
         health &= ~mavlink.MAV_SYS_STATUS_SENSOR_RC_RECEIVER
     if v.failsafe.battery_low:
         health &= ~mavlink.MAV_SYS_STATUS_SENSOR_BATTERY
+    if v.terrain.on:
+        present |= mavlink.MAV_SYS_STATUS_TERRAIN
+        known = v.origin_set and v.terrain.known_m(v.estimate.east_m, v.estimate.north_m) is not None
+        health |= mavlink.MAV_SYS_STATUS_TERRAIN if known else 0
     if not v.armed and v.readiness.reasons(Mode.GUIDED):
         health &= ~mavlink.MAV_SYS_STATUS_PREARM_CHECK
     enabled = _PRESENT if v.armed else _PRESENT & ~mavlink.MAV_SYS_STATUS_SENSOR_MOTOR_OUTPUTS
     enabled |= mavlink.MAV_SYS_STATUS_GEOFENCE if fence.acts else 0
+    enabled |= present & mavlink.MAV_SYS_STATUS_TERRAIN
     battery = v.battery
     return mavlink.MAVLink_sys_status_message(
         present,

@@ -104,6 +104,8 @@ class Terrain:
         self._last_m = vehicle.home_up_m
         self._offset_m = 0.0
         self._armed = False
+        self._stored: tuple[object, ...] = ()
+        self._planned: frozenset[tuple[int, int]] = frozenset()
         self._next_s = self._request_s = 0.0
         self.waiting = False
         """Whether heights are missing that the mission, home or this place need."""
@@ -166,8 +168,22 @@ class Terrain:
 
     def _want(self) -> None:
         """Make room for all blocks that are needed."""
-        corners = {self._spot(east, north).corner for east, north in self._places()}
-        self.waiting = any(self._block(corner).mask != _WHOLE for corner in sorted(corners))
+        here = {self._spot(east, north).corner for east, north in self._around()}
+        corners = sorted(here | self._mission_corners())
+        self.waiting = any(self._block(corner).mask != _WHOLE for corner in corners)
+
+    def _mission_corners(self) -> frozenset[tuple[int, int]]:
+        """The blocks that the mission and the rally points need, found anew when these change."""
+        vehicle = self._vehicle
+        stored = (
+            self.spacing_m,
+            *(vehicle.mission[index] for index in range(1, len(vehicle.mission))),
+            *(vehicle.rally[index] for index in range(len(vehicle.rally))),
+        )
+        if stored != self._stored:
+            self._stored = stored
+            self._planned = frozenset(self._spot(*place).corner for place in self._planned_places())
+        return self._planned
 
     def _block(self, corner: tuple[int, int]) -> Block:
         block = self._blocks.get(corner)
@@ -179,8 +195,8 @@ class Terrain:
             block.mask = _WHOLE
         return block
 
-    def _places(self) -> Iterator[tuple[float, float]]:
-        """Here and around, home, the mission's waypoints and their surroundings, the rally points."""
+    def _around(self) -> Iterator[tuple[float, float]]:
+        """Here, the surroundings, home."""
         vehicle, spacing = self._vehicle, self.spacing_m
         e = vehicle.estimate
         for x in (0, -1, 1):
@@ -188,6 +204,10 @@ class Terrain:
                 north = x * 0.7 * TILES_NORTH * TILE * spacing
                 yield e.east_m + y * 0.7 * TILES_EAST * TILE * spacing, e.north_m + north
         yield vehicle.home_east_m, vehicle.home_north_m
+
+    def _planned_places(self) -> Iterator[tuple[float, float]]:
+        """The mission's waypoints with their surroundings, the rally points."""
+        vehicle, spacing = self._vehicle, self.spacing_m
         for index in range(1, len(vehicle.mission)):
             item = vehicle.mission[index]
             if item.command == WAYPOINT and item.has_place:

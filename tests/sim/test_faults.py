@@ -222,6 +222,7 @@ def test_the_station_s_silence_does_what_the_switch_says(ready, action, mode):
 def test_by_the_sticks_it_goes_on_without_a_station(ready):
     silent_station(ready, mode=LOITER)
     assert ready.vehicle.mode == LOITER
+    assert ready.heard("HEARTBEAT")[-1].system_status == mavlink.MAV_STATE_CRITICAL
     assert "GCS Failsafe - Continuing Pilot Control" in ready.texts()
     ready.say(mavlink.MAVLink_heartbeat_message(6, 8, 0, 0, 4, 3))
     ready.run(0.3)

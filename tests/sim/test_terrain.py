@@ -91,6 +91,15 @@ def test_without_a_card_it_asks_every_two_seconds(bare):
     assert report.terrain_height == GROUND_M + 7
 
 
+def test_the_status_says_whether_the_ground_is_known(ready, bare):
+    for bench, known in ((ready, True), (bare, False)):
+        bench.stream(mavlink.MAVLINK_MSG_ID_SYS_STATUS, 2)
+        bench.run(2)
+        status = bench.heard("SYS_STATUS")[-1]
+        assert status.onboard_control_sensors_enabled & mavlink.MAV_SYS_STATUS_TERRAIN
+        assert bool(status.onboard_control_sensors_health & mavlink.MAV_SYS_STATUS_TERRAIN) is known
+
+
 def test_a_mission_over_terrain_waits_for_it(bare):
     bare.upload(terrain_mission(bare))
     bare.run(2)
