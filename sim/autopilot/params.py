@@ -44,6 +44,12 @@ WPNAV_ACCEL          real   250    50    500
 WPNAV_ACCEL_C        real   0      0     500
 WPNAV_ACCEL_Z        real   100    50    500
 WPNAV_RADIUS         real   200    5     1000
+WPNAV_JERK           real   1      1     20
+PSC_JERK_XY          real   5      1     20
+PSC_JERK_Z           real   5      5     50
+CIRCLE_RADIUS        real   1000   0     200000
+CIRCLE_RATE          real   20     -90   90
+GUID_TIMEOUT         real   3      0.1   5
 WP_YAW_BEHAVIOR      int8   2      0     2
 RTL_ALT              real   1500   30    300000
 RTL_ALT_FINAL        int16  0      0     1000
@@ -80,6 +86,7 @@ FS_GCS_ENABLE        int8   0      0     7
 FS_GCS_TIMEOUT       real   5      2     120
 FS_THR_ENABLE        int8   1      0     7
 FS_EKF_ACTION        int8   1      0     3
+FS_CRASH_CHECK       int8   1      0     1
 FS_EKF_THRESH        real   0.8    0     1
 FS_OPTIONS           int32  16     0     63
 BATT_MONITOR         int8   4      4     4      fact
