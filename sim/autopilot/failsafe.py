@@ -17,6 +17,8 @@ _EKF_COUNT = 10
 """So many bad looks in a row, a tenth of a second apart, are a failure."""
 _EKF_WARN_S = 30.0
 _TERRAIN_S = 5.0
+_PAUSE_S = 4.0
+"""A landing that nobody asked for begins with this pause (LAND_WITH_DELAY_MS)."""
 _COMPASS_S = 10.0
 """A compass that has not been believed for this long is changed for the other one."""
 _LAND_PRIORITY = 1
@@ -141,8 +143,13 @@ class Failsafe:
             vehicle.disarm(force=True)
             return
         ways = _WAYS.get(action, ())
+        if action is Action.AUTO_OR_RTL:
+            vehicle.say(4, "Trying RTL Mode")
+        landing_already = vehicle.mode is Mode.LAND
         for number, mode in enumerate(ways):
             if vehicle.set_mode(mode):
+                if not landing_already:
+                    vehicle.pilot.wait_before_landing(_PAUSE_S)
                 return
             if mode is Mode.SMART_RTL:
                 instead = "Trying RTL" if ways[number + 1] is Mode.RTL else "Using Land"

@@ -52,6 +52,7 @@ CIRCLE_RATE          real   20     -90   90
 GUID_TIMEOUT         real   3      0.1   5
 WP_YAW_BEHAVIOR      int8   2      0     2
 RTL_ALT              real   1500   30    300000
+RTL_ALT_TYPE         int8   0      0     1
 RTL_ALT_FINAL        int16  0      0     1000
 RTL_CLIMB_MIN        int16  0      0     3000
 RTL_CONE_SLOPE       real   3      0     10

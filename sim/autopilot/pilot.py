@@ -49,6 +49,7 @@ class Pilot:
         self._velocity: tuple[float, float, float] | None = None
         self._velocity_until_s = 0.0
         self._since_s = 0.0
+        self._wait_until_s = 0.0
         self._touching_s = 0.0
 
     @property
@@ -72,6 +73,7 @@ class Pilot:
         self.settle()
         self._velocity = None
         self._guided_paused = False
+        self._wait_until_s = 0.0
         mode = self.vehicle.mode
         self.phase = "hold"
         if mode is not Mode.AUTO:
@@ -323,6 +325,14 @@ class Pilot:
         self.settle()
         here = self.track.position
         self._return_to = return_point(vehicle)
+        if p["RTL_ALT_TYPE"] == 1:
+            ground = vehicle.terrain.known_m(here[0], here[1])
+            if ground is not None and vehicle.terrain.known_m(*self._return_to[:2]) is not None:
+                height = max(p["RTL_ALT"] / 100, here[2] - ground + p["RTL_CLIMB_MIN"] / 100)
+                self.phase = "climb"
+                self.fly_to((here[0], here[1], height), terrain=True)
+                return
+            vehicle.say(2, "RTL: no terrain data, using alt-above-home")
         home_distance = math.hypot(here[0] - self._return_to[0], here[1] - self._return_to[1])
         height = max(p["RTL_ALT"] / 100, self._return_to[2] - vehicle.home_up_m)
         if p["RTL_CONE_SLOPE"] > 0:
@@ -339,7 +349,7 @@ class Pilot:
         if self.phase == "climb" and self.track.finished:
             self.phase = "return"
             kept = self.yaw_rad
-            self.fly_to((*self._return_to[:2], self.track.position[2]))
+            self.fly_to((*self._return_to[:2], self.track.position[2]), terrain=self._terrain_leg)
             if vehicle.params["WP_YAW_BEHAVIOR"] != 1:
                 self.yaw_rad = kept
         elif self.phase == "return" and self.track.finished and self.within_m() < vehicle.limits.radius_m:
@@ -362,9 +372,17 @@ class Pilot:
             here = self.track.position
             self.fly_to((here[0], here[1], self.vehicle.home_up_m + final_m))
 
+    def wait_before_landing(self, seconds: float) -> None:
+        """LAND: stand still first, so that a pilot can take over."""
+        if self.vehicle.mode is Mode.LAND:
+            self._wait_until_s = self.vehicle.time_s + seconds
+
     def descend(self) -> bool:
         """One step of landing here; True when the vehicle is down."""
         vehicle, p = self.vehicle, self.vehicle.params
+        if vehicle.time_s < self._wait_until_s and vehicle.readiness.has_position:
+            self.slew(0.0, 0.0, 0.0, vehicle.limits.accel_mps2)
+            return False
         low = p["LAND_ALT_LOW"] / 100
         slow = p["LAND_SPEED"] / 100
         fast = (p["LAND_SPEED_HIGH"] or p["WPNAV_SPEED_DN"]) / 100

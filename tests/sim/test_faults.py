@@ -219,6 +219,15 @@ def test_the_station_s_silence_does_what_the_switch_says(ready, action, mode):
     assert "GCS Failsafe" in ready.texts()
 
 
+def test_a_landing_that_nobody_asked_for_begins_with_a_pause(ready):
+    silent_station(ready, 5)
+    assert ready.vehicle.mode == LAND
+    ready.run(1.5)
+    assert ready.vehicle.relative_alt_m > 19.3
+    ready.run(6)
+    assert ready.vehicle.relative_alt_m < 17
+
+
 def test_by_the_sticks_it_goes_on_without_a_station(ready):
     silent_station(ready, mode=LOITER)
     assert ready.vehicle.mode == LOITER

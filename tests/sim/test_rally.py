@@ -71,6 +71,37 @@ def test_a_high_rally_point_is_climbed_to_first(ready):
     assert ready.vehicle.relative_alt_m == pytest.approx(40, abs=2)
 
 
+class Slope:
+    """Rises by a fifth to the east."""
+
+    def height_m(self, east_m, north_m):
+        return 500.0 + 0.2 * east_m
+
+
+def test_a_return_may_keep_its_height_above_the_ground(ready):
+    ready.set_param("RTL_ALT_TYPE", 1)
+    ready.set_param("RTL_ALT", 3000)
+    ready.vehicle.place.ground = Slope()
+    ready.take_off(60)
+    ready.vehicle.pilot.go_guided((200.0, 0.0, 560.0))
+    ready.run(40)
+    ready.mode(RTL)
+    ready.run(12)
+    e = ready.vehicle.body
+    assert 20 < e.east_m < 190
+    assert e.up_m - Slope().height_m(e.east_m, 0) == pytest.approx(30, abs=2.5)
+    assert ready.run(120, lambda: not ready.vehicle.armed)
+
+
+def test_without_terrain_it_returns_above_home(ready):
+    ready.set_param("RTL_ALT_TYPE", 1)
+    ready.set_param("TERRAIN_ENABLE", 0)
+    ready.take_off(20)
+    ready.mode(RTL)
+    ready.run(0.1)
+    assert "RTL: no terrain data, using alt-above-home" in ready.texts()
+
+
 def test_failsafes_go_there_too(ready):
     rally(ready, (60, 0, 10))
     ready.set_param("RALLY_INCL_HOME", 0)
