@@ -84,7 +84,7 @@ def text_bytes(message: Message) -> bytes:
 def status_text(message: Message, at_s: float) -> StatusText:
     """A STATUSTEXT: a whole text, or one piece of it."""
     number = int(getattr(message, "id", 0))
-    before = min(int(message.chunk_seq), _MOST_PIECES) if number else 0
+    before = min(int(message.chunk_seq), _MOST_PIECES - 1) if number else 0
     return StatusText(at_s, int(message.severity), (None,) * before + (text_bytes(message),), number)
 
 

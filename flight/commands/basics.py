@@ -25,6 +25,9 @@ __all__ = [
     "wait_until",
 ]
 
+_LOOK_S = 0.05
+_ACK_FOLLOWS_S = 2.0
+"""When a change of mode shows, its acknowledgement comes within so long, or not at all."""
 _ARMING_WORDS = ("PreArm:", "Arm:", "Preflight Fail:", "Arming denied")
 
 
@@ -58,7 +61,10 @@ async def wait_until(
 
 
 async def set_mode(vehicle: Vehicle, name: str) -> None:
-    """Change the flight mode, and wait until the vehicle shows it. Raises CommandError, FlightError."""
+    """Change the flight mode, and wait until the vehicle shows it. Raises CommandError, FlightError.
+
+    A change that shows is an answer too: a PX4 acknowledges nothing over its satellite modem.
+    """
     state = vehicle.state
     number = mode_number(state.autopilot, state.vehicle_type, name)
     custom = mavlink.MAV_MODE_FLAG_CUSTOM_MODE_ENABLED
@@ -66,7 +72,16 @@ async def set_mode(vehicle: Vehicle, name: str) -> None:
         params = (float(custom), float(number >> 16 & 0xFF), float(number >> 24 & 0xFF))
     else:
         params = (float(custom), float(number), 0.0)
-    await command(vehicle, mavlink.MAV_CMD_DO_SET_MODE, *params)
+    order = asyncio.ensure_future(command(vehicle, mavlink.MAV_CMD_DO_SET_MODE, *params))
+    try:
+        while not order.done() and (vehicle.state.custom_mode != number or state.custom_mode == number):
+            await asyncio.wait([order], timeout=_LOOK_S)
+        await asyncio.wait([order], timeout=min(vehicle.answer_s, _ACK_FOLLOWS_S))
+        if order.done():
+            order.result()
+    finally:
+        order.cancel()
+        await asyncio.wait([order])
     patience_s = vehicle.answer_s * vehicle.profile.tries
     if not await wait_until(vehicle, lambda s: s.custom_mode == number, patience_s):
         raise CommandError(

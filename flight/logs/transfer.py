@@ -180,12 +180,13 @@ async def _read_once(
     _request_data(vehicle, entry.number, first, until - first)
     last = first + (until - 1 - first) // PIECE_BYTES * PIECE_BYTES
     wait_s, begun_s, came = vehicle.answer_s, vehicle.now_s(), 0
-    while window.missing:
-        message = await inbox.next(lambda m: m.get_type() == "LOG_DATA" and m.id == entry.number, wait_s)
+    news_s = begun_s
+    while window.missing and (left_s := news_s + wait_s - vehicle.now_s()) > 0:
+        message = await inbox.next(lambda m: m.get_type() == "LOG_DATA" and m.id == entry.number, left_s)
         if message is None:
             break
         if window.take(message):
-            came += 1
+            came, news_s = came + 1, vehicle.now_s()
             quiet_s = _QUIET_PIECES * (vehicle.now_s() - begun_s) / came
             wait_s = min(max(quiet_s, vehicle.wait_s(_LEAST_QUIET_S)), vehicle.profile.answer_s)
         if message.ofs == last:

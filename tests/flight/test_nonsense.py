@@ -93,7 +93,7 @@ def test_a_text_of_endless_pieces_has_an_end():
     for piece in range(256):
         said = heard(mavlink.MAVLink_statustext_message(4, b"x" * 50, 7, piece))
         state = update(state, said, 2.0)
-    assert [len(text.text) for text in state.texts] == [2000]
+    assert [text.text for text in state.texts] == ["x" * 2000 + "…"]
 
 
 def feedback(**change):
@@ -223,7 +223,7 @@ def test_a_flight_goes_on_when_one_of_its_messages_cannot_be_sorted():
     """Told with the message; what comes behind it is sorted all the same."""
     told, said = [], []
     station = SimpleNamespace(reader_failed=lambda reader, message, bug: told.append((reader, message)))
-    vehicle = SimpleNamespace(station=station, compid=1, sysid=1)
+    vehicle = SimpleNamespace(station=station, compid=1, sysid=1, now_s=lambda: 5.0)
     recorder = SimpleNamespace(event=lambda action, **detail: said.append((action, detail)))
     watch = FlightWatch(None, vehicle, recorder, None, None)
     watch.keeper = SimpleNamespace(take=lambda message, now: message.get_type() == "ATTITUDE" and fails())

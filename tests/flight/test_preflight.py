@@ -5,7 +5,8 @@ import asyncio
 import pytest
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
-from flight.errors import ArmingError
+from flight.commands.basics import set_mode
+from flight.errors import ArmingError, CommandError
 from flight.links.profiles import find_profile
 from flight.preflight import wait_until_ready
 from flight.wire import vehicle_heartbeat
@@ -94,3 +95,30 @@ def test_places_that_are_nowhere_are_no_position():
             return met.state.position
 
     assert run_virtually(wait(), 600.0)[0] is None
+
+
+class NeverAnswers(Px4OnGround):
+    """A PX4 behind its satellite modem: it obeys, and acknowledges nothing."""
+
+    def send(self, message):
+        if message.get_type() != "COMMAND_ACK":
+            super().send(message)
+
+
+@pytest.mark.parametrize("obeys", [True, False])
+def test_a_change_of_mode_that_shows_is_an_answer(obeys):
+    vehicle = NeverAnswers(POSCTL, {HOLD}, obeys)
+
+    async def change():
+        async with Radio(Weather(bytes_per_s=1e6)).meet(vehicle, find_profile("wifi")) as met:
+            began_s = met.now_s()
+            await set_mode(met, "AUTO.LOITER")
+            return met.now_s() - began_s, met.state.mode
+
+    if obeys:
+        lasted_s, mode = run_virtually(change(), 600.0)[0]
+        assert (mode, set(vehicle.ordered)) == ("AUTO.LOITER", {HOLD})
+        assert lasted_s < 4.0
+    else:
+        with pytest.raises(CommandError, match="no answer"):
+            run_virtually(change(), 600.0)

@@ -5,18 +5,19 @@ import threading
 import pytest
 
 from missionctl.services.vehicle_work import Target, list_params
+from sim.autopilot.params import PARAMETERS
 
 
 def test_parameters_are_saved_compared_and_brought_back(run_json, simulator, tmp_path):
     url, file = simulator(), tmp_path / "quad.params"
-    assert run_json("params", "save", file, "--connect", url)["params"] == 55
+    assert run_json("params", "save", file, "--connect", url)["params"] == len(PARAMETERS)
     assert run_json("params", "compare", file, "--connect", url)["differences"] == []
     run_json("params", "set", "RTL_ALT", "2500", "--connect", url)
     (difference,) = run_json("params", "compare", file, "--connect", url)["differences"]
     assert difference == {"name": "RTL_ALT", "vehicle": 2500.0, "file": 1500.0}
     loaded = run_json("params", "load", file, "--connect", url)
     assert [c["name"] for c in loaded["changed"]] == ["RTL_ALT"]
-    assert (loaded["same"], loaded["unknown"], loaded["refused"]) == (54, [], [])
+    assert (loaded["same"], loaded["unknown"], loaded["refused"]) == (len(PARAMETERS) - 1, [], [])
     assert run_json("params", "get", "rtl_alt", "--connect", url)["params"] == {"RTL_ALT": 1500.0}
 
 
@@ -32,7 +33,7 @@ def test_progress_is_told_in_the_callers_thread_and_what_it_raises_ends_the_work
     def raises(step, share):
         raise EnoughError
 
-    assert len(list_params(target, on_progress)) == 55
+    assert len(list_params(target, on_progress)) == len(PARAMETERS)
     assert where
     assert set(where) == {(threading.get_ident(), "fetch parameters")}
     with pytest.raises(EnoughError):

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from flight.signing.signatures import SigningKey, write_key
+from sim.autopilot.params import PARAMETERS
 
 pytest.importorskip("future")
 _peers = Path(__file__).parents[1] / "flight" / "signed_peers.py"
@@ -92,7 +93,7 @@ def test_an_ordinary_script_flies_and_brings_its_vehicle_home(missionctl_sim, tm
     words = [
         line for line in done.stdout.splitlines() if line.split()[0] in ("parameters", "height", "items")
     ]
-    assert words == ["parameters 55 True", "height 12", "items 2"]
+    assert words == [f"parameters {len(PARAMETERS)} True", "height 12", "items 2"]
     assert done.stdout.splitlines()[-1] == "Completed"
 
 

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from sim.autopilot.params import PARAMETERS
+
 SITL = os.environ.get("MISSIONCTL_ARDUCOPTER", "")
 
 
@@ -99,7 +101,7 @@ def test_pymavlinks_client_unpacks_our_simulators_parameters(mavftp, tmp_path):
     assert mavftp.cmd_ftp(["getparams", str(tmp_path / "p.param")]).error_code == 0
     mavftp.process_ftp_reply("getparams", timeout=20)
     lines = (tmp_path / "p.param").read_text().splitlines()
-    assert len(lines) == 55
+    assert len(lines) == len(PARAMETERS)
     assert any(line.startswith("RTL_ALT") and float(line.split(",")[-1]) == 1500 for line in lines)
 
 

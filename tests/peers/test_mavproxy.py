@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from sim.autopilot.params import PARAMETERS
+
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("MAVProxy") is None, reason="MAVProxy is not installed"
 )
@@ -27,7 +29,7 @@ def mavproxy(talk, tmp_path):
             *(sys.executable, "-u", program, "--master", master, "--state-basedir", tmp_path),
             *("--default-modules", MODULES, *options),
         )
-        child.wait_for("Received 55 parameters")
+        child.wait_for(f"Received {len(PARAMETERS)} parameters")
         return child
 
     return start
@@ -65,4 +67,4 @@ def test_our_station_works_through_mavproxy(missionctl_sim, mavproxy, missionctl
     changed = missionctl("params", "set", "RTL_ALT", "2200", "--connect", f"udp:127.0.0.1:{port}")
     assert changed["params"] == {"RTL_ALT": 2200.0}
     listed = missionctl("params", "list", "--connect", f"udp:127.0.0.1:{port}")
-    assert len(listed["params"]) == 55
+    assert len(listed["params"]) == len(PARAMETERS)

@@ -2,6 +2,8 @@
 
 import pytest
 
+from sim.autopilot.params import PARAMETERS
+
 pytest.importorskip("mavsdk")
 
 
@@ -79,7 +81,7 @@ def test_mavsdk_reads_and_sets_parameters_over_udp(missionctl_sim, system, free_
     missionctl_sim(f"udpout:127.0.0.1:{port}")
     param = Param(system(f"udpin://127.0.0.1:{port}"))
     known = param.get_all_params()
-    assert len(known.int_params) + len(known.float_params) == 55
+    assert len(known.int_params) + len(known.float_params) == len(PARAMETERS)
     param.set_param_float("RTL_ALT", 2500.0)
     assert param.get_param_float("RTL_ALT") == 2500.0
 
@@ -114,7 +116,7 @@ def test_mavsdk_downloads_a_log_of_our_simulator_that_our_reader_reads(
     logs.download_log_file_async(entry, str(file), lambda *news: done.append(news[0]))
     until(lambda: LogFilesResult.SUCCESS in done)
     until(lambda: file.stat().st_size == entry.size_bytes)
-    assert read_log(file).messages["PARM"] == 55
+    assert read_log(file).messages["PARM"] == len(PARAMETERS)
 
 
 def test_mavsdk_serves_a_camera_whose_settings_we_list_and_change(free_port, missionctl):

@@ -16,6 +16,7 @@ import pytest
 from pymavlink import mavutil
 
 from flight.logs.tlog import packets
+from sim.autopilot.params import PARAMETERS
 
 _spec = importlib.util.spec_from_file_location(
     "signed_peers", Path(__file__).parents[1] / "flight" / "signed_peers.py"
@@ -145,7 +146,7 @@ def test_pymavlink_rides_along_and_its_death_does_nothing(missionctl_sim, fly, f
     assert report["identical"]
     assert report["complete"]
     assert report["photos_confirmed"] >= 4
-    assert len(ride.parameters) == 55
+    assert len(ride.parameters) == len(PARAMETERS)
     assert ride.items == 8
     assert ride.kinds["GLOBAL_POSITION_INT"] > 50
     assert ride.kinds["CAMERA_FEEDBACK"] == report["photos_confirmed"]
@@ -171,7 +172,7 @@ def test_mavproxy_rides_along_and_brings_the_flight_home(missionctl_sim, fly, fr
         *(sys.executable, "-u", program, "--master", f"udpout:127.0.0.1:{door}", "--state-basedir", tmp_path),
         *("--default-modules", "cmdlong,wp,param,mode,arm,misc,log,link"),
     )
-    proxy.wait_for("Received 55 parameters", 60.0)
+    proxy.wait_for(f"Received {len(PARAMETERS)} parameters", 60.0)
     if "Mission: 2 WP" not in proxy.said:
         proxy.wait_for("Mission: 2 WP", 90.0)
     proxy.tell("wp clear")
@@ -206,7 +207,7 @@ def test_a_dronekit_script_rides_along(missionctl_sim, fly, free_port, tmp_path)
     )
     assert looked.returncode == 0, looked.stderr
     words = [w for w in looked.stdout.splitlines() if w.split()[0] in ("parameters", "items", "mode")]
-    assert words == ["parameters 55", "items 7", "mode AUTO"]
+    assert words == [f"parameters {len(PARAMETERS)}", "items 7", "mode AUTO"]
     report = landed(child)
     assert report["identical"]
     assert report["complete"]
@@ -226,7 +227,10 @@ def test_a_rider_hears_the_vehicles_that_are_only_watched(missionctl_sim, talk, 
             stderr=subprocess.PIPE,
             text=True,
         )
-        until(lambda: len(ride.parameters) == 55 and ride.kinds.get("GLOBAL_POSITION_INT", 0) > 5, 60.0)
+        until(
+            lambda: len(ride.parameters) == len(PARAMETERS) and ride.kinds.get("GLOBAL_POSITION_INT", 0) > 5,
+            60.0,
+        )
         ride.link.mav.set_mode_send(1, 1, 4)
         time.sleep(0.5)
         watching.send_signal(signal.SIGINT)
@@ -262,7 +266,7 @@ def test_mavproxy_with_the_key_rides_along_on_a_signed_station(missionctl_sim, t
         assert "PARAM_REQUEST_LIST" not in vehicle.kinds
         proxy.tell("set allow_unsigned False")
         proxy.tell("signing key highwater")
-        proxy.wait_for("Received 55 parameters", 60.0)
+        proxy.wait_for(f"Received {len(PARAMETERS)} parameters", 60.0)
         watching.child.send_signal(signal.SIGINT)
         said = watching.wait_for("messages out", 20.0)
     assert "vehicle 1 (ArduPilot)" in watching.said
