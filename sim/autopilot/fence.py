@@ -116,7 +116,7 @@ def problem_with_items(items: Sequence[Item]) -> str | None:
     expected, left, returns = items[0] if items else None, 0, 0
     for item in items:
         if item.command in (POLYGON_IN, POLYGON_OUT):
-            if not item.p1 >= 3:
+            if not 3 <= item.p1 <= 255:
                 return f"Invalid vertex count ({item.p1:.0f})"
             if left == 0:
                 expected, left = item, int(item.p1)

@@ -20,7 +20,7 @@ def return_point(vehicle: Vehicle) -> Point:
     here = vehicle.estimate.east_m, vehicle.estimate.north_m
     store = vehicle.rally
     points = [_point(vehicle, index) for index in range(len(store))]
-    allowed = [point for point in points if vehicle.geofence.allows(*point)]
+    allowed = [p for p in points if all(map(math.isfinite, p)) and vehicle.geofence.allows(*p)]
     if not allowed:
         return home
     nearest = min(allowed, key=lambda point: math.dist(point[:2], here))

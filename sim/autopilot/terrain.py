@@ -117,7 +117,7 @@ class Terrain:
     @property
     def spacing_m(self) -> int:
         """Between two heights."""
-        return max(1, int(self._vehicle.params["TERRAIN_SPACING"]))
+        return min(max(1, int(self._vehicle.params["TERRAIN_SPACING"])), 32_767)
 
     @property
     def on(self) -> bool:
@@ -146,6 +146,8 @@ class Terrain:
         return self._last_m if height is None else height
 
     def _spot(self, east_m: float, north_m: float) -> Spot:
+        if not (math.isfinite(east_m) and math.isfinite(north_m)):
+            return Spot((0, 0), 0.0, 0.0)  # a quarter of the Earth away
         lat, lon = self._place.to_geo(east_m, north_m)
         return spot_of(round(lat * 1e7), round(lon * 1e7), self.spacing_m)
 

@@ -261,6 +261,16 @@ def test_a_fence_is_taken_whole_or_not_at_all(ready):
     assert not ready.vehicle.geofence.areas
 
 
+@pytest.mark.parametrize("command", [IN, OUT, CIRCLE_IN, CIRCLE_OUT, RETURN])
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf, -3.0, 3.5, 256.0, 1e30])
+def test_odd_numbers_in_a_fence_are_refused_or_harmless(ready, command, number):
+    items = [ready.at(i, e, n, 0, command, 0, (number, 0, 0, 0)) for i, (e, n) in enumerate(SQUARE[:3])]
+    ready.upload(as_fence(items), kind=1)
+    ready.set_param("FENCE_ENABLE", 1)
+    ready.run(0.5)
+    ready.vehicle.geofence.reason_not_to_arm()
+
+
 def test_an_exclusion_and_circles_count_too(ready):
     items = polygon(ready, [(20, -10), (40, -10), (40, 10), (20, 10)], OUT)
     items.append(ready.at(4, 0, 0, 0, CIRCLE_IN, 0, (100, 0, 0, 0)))

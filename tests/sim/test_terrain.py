@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
+from sim.autopilot.rally import return_point
 from sim.autopilot.terrain import TILE, TILES, TILES_EAST, Block, spot_of
 
 from .conftest import GROUND_M, Bench
@@ -178,6 +179,21 @@ def test_switched_off_a_mission_over_terrain_does_not_start(ready):
     assert ready.arm() == 4
     ready.run(0.1)
     assert "Arm: terrain disabled" in ready.texts()
+
+
+def test_places_a_quarter_of_the_earth_away_and_odd_spacings_do_no_harm(bare):
+    bare.upload([bare.at(0, 0, 0, 0), bare.item(1, 16, 11, lat=0.0, lon=13.0, alt=50)])
+    bare.upload([bare.item(0, 5100, 3, lat=0.0, lon=13.0, alt=50, kind=2)], kind=2)
+    bare.upload([bare.item(0, 5003, 0, (50, 0, 0, 0), lat=0.0, lon=13.0, kind=1)], kind=1)
+    bare.say(mavlink.MAVLink_terrain_check_message(0, 130_000_000))
+    for name, value in (("FENCE_ENABLE", 1), ("RALLY_LIMIT_KM", 0), ("RALLY_INCL_HOME", 0)):
+        bare.set_param(name, value)
+    for spacing in (0, -5, 1e9, 40_000):
+        bare.set_param("TERRAIN_SPACING", spacing)
+        bare.run(3)
+        bare.say(mavlink.MAVLink_terrain_check_message(300_000_000, 1_030_000_000))
+    assert bare.heard("TERRAIN_REPORT")
+    assert return_point(bare.vehicle)[0] == pytest.approx(0, abs=0.5)
 
 
 def test_tiles_that_nobody_asked_for_change_nothing(bare):
