@@ -14,14 +14,15 @@ from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from flight.wire import Message
 from sim.autopilot.core import Vehicle
-from sim.autopilot.fence import problem_with_items
-from sim.autopilot.mission import FENCE_COMMANDS, Item, MissionStore, PointStore, Result
+from sim.autopilot.fence import POLYGON_IN, POLYGON_OUT, RETURN_POINT, problem_with_items
+from sim.autopilot.mission import FENCE_COMMANDS, RALLY_COMMANDS, Item, MissionStore, PointStore, Result
 from sim.autopilot.modes import Mode
 
 Store = MissionStore | PointStore
 
 RETRY_S, GIVE_UP_S = 1.0, 8.0
 _MISSION, _FENCE, _RALLY, _ALL = 0, 1, 2, 255
+_POINT_FRAMES = {0: 0, 5: 0, 3: 3, 6: 3, 10: 10, 11: 10}
 _RECEIVED = {
     _MISSION: "Flight plan received",
     _FENCE: "Fence received",
@@ -146,7 +147,10 @@ class Exchange:
             self._vehicle.say(4, "got MISSION_ITEM; GCS should send MISSION_ITEM_INT")
         store = self._fence if upload.kind == _FENCE else self._store(upload.kind)
         assert store is not None
-        result = store.store(message.seq, item_of(message))
+        item = item_of(message)
+        result = point_problem(upload.kind, item)
+        if result is Result.ACCEPTED:
+            result = store.store(message.seq, item if upload.kind == _MISSION else point_as_kept(item))
         if result is not Result.ACCEPTED:
             self._upload = None
             return self._reply(message, result)
@@ -238,6 +242,28 @@ class Exchange:
 
     def _on_set_current(self, message: Message) -> None:
         set_current(self._vehicle, message.seq)
+
+
+def point_problem(kind: int, item: Item) -> Result:
+    """What ArduPilot says to a fence or rally item before it looks at its place."""
+    if kind == _MISSION:
+        return Result.ACCEPTED
+    if item.frame not in _POINT_FRAMES:
+        return Result.UNSUPPORTED_FRAME
+    if kind == _FENCE and item.command in (POLYGON_IN, POLYGON_OUT) and item.p1 > 255:
+        return Result.INVALID_PARAM1
+    if kind == _RALLY and not abs(item.z) <= 32_767:
+        return Result.INVALID_PARAM7
+    return Result.ACCEPTED
+
+
+def point_as_kept(item: Item) -> Item:
+    """A fence or rally item as it reads back: what the storage has no room for is lost."""
+    if item.command in RALLY_COMMANDS:
+        z = float(int(item.z))
+        return Item(item.command, _POINT_FRAMES[item.frame], 0.0, 0.0, 0.0, 0.0, item.x, item.y, z)
+    p1 = 0.0 if item.command == RETURN_POINT else item.p1
+    return Item(item.command, 0, p1, 0.0, 0.0, 0.0, item.x, item.y, 0.0)
 
 
 def _copy_of(store: PointStore) -> PointStore:

@@ -271,6 +271,14 @@ def test_odd_numbers_in_a_fence_are_refused_or_harmless(ready, command, number):
     ready.vehicle.geofence.reason_not_to_arm()
 
 
+def test_a_fence_reads_back_as_the_storage_keeps_it(ready):
+    items = [ready.at(i, e, n, 25, IN, 3, (4, 7, 0, 0)) for i, (e, n) in enumerate(SQUARE)]
+    assert ready.upload(as_fence(items), kind=1) == 0
+    kept = ready.read_back(kind=1)
+    assert {(m.command, m.frame, m.param1, m.param2, m.z) for m in kept} == {(IN, 0, 4, 0, 0)}
+    assert [(m.x, m.y) for m in kept] == [(m.x, m.y) for m in items]
+
+
 def test_an_exclusion_and_circles_count_too(ready):
     items = polygon(ready, [(20, -10), (40, -10), (40, 10), (20, 10)], OUT)
     items.append(ready.at(4, 0, 0, 0, CIRCLE_IN, 0, (100, 0, 0, 0)))
