@@ -1,13 +1,14 @@
-"""Flight control: a target point that runs along a track, and the cascade that makes the vehicle follow it.
+"""Flight control: the cascade that makes the vehicle follow its target, and how targets are set in motion.
 
 The shapes are ArduCopter's: position error -> velocity (square-root controller) -> acceleration -> lean
-angles and throttle; waypoints are passed on a curve that stays within the waypoint radius of the corner.
+angles and throttle; a target gathers speed with limited acceleration and jerk (AP_Math/control.cpp). The way
+of the target through waypoints is in sim.track.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from sim.dynamics import GRAVITY_MPS2, STEP_S, Airframe, Demand
 from sim.sensors import Estimate
@@ -38,182 +39,15 @@ class Limits:
     accel_mps2: float = 2.5
     accel_z_mps2: float = 1.0
     corner_accel_mps2: float = 5.0
+    jerk_mps3: float = 1.0
+    """Of legs between waypoints; other targets gather speed with the shaping jerks."""
+    shaping_jerk_mps3: float = 5.0
+    shaping_jerk_z_mps3: float = 5.0
     radius_m: float = 2.0
     lean_max_rad: float = math.radians(30.0)
 
 
 Point = tuple[float, float, float]
-
-
-@dataclass
-class Track:
-    """The target's way to a point: a curve round the corner just passed, then a straight line.
-
-    Call `start` for each leg, then `advance` once a step. `finished` turns true when the target arrives,
-    or, if the leg continues into another, when the curve round its corner begins.
-    """
-
-    limits: Limits
-    position: Point = (0.0, 0.0, 0.0)
-    finished: bool = True
-    paused: bool = False
-    _destination: Point = (0.0, 0.0, 0.0)
-    _speed: float = 0.0
-    _curve: tuple[Point, Point, Point] | None = None
-    _curve_t: float = 0.0
-    _curve_speed: float = 0.0
-    _line_end: Point = (0.0, 0.0, 0.0)
-    _next_curve: tuple[Point, Point, Point] | None = None
-    _end_speed: float = 0.0
-    _velocity: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
-
-    @property
-    def goal(self) -> Point:
-        """Where the current leg ends."""
-        return self._destination
-
-    def hold(self, position: Point) -> None:
-        """Stand still here; forget any leg."""
-        self.position = self._destination = self._line_end = position
-        self._speed = 0.0
-        self._curve = self._next_curve = None
-        self.finished = True
-
-    def start(self, destination: Point, following: Point | None) -> None:
-        """Head for `destination`; when `following` is given, round the corner towards it without stopping.
-        The leg begins where the last one ended: in its curve if it had one, else at the current point."""
-        entry = self._next_curve if self.finished else None
-        self._curve, self._curve_t = entry, 0.0
-        self._curve_speed = self._end_speed if entry else 0.0
-        begin = entry[2] if entry else self.position
-        if not entry:
-            self._speed = 0.0
-        self._destination = destination
-        self._next_curve, self._end_speed = None, 0.0
-        self._line_end = destination
-        if following is not None:
-            self._plan_corner(begin, destination, following)
-        self.finished = False
-
-    def _plan_corner(self, begin: Point, corner: Point, following: Point) -> None:
-        before, length_before = _direction(begin, corner)
-        after, length_after = _direction(corner, following)
-        if length_before < 0.5 or length_after < 0.5:
-            return
-        cosine = max(-1.0, min(1.0, sum(a * b for a, b in zip(before, after, strict=True))))
-        sin_half, cos_half = math.sqrt((1.0 - cosine) / 2.0), math.sqrt((1.0 + cosine) / 2.0)
-        limits = self.limits
-        fastest = min(self._limit_along(before), self._limit_along(after))
-        if cos_half < 0.05:
-            return  # turns back on itself: stop at the corner
-        if sin_half < 1e-4:
-            self._end_speed = fastest
-            self._next_curve = (corner, corner, corner)
-            return
-        # A quadratic curve from d before the corner to d behind it strays d * sin_half / 2 from the corner
-        # and its tightest radius is d * cos_half^2 / sin_half.
-        needed = fastest**2 / limits.corner_accel_mps2 * sin_half / cos_half**2
-        reach = min(2.0 * limits.radius_m / sin_half, needed, length_before, length_after / 2.0)
-        speed = math.sqrt(limits.corner_accel_mps2 * reach * cos_half**2 / sin_half)
-        if speed < 0.3:
-            return
-        self._end_speed = min(fastest, speed)
-        self._line_end = _along(corner, before, -reach)
-        self._next_curve = (self._line_end, corner, _along(corner, after, reach))
-
-    def _limit_along(self, direction: Point) -> float:
-        horizontal = math.hypot(direction[0], direction[1])
-        limits = self.limits
-        speed = limits.speed_mps / horizontal if horizontal > 1e-3 else math.inf
-        if direction[2] > 1e-3:
-            speed = min(speed, limits.climb_mps / direction[2])
-        elif direction[2] < -1e-3:
-            speed = min(speed, limits.sink_mps / -direction[2])
-        return speed
-
-    def _accel_along(self, direction: Point) -> float:
-        horizontal = math.hypot(direction[0], direction[1])
-        limits = self.limits
-        accel = limits.accel_mps2 / horizontal if horizontal > 1e-3 else math.inf
-        if abs(direction[2]) > 1e-3:
-            accel = min(accel, limits.accel_z_mps2 / abs(direction[2]))
-        return accel
-
-    def advance(self, lag_m: float, target: Target) -> None:
-        """Move the target by one step and write it out. `lag_m` is how far the vehicle is behind: the
-        target slows down for it."""
-        patience = max(0.0, min(1.0, 1.0 - (lag_m - 3.0) / 5.0))
-        step = STEP_S * patience
-        before = self.position
-        old = self._velocity
-        if self._curve is not None:
-            self._along_curve(step)
-        elif not self.finished:
-            self._along_line(step)
-        else:
-            self._speed = 0.0
-        velocity = [(self.position[i] - before[i]) / STEP_S for i in range(3)]
-        smooth = 0.3  # the velocity jumps where line meets curve; the vehicle should not
-        target.a_east_mps2 += ((velocity[0] - old[0]) / STEP_S - target.a_east_mps2) * smooth
-        target.a_north_mps2 += ((velocity[1] - old[1]) / STEP_S - target.a_north_mps2) * smooth
-        target.a_up_mps2 += ((velocity[2] - old[2]) / STEP_S - target.a_up_mps2) * smooth
-        target.east_m, target.north_m, target.up_m = self.position
-        target.v_east_mps, target.v_north_mps, target.v_up_mps = velocity
-        self._velocity = velocity
-
-    def _along_curve(self, step: float) -> None:
-        assert self._curve is not None
-        p0, p1, p2 = self._curve
-        t = self._curve_t
-        d = [2.0 * ((1.0 - t) * (p1[i] - p0[i]) + t * (p2[i] - p1[i])) for i in range(3)]
-        pace = math.sqrt(d[0] * d[0] + d[1] * d[1] + d[2] * d[2])
-        accel = self.limits.accel_mps2
-        want = 0.0 if self.paused else self._curve_speed
-        self._speed += max(-accel * step, min(accel * step, want - self._speed))
-        t = t + self._speed * step / pace if pace > 1e-6 else 1.0
-        if t >= 1.0:
-            self.position, self._curve = p2, None
-            return
-        self._curve_t, u = t, 1.0 - t
-        self.position = (
-            u * u * p0[0] + 2.0 * u * t * p1[0] + t * t * p2[0],
-            u * u * p0[1] + 2.0 * u * t * p1[1] + t * t * p2[1],
-            u * u * p0[2] + 2.0 * u * t * p1[2] + t * t * p2[2],
-        )
-
-    def _along_line(self, step: float) -> None:
-        direction, left = _direction(self.position, self._line_end)
-        if left < 1e-6:
-            self.position = self._line_end
-            self.finished = True
-            return
-        accel = self._accel_along(direction)
-        brake = 0.8 * accel
-        want = math.sqrt(self._end_speed**2 + 2.0 * brake * left)
-        want = 0.0 if self.paused else min(want, self._limit_along(direction))
-        self._speed += max(-accel * step, min(accel * step, want - self._speed))
-        travel = self._speed * step
-        if travel >= left or (left < 0.02 and not self.paused):
-            self.position = self._line_end
-            self.finished = True
-            if self._next_curve is None:
-                self._speed = 0.0
-            return
-        self.position = _along(self.position, direction, travel)
-
-
-def _direction(a: Point, b: Point) -> tuple[Point, float]:
-    d = (b[0] - a[0], b[1] - a[1], b[2] - a[2])
-    length = math.sqrt(d[0] * d[0] + d[1] * d[1] + d[2] * d[2])
-    return ((d[0] / length, d[1] / length, d[2] / length), length) if length > 0.0 else ((0.0, 0.0, 0.0), 0.0)
-
-
-def _along(origin: Point, direction: Point, distance: float) -> Point:
-    return (
-        origin[0] + direction[0] * distance,
-        origin[1] + direction[1] * distance,
-        origin[2] + direction[2] * distance,
-    )
 
 
 class PositionController:
@@ -280,6 +114,53 @@ def lean(a_east: float, a_north: float, yaw_rad: float, demand: Demand) -> None:
     right = a_east * cy - a_north * sy
     demand.pitch_rad = -math.atan(forward / GRAVITY_MPS2)
     demand.roll_rad = math.atan(right * math.cos(demand.pitch_rad) / GRAVITY_MPS2)
+
+
+def stopping_m(speed_mps: float, accel_mps2: float) -> float:
+    """How far from here a vehicle is told to stop (ArduPilot's stopping_distance; position gain 1)."""
+    if speed_mps < accel_mps2:
+        return speed_mps
+    return accel_mps2 / 2.0 + speed_mps * speed_mps / (2.0 * accel_mps2)
+
+
+def shaped(error_mps: float, accel_mps2: float, most_mps2: float, jerk_mps3: float) -> float:
+    """The acceleration after one step towards taking away an error of the speed, with limited jerk."""
+    wish = _sqrt_controller(abs(error_mps), jerk_mps3 / most_mps2, jerk_mps3)
+    wish = math.copysign(min(wish, most_mps2, abs(error_mps) / STEP_S), error_mps)
+    change = jerk_mps3 * STEP_S
+    return accel_mps2 + max(-change, min(change, wish - accel_mps2))
+
+
+def shape_level(target: Target, v_east: float, v_north: float, most_mps2: float, jerk_mps3: float) -> None:
+    """Move the target by one step, and bring its level velocity towards this one."""
+    a_east, a_north = target.a_east_mps2, target.a_north_mps2
+    target.east_m += (target.v_east_mps + a_east * STEP_S / 2.0) * STEP_S
+    target.north_m += (target.v_north_mps + a_north * STEP_S / 2.0) * STEP_S
+    target.v_east_mps += a_east * STEP_S
+    target.v_north_mps += a_north * STEP_S
+    east, north = v_east - target.v_east_mps, v_north - target.v_north_mps
+    error = math.hypot(east, north)
+    share = 0.0
+    if error > 0.0:
+        wish = _sqrt_controller(error, jerk_mps3 / most_mps2, jerk_mps3)
+        share = min(wish, most_mps2, error / STEP_S) / error
+    d_east, d_north = east * share - a_east, north * share - a_north
+    size, change = math.hypot(d_east, d_north), jerk_mps3 * STEP_S
+    if size > change:
+        d_east, d_north = d_east * change / size, d_north * change / size
+    target.a_east_mps2, target.a_north_mps2 = a_east + d_east, a_north + d_north
+
+
+def shape_climb(target: Target, v_up: float, most_mps2: float, jerk_mps3: float) -> None:
+    """Move the target by one step, and bring its climb towards this one."""
+    target.up_m += (target.v_up_mps + target.a_up_mps2 * STEP_S / 2.0) * STEP_S
+    target.v_up_mps += target.a_up_mps2 * STEP_S
+    target.a_up_mps2 = shaped(v_up - target.v_up_mps, target.a_up_mps2, most_mps2, jerk_mps3)
+
+
+def approach_mps(far_m: float, accel_mps2: float, jerk_mps3: float) -> float:
+    """The speed at which a target nears a point so far away, such that it can stop there."""
+    return _sqrt_controller(far_m, 0.5 * jerk_mps3 / accel_mps2, 0.5 * accel_mps2)
 
 
 def _sqrt_controller(error: float, gain: float, accel: float) -> float:

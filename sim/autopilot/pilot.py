@@ -13,15 +13,31 @@ from sim.autopilot.auto import Auto
 from sim.autopilot.modes import LANDS_ITSELF, Mode
 from sim.autopilot.rally import return_point
 from sim.autopilot.way_back import WayBack
-from sim.controller import Point, PositionController, Target, Track, lean
+from sim.controller import (
+    Point,
+    PositionController,
+    Target,
+    approach_mps,
+    lean,
+    shape_climb,
+    shape_level,
+    stopping_m,
+)
 from sim.dynamics import STEP_S, Demand
+from sim.track import Track, Waypoint
 
 if TYPE_CHECKING:
     from sim.autopilot.core import Vehicle
 
-GUIDED_TIMEOUT_S = 3.0
-"""A velocity target not renewed for this long ends in a stop (ArduCopter's GUID_TIMEOUT)."""
 _IDLE_THROTTLE = 0.1
+_SPOOL_UP_S = 2.2
+"""From the order to take off until it leaves the ground: motors speed up, throttle rises."""
+_SETTLED_S = 2.0
+"""How long it must rest on the ground with low throttle before it believes that it has landed."""
+_TERRAIN_MARGIN_M = 10.0
+"""As far from its height above the ground, a vehicle stops and waits; from half of it on it slows down."""
+_BRAKE_MPS2 = 7.5
+"""What BRAKE asks for."""
 
 
 class Pilot:
@@ -46,7 +62,9 @@ class Pilot:
         self._point: tuple[Point, bool] = ((0.0, 0.0, 0.0), False)
         """GUIDED's goal, and whether its height is above ground."""
         self._guided_paused = False
-        self._velocity: tuple[float, float, float] | None = None
+        self._velocity: Point | None = None
+        self._is_accel = False
+        self._rise_to_m = 0.0
         self._velocity_until_s = 0.0
         self._since_s = 0.0
         self._wait_until_s = 0.0
@@ -88,6 +106,10 @@ class Pilot:
             self.phase = "land"
         elif mode is Mode.SMART_RTL:
             self.phase = "back"
+        elif mode in (Mode.GUIDED, Mode.BRAKE, Mode.LOITER):
+            self.glide()
+            self.phase = "velocity"
+            self._velocity, self._velocity_until_s = (0.0, 0.0, 0.0), math.inf
 
     def load_limits(self) -> None:
         """Speeds and accelerations from the parameters (centimetres there, metres here)."""
@@ -99,15 +121,25 @@ class Pilot:
         limits.accel_z_mps2 = max(p["WPNAV_ACCEL_Z"], 50.0) / 100
         limits.corner_accel_mps2 = (p["WPNAV_ACCEL_C"] or 2.0 * p["WPNAV_ACCEL"]) / 100
         limits.radius_m = max(p["WPNAV_RADIUS"], 5.0) / 100
+        limits.jerk_mps3 = max(p["WPNAV_JERK"], 0.1)
+        limits.shaping_jerk_mps3 = max(p["PSC_JERK_XY"], 0.1)
+        limits.shaping_jerk_z_mps3 = max(p["PSC_JERK_Z"], 0.1)
         limits.lean_max_rad = math.radians(max(p["ANGLE_MAX"], 1000.0) / 100)
 
     def settle(self) -> None:
         """Aim at the point where the vehicle can stop from its present motion."""
-        e, accel = self.vehicle.estimate, self.vehicle.limits.accel_mps2
+        e, limits = self.vehicle.estimate, self.vehicle.limits
         speed = math.hypot(e.v_east_mps, e.v_north_mps)
-        reach = speed / (2.0 * accel)
-        up = e.up_m + e.v_up_mps * 0.5
+        reach = stopping_m(speed, limits.accel_mps2) / max(speed, 1e-6)
+        rise = stopping_m(abs(e.v_up_mps), limits.accel_z_mps2)
+        up = e.up_m + (min(rise, 3.0) if e.v_up_mps > 0.0 else -min(rise, 2.0))
         self.hold_at((e.east_m + e.v_east_mps * reach, e.north_m + e.v_north_mps * reach, up))
+
+    def glide(self) -> None:
+        """Make the present motion the target's: what follows goes on from it."""
+        e, t = self.vehicle.estimate, self.target
+        self.hold_at((e.east_m, e.north_m, e.up_m))
+        t.v_east_mps, t.v_north_mps, t.v_up_mps = e.v_east_mps, e.v_north_mps, e.v_up_mps
 
     def hold_at(self, point: Point) -> None:
         """Make this the target, standing still."""
@@ -118,15 +150,23 @@ class Pilot:
         t.v_east_mps = t.v_north_mps = t.v_up_mps = 0.0
         t.a_east_mps2 = t.a_north_mps2 = t.a_up_mps2 = 0.0
 
-    def fly_to(self, point: Point, terrain: bool = False, following: Point | None = None) -> None:
-        """Head for a point; its third number is AMSL, or above ground when `terrain`."""
+    def fly_to(
+        self,
+        point: Point,
+        terrain: bool = False,
+        following: Point | None = None,
+        curved: bool = False,
+        ahead: tuple[Waypoint, ...] = (),
+    ) -> None:
+        """Head for a point; its third number is AMSL, or above ground when `terrain`. The rest is
+        Track.start's."""
         if terrain != self._terrain_leg:
             here = self.track.position
             ground = self.vehicle.terrain.height_m(here[0], here[1])
             self.track.hold((here[0], here[1], here[2] - ground if terrain else here[2] + ground))
             self._terrain_leg = terrain
         here = self.track.position
-        self.track.start(point, following)
+        self.track.start(point, following, curved, ahead)
         if not self.fixed_yaw and math.hypot(point[0] - here[0], point[1] - here[1]) > 2.0:
             self.yaw_rad = math.atan2(point[0] - here[0], point[1] - here[1]) % math.tau
 
@@ -148,7 +188,7 @@ class Pilot:
     def go_guided(self, point: Point, terrain: bool = False, yaw_rad: float | None = None) -> None:
         """GUIDED: fly there, from the present motion on, the nose ahead unless a yaw is given."""
         if self.phase not in ("point", "velocity"):
-            self.settle()
+            self.glide()
         self._velocity, self.phase, self._point = None, "point", (point, terrain)
         self.track.hold((self.target.east_m, self.target.north_m, self.target.up_m))
         east, north = point[0] - self.target.east_m, point[1] - self.target.north_m
@@ -161,20 +201,23 @@ class Pilot:
         """GUIDED: stop on the way, or go on."""
         self._guided_paused = self.track.paused = on
 
-    def go_guided_velocity(self, velocity: tuple[float, float, float]) -> None:
-        """GUIDED: fly with this velocity (east, north, up) until the time-out."""
-        if self.phase != "velocity":
-            self.settle()
-        self._velocity, self.phase = velocity, "velocity"
-        self._velocity_until_s = self.vehicle.time_s + GUIDED_TIMEOUT_S
+    def go_guided_velocity(self, velocity: Point, accel: bool = False) -> None:
+        """GUIDED: fly with this velocity (east, north, up), or gather speed at this acceleration, until the
+        time-out."""
+        if self.phase not in ("point", "velocity"):
+            self.glide()
+        self._velocity, self._is_accel, self.phase = velocity, accel, "velocity"
+        self._velocity_until_s = self.vehicle.time_s + self.vehicle.params["GUID_TIMEOUT"]
 
     def take_off(self, up_m: float) -> None:
         """GUIDED or AUTO: climb straight up to this height."""
         e = self.vehicle.estimate
         self.hold_at((e.east_m, e.north_m, e.up_m))
         self.vehicle.auto_armed = True
-        self.phase = "track"
-        self.fly_to((e.east_m, e.north_m, max(up_m, e.up_m)))
+        self.phase = "rise"
+        self.track.finished = False
+        self._rise_to_m = max(up_m, e.up_m + (1.0 if self.vehicle.landed else 0.0))
+        self._since_s = self.vehicle.time_s
 
     def turn_to(self, yaw_deg: float, direction: float, relative: bool) -> None:
         """CONDITION_YAW: point the nose and keep it there."""
@@ -215,36 +258,58 @@ class Pilot:
         return False
 
     def follow(self) -> None:
-        """Track and hold: advance the target and fly after it."""
-        e, t = self.vehicle.estimate, self.target
-        lag = math.hypot(t.east_m - e.east_m, t.north_m - e.north_m)
+        """Track and hold: advance the target and fly after it; or rise, during a take-off."""
+        if self.phase == "rise":
+            self._rise()
+            return
+        t = self.target
         old_up = t.up_m
-        self.track.advance(lag, t)
+        self.track.advance(self.vehicle.estimate, t)
         if self._terrain_leg:
             t.up_m += self.vehicle.terrain.height_m(t.east_m, t.north_m)
-            limits = self.vehicle.limits
+            limits, wish = self.vehicle.limits, t.up_m
             t.up_m = min(max(t.up_m, old_up - limits.sink_mps * STEP_S), old_up + limits.climb_mps * STEP_S)
             t.v_up_mps, t.a_up_mps2 = (t.up_m - old_up) / STEP_S, 0.0
+            half = _TERRAIN_MARGIN_M / 2.0
+            self.track.most_share = max(0.01, min(1.0, 1.0 - (abs(wish - t.up_m) - half) / half))
         self._fly_target()
 
     def _fly_target(self) -> None:
+        """Lean and throttle for the target."""
         self.controller.horizontal(self.target, self.vehicle.estimate, self.demand)
         self.controller.vertical(self.target, self.vehicle.estimate, self.demand)
 
-    def slew(self, v_east: float, v_north: float, v_up: float, accel: float) -> None:
-        """Bring the target's velocity to this one at `accel` and fly after it."""
-        t = self.target
-        de, dn = v_east - t.v_east_mps, v_north - t.v_north_mps
-        size = math.hypot(de, dn)
-        share = min(1.0, accel * STEP_S / size) if size > 0.0 else 0.0
-        t.v_east_mps += de * share
-        t.v_north_mps += dn * share
-        change = self.vehicle.limits.accel_z_mps2 * 2.5 * STEP_S
-        t.v_up_mps += max(-change, min(change, v_up - t.v_up_mps))
-        t.east_m += t.v_east_mps * STEP_S
-        t.north_m += t.v_north_mps * STEP_S
-        t.up_m += t.v_up_mps * STEP_S
-        t.a_east_mps2 = t.a_north_mps2 = t.a_up_mps2 = 0.0
+    def _rise(self) -> None:
+        """One step of a take-off."""
+        t, limits = self.target, self.vehicle.limits
+        if self.vehicle.landed and self.vehicle.time_s - self._since_s < _SPOOL_UP_S:
+            self.hold_at((self.vehicle.estimate.east_m, self.vehicle.estimate.north_m, t.up_m))
+            self.track.finished = False
+            self.demand.roll_rad = self.demand.pitch_rad = 0.0
+            self.demand.throttle = _IDLE_THROTTLE
+            return
+        self.climb_towards(self._rise_to_m)
+        self._fly_target()
+        slow = 0.1 * limits.climb_mps
+        near = 0.5 * slow * slow / limits.accel_z_mps2
+        if t.up_m >= self._rise_to_m - near and t.v_up_mps < slow:
+            self.phase = "track"
+            self.hold_at((t.east_m, t.north_m, self._rise_to_m))
+
+    def climb_towards(self, up_m: float) -> None:
+        """Move the target by one step towards a height."""
+        limits, away = self.vehicle.limits, up_m - self.target.up_m
+        accel, jerk = limits.accel_z_mps2, limits.shaping_jerk_z_mps3
+        climb = approach_mps(abs(away), accel, jerk)
+        climb = min(climb, limits.climb_mps) if away > 0.0 else -min(climb, limits.sink_mps)
+        shape_climb(self.target, climb, accel, jerk)
+
+    def slew(self, v_east: float, v_north: float, v_up: float, accel: float, accel_z: float = 0.0) -> None:
+        """Bring the target's velocity to this one at `accel` (and `accel_z`, if not the waypoints') and fly
+        after it."""
+        t, limits = self.target, self.vehicle.limits
+        shape_level(t, v_east, v_north, accel, limits.shaping_jerk_mps3)
+        shape_climb(t, v_up, accel_z or limits.accel_z_mps2, limits.shaping_jerk_z_mps3)
         e = self.vehicle.estimate  # the target never runs far from the vehicle (wind, ground)
         t.up_m = max(min(t.up_m, e.up_m + 2.0), e.up_m - 2.0)
         self._fly_target()
@@ -287,17 +352,30 @@ class Pilot:
         self.slew(east, north, self._stick_climb(), self.vehicle.limits.accel_mps2)
 
     def _brake(self) -> None:
-        self.follow()
+        self.slew(0.0, 0.0, 0.0, _BRAKE_MPS2, _BRAKE_MPS2)
 
     def _guided(self) -> None:
         if self.phase == "velocity" and self._velocity is not None:
             if self.vehicle.time_s > self._velocity_until_s:
-                self._velocity = (0.0, 0.0, 0.0)
-            self.slew(*self._velocity, self.vehicle.limits.accel_mps2)
+                self._velocity, self._is_accel = (0.0, 0.0, 0.0), False
+            east, north, up = self._velocity
+            if self._is_accel:
+                self._gather(east, north, up)
+            else:
+                self.slew(east, north, up, self.vehicle.limits.accel_mps2)
         elif self.phase == "point":
             self._pursue()
         else:
             self.follow()
+
+    def _gather(self, a_east: float, a_north: float, a_up: float) -> None:
+        """One step with an acceleration that was asked for, up to the speeds of the waypoints."""
+        t, limits = self.target, self.vehicle.limits
+        look = limits.accel_mps2 / limits.shaping_jerk_mps3
+        east, north = t.v_east_mps + a_east * look, t.v_north_mps + a_north * look
+        scale = min(1.0, limits.speed_mps / max(math.hypot(east, north), 1e-6))
+        up = max(-limits.sink_mps, min(limits.climb_mps, t.v_up_mps + a_up * look))
+        self.slew(east * scale, north * scale, up, min(math.hypot(a_east, a_north), limits.accel_mps2) or 0.1)
 
     def _pursue(self) -> None:
         """One step towards GUIDED's goal, which may be moved at any time: as fast as it can stop there."""
@@ -305,15 +383,15 @@ class Pilot:
         (goal_east, goal_north, goal_up), terrain = self._point
         if terrain:
             goal_up += self.vehicle.terrain.height_m(t.east_m, t.north_m)
-        east, north, up = goal_east - t.east_m, goal_north - t.north_m, goal_up - t.up_m
+        east, north = goal_east - t.east_m, goal_north - t.north_m
         far = math.hypot(east, north)
-        speed = min(limits.speed_mps, math.sqrt(limits.accel_mps2 * far), far)
-        climb = min(math.sqrt(limits.accel_z_mps2 * abs(up)), abs(up))
-        climb = min(climb, limits.climb_mps) if up > 0.0 else -min(climb, limits.sink_mps)
-        share = speed / far if far > 0.0 else 0.0
+        accel, jerk = limits.accel_mps2, limits.shaping_jerk_mps3
+        share = min(limits.speed_mps, approach_mps(far, accel, jerk)) / far if far > 0.0 else 0.0
         if self._guided_paused:
-            share = climb = 0.0
-        self.slew(east * share, north * share, climb, limits.accel_mps2)
+            share, goal_up = 0.0, t.up_m
+        shape_level(t, east * share, north * share, accel, jerk)
+        self.climb_towards(goal_up)
+        self._fly_target()
 
     # -- going home and landing ----------------------------------------------------------------------------
 
@@ -337,7 +415,7 @@ class Pilot:
         height = max(p["RTL_ALT"] / 100, self._return_to[2] - vehicle.home_up_m)
         if p["RTL_CONE_SLOPE"] > 0:
             height = min(height, max(home_distance * p["RTL_CONE_SLOPE"], 2.0))
-        present = here[2] - vehicle.home_up_m
+        present = vehicle.estimate.up_m - vehicle.home_up_m
         height = max(height, present + p["RTL_CLIMB_MIN"] / 100)
         height = max(min(height, vehicle.geofence.ceiling_m), present)
         self.phase = "climb"
@@ -385,9 +463,12 @@ class Pilot:
             return False
         low = p["LAND_ALT_LOW"] / 100
         slow = p["LAND_SPEED"] / 100
-        fast = (p["LAND_SPEED_HIGH"] or p["WPNAV_SPEED_DN"]) / 100
-        height = vehicle.estimate.up_m - vehicle.home_up_m
-        speed = slow if height < low else max(slow, fast)
+        fast = max((p["LAND_SPEED_HIGH"] or p["WPNAV_SPEED_DN"]) / 100, slow)
+        e = vehicle.estimate
+        ground = vehicle.terrain.known_m(e.east_m, e.north_m)
+        height = e.up_m - (ground if ground is not None else vehicle.home_up_m)
+        brake = approach_mps(max(height - low, 0.0), 2.0 * vehicle.limits.accel_z_mps2, 4.0)
+        speed = max(slow, min(fast, brake))
         if vehicle.readiness.has_position:
             self.slew(0.0, 0.0, -speed, vehicle.limits.accel_mps2)
         else:  # no position: level, and down
@@ -401,7 +482,7 @@ class Pilot:
         return math.sqrt((t.east_m - e.east_m) ** 2 + (t.north_m - e.north_m) ** 2 + (t.up_m - e.up_m) ** 2)
 
     def check_landed(self, period_s: float) -> None:
-        """Land detector, called with the slow work: on the ground without wanting off it for a second."""
+        """Land detector, called with the slow work: resting on the ground."""
         vehicle = self.vehicle
         if not vehicle.armed or not vehicle.auto_armed:
             return
@@ -412,7 +493,7 @@ class Pilot:
                 vehicle.landed = False
             return
         self._touching_s = self._touching_s + period_s if self.demand.throttle < 0.9 * hover else 0.0
-        if self._touching_s < 1.0 or vehicle.landed:
+        if self._touching_s < _SETTLED_S or vehicle.landed:
             return
         vehicle.landed = True
         vehicle.say(6, f"SIM Hit ground at {vehicle.body.impact_mps:.6f} m/s")
