@@ -7,147 +7,46 @@ which item is flown and which DO items are due (AP_Mission's order of things).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from enum import IntEnum
+
+from sim.autopilot.items import (
+    DELAY,
+    FRAMES,
+    HIGHEST_M,
+    JUMP,
+    JUMP_TAG,
+    JUMP_TO_TAG,
+    LAND,
+    LAND_START,
+    NAV_COMMANDS,
+    RTL,
+    TAKEOFF,
+    WAYPOINT,
+    Frame,
+    Item,
+    Result,
+    check,
+    normalised,
+)
+
+__all__ = [
+    "CAPACITY",
+    "FENCE_COMMANDS",
+    "HIGHEST_M",
+    "LAND",
+    "RALLY_COMMANDS",
+    "RTL",
+    "WAYPOINT",
+    "Frame",
+    "Item",
+    "MissionStore",
+    "MissionWalk",
+    "PointStore",
+    "Result",
+]
 
 CAPACITY = 650
-HIGHEST_M = 83_000.0
-"""What a height can be (ArduPilot's LOCATION_ALT_MAX_M)."""
-
-
-class Result(IntEnum):
-    """MAV_MISSION_RESULT, the members that this vehicle answers with."""
-
-    ACCEPTED = 0
-    ERROR = 1
-    UNSUPPORTED_FRAME = 2
-    UNSUPPORTED = 3
-    NO_SPACE = 4
-    INVALID_PARAM1 = 6
-    INVALID_PARAM5_X = 10
-    INVALID_PARAM6_Y = 11
-    INVALID_PARAM7 = 12
-    INVALID_SEQUENCE = 13
-    DENIED = 14
-    OPERATION_CANCELLED = 15
-
-
-class Frame(IntEnum):
-    """MAV_FRAME as the vehicle stores it."""
-
-    GLOBAL = 0
-    MISSION = 2
-    RELATIVE = 3
-    TERRAIN = 10
-
-
-_FRAMES = {
-    0: Frame.GLOBAL,
-    2: Frame.MISSION,
-    3: Frame.RELATIVE,
-    5: Frame.GLOBAL,
-    6: Frame.RELATIVE,
-    10: Frame.TERRAIN,
-    11: Frame.TERRAIN,
-}
-
-WAYPOINT, LOITER_UNLIM, LOITER_TIME, RTL, LAND, TAKEOFF, DELAY = 16, 17, 19, 20, 21, 22, 93
-CONDITION_DELAY, CONDITION_DISTANCE, CONDITION_YAW = 112, 114, 115
-JUMP, CHANGE_SPEED, SET_HOME, LAND_START = 177, 178, 179, 189
-ROI_LOCATION, ROI_NONE, ROI, DIGICAM, MOUNT_CONTROL = 195, 197, 201, 203, 205
-TRIGGER_DISTANCE, TRIGGER_INTERVAL, START_CAPTURE, STOP_CAPTURE = 206, 214, 2000, 2001
-FENCE_ENABLE = 207
-
-NAV_COMMANDS = frozenset({WAYPOINT, LOITER_UNLIM, LOITER_TIME, RTL, LAND, TAKEOFF, DELAY})
-DO_COMMANDS = frozenset(
-    {CONDITION_DELAY, CONDITION_DISTANCE, CONDITION_YAW, JUMP, CHANGE_SPEED, SET_HOME, LAND_START}
-    | {ROI_LOCATION, ROI_NONE, ROI, DIGICAM, MOUNT_CONTROL}
-    | {TRIGGER_DISTANCE, TRIGGER_INTERVAL, START_CAPTURE, STOP_CAPTURE, FENCE_ENABLE}
-)
-WITH_PLACE = frozenset({WAYPOINT, LOITER_UNLIM, LOITER_TIME, LAND, TAKEOFF, ROI_LOCATION, ROI, SET_HOME})
-_YAW_MAY_BE_NAN = frozenset({WAYPOINT, LOITER_UNLIM, LOITER_TIME, LAND, TAKEOFF})
-
-NAMES = {
-    WAYPOINT: "WP",
-    LOITER_UNLIM: "LoitUnlim",
-    LOITER_TIME: "LoitTime",
-    RTL: "RTL",
-    LAND: "Land",
-    TAKEOFF: "Takeoff",
-    DELAY: "Delay",
-    CONDITION_DELAY: "CondDelay",
-    CONDITION_DISTANCE: "CondDist",
-    CONDITION_YAW: "CondYaw",
-    JUMP: "Jump",
-    CHANGE_SPEED: "ChangeSpeed",
-    SET_HOME: "SetHome",
-    LAND_START: "LandStart",
-    ROI_LOCATION: "SetROI",
-    ROI_NONE: "SetROINone",
-    ROI: "SetROI",
-    DIGICAM: "DigiCamCtrl",
-    MOUNT_CONTROL: "MountControl",
-    TRIGGER_DISTANCE: "SetCamTrigDst",
-    TRIGGER_INTERVAL: "SetCamTrigInt",
-    START_CAPTURE: "ImgStart",
-    STOP_CAPTURE: "ImgStop",
-    FENCE_ENABLE: "FenceEnable",
-}
-"""What "Mission: 3 WP" calls each command."""
-
-
-@dataclass(frozen=True)
-class Item:
-    """One stored item. x and y are degrees times 1e7, as they came over the wire."""
-
-    command: int
-    frame: int
-    p1: float
-    p2: float
-    p3: float
-    p4: float
-    x: int
-    y: int
-    z: float
-
-    @property
-    def has_place(self) -> bool:
-        """True if the item names a place on the map."""
-        return self.command in WITH_PLACE and (self.x != 0 or self.y != 0)
-
-
-def check(item: Item) -> Result:
-    """What ArduCopter says to an item before it stores it."""
-    if item.command not in NAV_COMMANDS and item.command not in DO_COMMANDS:
-        return Result.UNSUPPORTED
-    if item.frame not in _FRAMES:
-        return Result.UNSUPPORTED_FRAME
-    params = (item.p1, item.p2, item.p3) + ((item.p4,) if item.command not in _YAW_MAY_BE_NAN else ())
-    for place, value in enumerate(params):
-        if not math.isfinite(value):
-            return Result(Result.INVALID_PARAM1 + place) if place == 0 else Result.ERROR
-    if not abs(item.z) < HIGHEST_M:  # NaN too
-        return Result.INVALID_PARAM7
-    if item.command in WITH_PLACE:
-        if abs(item.x) > 900_000_000:
-            return Result.INVALID_PARAM5_X
-        if abs(item.y) > 1_800_000_000:
-            return Result.INVALID_PARAM6_Y
-    return Result.ACCEPTED
-
-
-def normalised(item: Item) -> Item:
-    """The item as it reads back: frames folded, what the storage has no room for lost."""
-    frame = _FRAMES[item.frame]
-    if item.command not in WITH_PLACE:
-        return replace(item, frame=Frame.GLOBAL, x=0, y=0, z=0.0 if item.command != MOUNT_CONTROL else item.z)
-    if frame is Frame.MISSION:
-        frame = Frame.GLOBAL
-    if item.command == WAYPOINT:
-        return replace(item, frame=frame, p1=float(round(item.p1)), p4=0.0)
-    if item.command in _YAW_MAY_BE_NAN and not math.isfinite(item.p4):
-        return replace(item, frame=frame, p4=0.0)
-    return replace(item, frame=frame)
+_MOST_JUMPS = 64
+"""A search for the next item gives up after so many jumps."""
 
 
 class MissionStore:
@@ -200,6 +99,22 @@ class MissionStore:
                 return item.command in (TAKEOFF, DELAY)
         return False
 
+    def tag_index(self, tag: int) -> int:
+        """Where a jump tag stands; 0 if there is none."""
+        for index in range(1, len(self._items)):
+            item = self._items[index]
+            if item.command == JUMP_TAG and int(item.p1) == tag:
+                return index
+        return 0
+
+    def landing_index(self, here: tuple[int, int]) -> int:
+        """The DO_LAND_START nearest to a place (degrees times 1e7); 0 if there is none."""
+        starts = [i for i in range(1, len(self._items)) if self._items[i].command == LAND_START]
+        lat, lon = here
+        return min(
+            starts, key=lambda i: math.hypot(self._items[i].x - lat, self._items[i].y - lon), default=0
+        )
+
 
 class MissionWalk:
     """Which navigation item is being flown, and which DO items wait to be run beside it."""
@@ -209,6 +124,8 @@ class MissionWalk:
         self.nav_index = 0
         """The current navigation item; 0 when there is none."""
         self.complete = False
+        self.notes: list[str] = []
+        """What there is to say of jumps; whoever says it empties it."""
         self._due: list[int] = []
         self._jumps: dict[int, int] = {}
 
@@ -231,26 +148,32 @@ class MissionWalk:
         return self._seek(self.nav_index + 1)
 
     def _seek(self, start: int) -> bool:
-        found, self._due = self._next_nav(start, self._jumps)
+        found, self._due = self._next_nav(start, counting=True)
         if found is None:
             self.complete = True
             return False
         self.nav_index = found
         return True
 
-    def _next_nav(self, start: int, jumps: dict[int, int]) -> tuple[int | None, list[int]]:
-        """Index of the first navigation item at or after `start`, and the DO items on the way there.
-        Follows jumps and counts them in `jumps`."""
-        index, hops = start, 0
+    def _next_nav(self, start: int, counting: bool) -> tuple[int | None, list[int]]:
+        """Index of the first navigation item at or after `start`, and the DO items on the way there. Follows
+        jumps, and counts them when `counting`; a jump to nowhere ends the mission."""
+        index, hops, first = start, 0, 0
         due: list[int] = []
-        while 0 < index < len(self.store) and hops < CAPACITY:
+        while 0 < index < len(self.store):
             item = self.store[index]
-            if item.command == JUMP:
+            if item.command in (JUMP, JUMP_TO_TAG):
+                target = int(item.p1) if item.command == JUMP else self.store.tag_index(int(item.p1))
                 hops += 1
-                left = jumps.setdefault(index, int(item.p2))
-                if left != 0 and 0 < item.p1 < len(self.store):
-                    jumps[index] = left - 1 if left > 0 else left
-                    index = int(item.p1)
+                if (
+                    hops > _MOST_JUMPS
+                    or not 0 < target < len(self.store)
+                    or (not counting and first == index)
+                ):
+                    return None, due
+                first = first or index
+                if self._jumps_on(index, int(item.p2), counting):
+                    index = target
                     continue
             elif item.command in NAV_COMMANDS:
                 return index, due
@@ -259,9 +182,22 @@ class MissionWalk:
             index += 1
         return None, due
 
-    def following(self) -> int | None:
-        """Index of the navigation item after the current one, without going there."""
-        return self._next_nav(self.nav_index + 1, dict(self._jumps))[0]
+    def _jumps_on(self, index: int, times: int, counting: bool) -> bool:
+        """Whether a jump is to be made once more; -1 is for ever. When it is used up it begins anew."""
+        run = self._jumps.get(index, 0)
+        if times != -1 and run >= times:
+            if counting:
+                self._jumps.pop(index, None)
+            return False
+        if counting:
+            self._jumps[index] = run + 1
+            left = f"{run + 1}/{times if times != -1 else 'unlimited'}"
+            self.notes.append(f"Mission: {index} Jump {left}")
+        return True
+
+    def following(self, index: int | None = None) -> int | None:
+        """Index of the navigation item after this one (the current one if not given), without going there."""
+        return self._next_nav((self.nav_index if index is None else index) + 1, counting=False)[0]
 
     def due(self) -> tuple[int, Item] | None:
         """The DO item to run now, or None. Say `done_due` when it has been run."""
@@ -305,7 +241,7 @@ class PointStore:
         """Replace or append."""
         if item.command not in self._commands:
             return Result.UNSUPPORTED
-        if item.frame not in _FRAMES:
+        if item.frame not in FRAMES:
             return Result.UNSUPPORTED_FRAME
         if abs(item.x) > 900_000_000:
             return Result.INVALID_PARAM5_X

@@ -69,6 +69,7 @@ class Pilot:
         self._since_s = 0.0
         self._wait_until_s = 0.0
         self._touching_s = 0.0
+        self._told_impact = False
 
     @property
     def has_way_back(self) -> bool:
@@ -272,9 +273,9 @@ class Pilot:
             t.v_up_mps, t.a_up_mps2 = (t.up_m - old_up) / STEP_S, 0.0
             half = _TERRAIN_MARGIN_M / 2.0
             self.track.most_share = max(0.01, min(1.0, 1.0 - (abs(wish - t.up_m) - half) / half))
-        self._fly_target()
+        self.fly_target()
 
-    def _fly_target(self) -> None:
+    def fly_target(self) -> None:
         """Lean and throttle for the target."""
         self.controller.horizontal(self.target, self.vehicle.estimate, self.demand)
         self.controller.vertical(self.target, self.vehicle.estimate, self.demand)
@@ -289,12 +290,36 @@ class Pilot:
             self.demand.throttle = _IDLE_THROTTLE
             return
         self.climb_towards(self._rise_to_m)
-        self._fly_target()
+        self.fly_target()
         slow = 0.1 * limits.climb_mps
         near = 0.5 * slow * slow / limits.accel_z_mps2
         if t.up_m >= self._rise_to_m - near and t.v_up_mps < slow:
             self.phase = "track"
             self.hold_at((t.east_m, t.north_m, self._rise_to_m))
+
+    def face(self, yaw_rad: float) -> None:
+        """Point the nose, unless it is fixed."""
+        if not self.fixed_yaw:
+            self.yaw_rad = yaw_rad % math.tau
+
+    def begin_circle(self) -> None:
+        """Go round from here: a circle steps the target from now on."""
+        self.phase = "circle"
+        self.settle()
+
+    def pursue_level(self, east_m: float, north_m: float) -> None:
+        """Move the target by one step towards a place, as fast as it can stop there."""
+        t, limits = self.target, self.vehicle.limits
+        accel, jerk = limits.accel_mps2, limits.shaping_jerk_mps3
+        east, north = east_m - t.east_m, north_m - t.north_m
+        far = math.hypot(east, north)
+        share = min(limits.speed_mps, approach_mps(far, accel, jerk)) / far if far > 0.0 else 0.0
+        shape_level(t, east * share, north * share, accel, jerk)
+
+    def climb_at(self, climb_mps: float) -> None:
+        """Move the target by one step, climbing at a rate."""
+        limits = self.vehicle.limits
+        shape_climb(self.target, climb_mps, limits.accel_z_mps2, limits.shaping_jerk_z_mps3)
 
     def climb_towards(self, up_m: float) -> None:
         """Move the target by one step towards a height."""
@@ -312,7 +337,7 @@ class Pilot:
         shape_climb(t, v_up, accel_z or limits.accel_z_mps2, limits.shaping_jerk_z_mps3)
         e = self.vehicle.estimate  # the target never runs far from the vehicle (wind, ground)
         t.up_m = max(min(t.up_m, e.up_m + 2.0), e.up_m - 2.0)
-        self._fly_target()
+        self.fly_target()
 
     def _stick_climb(self) -> float:
         throttle = self.vehicle.sticks.throttle or 0.0
@@ -383,15 +408,13 @@ class Pilot:
         (goal_east, goal_north, goal_up), terrain = self._point
         if terrain:
             goal_up += self.vehicle.terrain.height_m(t.east_m, t.north_m)
-        east, north = goal_east - t.east_m, goal_north - t.north_m
-        far = math.hypot(east, north)
-        accel, jerk = limits.accel_mps2, limits.shaping_jerk_mps3
-        share = min(limits.speed_mps, approach_mps(far, accel, jerk)) / far if far > 0.0 else 0.0
         if self._guided_paused:
-            share, goal_up = 0.0, t.up_m
-        shape_level(t, east * share, north * share, accel, jerk)
-        self.climb_towards(goal_up)
-        self._fly_target()
+            shape_level(t, 0.0, 0.0, limits.accel_mps2, limits.shaping_jerk_mps3)
+            self.climb_at(0.0)
+        else:
+            self.pursue_level(goal_east, goal_north)
+            self.climb_towards(goal_up)
+        self.fly_target()
 
     # -- going home and landing ----------------------------------------------------------------------------
 
@@ -488,15 +511,17 @@ class Pilot:
             return
         hover = vehicle.setup.airframe.hover_throttle
         if not vehicle.body.on_ground:
-            self._touching_s = 0.0
+            self._touching_s, self._told_impact = 0.0, False
             if vehicle.landed and self.demand.throttle > 0.5 * hover:
                 vehicle.landed = False
             return
+        if self._touching_s == 0.0 and not vehicle.landed and not self._told_impact:
+            self._told_impact = True
+            vehicle.say(6, f"SIM Hit ground at {vehicle.body.impact_mps:.6f} m/s")
         self._touching_s = self._touching_s + period_s if self.demand.throttle < 0.9 * hover else 0.0
         if self._touching_s < _SETTLED_S or vehicle.landed:
             return
         vehicle.landed = True
-        vehicle.say(6, f"SIM Hit ground at {vehicle.body.impact_mps:.6f} m/s")
         landing = self.phase == "land" or (vehicle.mode is Mode.AUTO and self.auto.landing)
         if vehicle.mode in LANDS_ITSELF and landing:
             if vehicle.mode is Mode.AUTO:
