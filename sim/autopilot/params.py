@@ -35,6 +35,7 @@ FRAME_TYPE           int8   1      1     1      fact
 INITIAL_MODE         int8   0      0     30
 ANGLE_MAX            int16  3000   1000  8000
 PILOT_SPEED_UP       int16  250    50    500
+PILOT_ACCEL_Z        int16  250    50    500
 PILOT_TKOFF_ALT      real   0      0     1000
 LOIT_SPEED           real   1250   20    3500
 WPNAV_SPEED          real   1000   10    2000
