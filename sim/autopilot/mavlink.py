@@ -205,7 +205,7 @@ class Face:
                 channel.heartbeat_now()
         if vehicle.events:
             self._tell_events()
-        if vehicle.reached is not None and vehicle.steps % 5 == 0:
+        if vehicle.reached is not None:
             self._broadcast(mavlink.MAVLink_mission_item_reached_message(vehicle.reached))
             vehicle.reached = None
         if vehicle.geofence.breach_ms != self._fence_ms:
@@ -347,6 +347,8 @@ def _on_target_global(channel: Channel, message: Message) -> None:
             vehicle.pilot.go_guided(point, terrain, message.yaw if turns else None)
     elif not message.type_mask & 0x38 and _within_reason(message.vx, message.vy, message.vz):
         vehicle.pilot.go_guided_velocity((message.vy, message.vx, -message.vz))
+    elif not message.type_mask & 0x1C0 and _within_reason(message.afx, message.afy, message.afz):
+        vehicle.pilot.go_guided_velocity((message.afy, message.afx, -message.afz), accel=True)
 
 
 def _on_target_local(channel: Channel, message: Message) -> None:
@@ -372,6 +374,9 @@ def _on_target_local(channel: Channel, message: Message) -> None:
             vehicle.pilot.go_guided(goal)
     elif not message.type_mask & 0x38 and _within_reason(message.vx, message.vy, message.vz):
         vehicle.pilot.go_guided_velocity((*east_north(message.vx, message.vy), -message.vz))
+    elif not message.type_mask & 0x1C0 and _within_reason(message.afx, message.afy, message.afz):
+        wish = (*east_north(message.afx, message.afy), -message.afz)
+        vehicle.pilot.go_guided_velocity(wish, accel=True)
 
 
 def _on_item(channel: Channel, message: Message) -> None:

@@ -14,21 +14,25 @@ class Mode(IntEnum):
     GUIDED = 4
     LOITER = 5
     RTL = 6
+    CIRCLE = 7
     LAND = 9
+    POSHOLD = 16
     BRAKE = 17
     SMART_RTL = 21
 
 
-NEEDS_POSITION = frozenset({Mode.AUTO, Mode.GUIDED, Mode.LOITER, Mode.RTL, Mode.BRAKE, Mode.SMART_RTL})
+NEEDS_POSITION = frozenset(
+    {Mode.AUTO, Mode.GUIDED, Mode.LOITER, Mode.RTL, Mode.CIRCLE, Mode.POSHOLD, Mode.BRAKE, Mode.SMART_RTL}
+)
 """Modes that cannot be entered without a position estimate."""
 
-ARMABLE = frozenset({Mode.STABILIZE, Mode.ALT_HOLD, Mode.LOITER, Mode.GUIDED})
+ARMABLE = frozenset({Mode.STABILIZE, Mode.ALT_HOLD, Mode.LOITER, Mode.POSHOLD, Mode.GUIDED})
 """Modes in which arming is allowed."""
 
 LANDS_ITSELF = frozenset({Mode.AUTO, Mode.GUIDED, Mode.RTL, Mode.LAND, Mode.SMART_RTL})
 """Modes that disarm by themselves after touching down."""
 
-BY_STICKS = frozenset({Mode.STABILIZE, Mode.ALT_HOLD, Mode.LOITER})
+BY_STICKS = frozenset({Mode.STABILIZE, Mode.ALT_HOLD, Mode.LOITER, Mode.POSHOLD})
 """Modes that a pilot's sticks fly."""
 
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from sim.autopilot import by_hand
 from sim.autopilot.auto import Auto
-from sim.autopilot.modes import LANDS_ITSELF, Mode
+from sim.autopilot.circle import Circle
+from sim.autopilot.modes import BY_STICKS, LANDS_ITSELF, Mode
 from sim.autopilot.rally import return_point
 from sim.autopilot.way_back import WayBack
 from sim.controller import (
@@ -57,6 +59,8 @@ class Pilot:
         self.phase = ""
         """Where RTL, LAND or GUIDED is in its own sequence."""
         self.auto = Auto(self)
+        self.loiter = by_hand.Loiter(self)
+        self.circle: Circle | None = None
         self._terrain_leg = False
         self._return_to: Point = (0.0, 0.0, 0.0)
         self._point: tuple[Point, bool] = ((0.0, 0.0, 0.0), False)
@@ -107,10 +111,16 @@ class Pilot:
             self.phase = "land"
         elif mode is Mode.SMART_RTL:
             self.phase = "back"
-        elif mode in (Mode.GUIDED, Mode.BRAKE, Mode.LOITER):
+        elif mode in (Mode.GUIDED, Mode.BRAKE, Mode.LOITER, Mode.POSHOLD):
             self.glide()
+            self.loiter.begin()
             self.phase = "velocity"
             self._velocity, self._velocity_until_s = (0.0, 0.0, 0.0), math.inf
+        elif mode is Mode.CIRCLE:
+            radius, yaw = self.vehicle.params["CIRCLE_RADIUS"] / 100, self.vehicle.estimate.yaw_rad
+            t = self.target
+            centre = (t.east_m + radius * math.sin(yaw), t.north_m + radius * math.cos(yaw), t.up_m)
+            self.circle = Circle(self, centre, radius, self.vehicle.params["CIRCLE_RATE"])
 
     def load_limits(self) -> None:
         """Speeds and accelerations from the parameters (centimetres there, metres here)."""
@@ -251,7 +261,7 @@ class Pilot:
     def _wants_off(self) -> bool:
         """True when a raised throttle stick starts a flight by hand."""
         throttle = self.vehicle.sticks.throttle
-        if self.vehicle.mode in (Mode.STABILIZE, Mode.ALT_HOLD, Mode.LOITER) and throttle is not None:
+        if self.vehicle.mode in BY_STICKS and throttle is not None:
             if throttle > 0.1:
                 self.vehicle.auto_armed = True
                 self.settle()
@@ -338,43 +348,6 @@ class Pilot:
         e = self.vehicle.estimate  # the target never runs far from the vehicle (wind, ground)
         t.up_m = max(min(t.up_m, e.up_m + 2.0), e.up_m - 2.0)
         self.fly_target()
-
-    def _stick_climb(self) -> float:
-        throttle = self.vehicle.sticks.throttle or 0.0
-        if abs(throttle) < 0.1:
-            return 0.0
-        p = self.vehicle.params
-        return throttle * (p["PILOT_SPEED_UP"] if throttle > 0 else p["WPNAV_SPEED_DN"]) / 100
-
-    def _stick_yaw(self) -> None:
-        self.yaw_rad = (self.yaw_rad + self.vehicle.sticks.yaw * math.radians(90) * STEP_S) % math.tau
-
-    def _stabilize(self) -> None:
-        self._lean_by_sticks()
-        throttle, hover = self.vehicle.sticks.throttle or 0.0, self.vehicle.setup.airframe.hover_throttle
-        self.demand.throttle = max(0.0, hover + throttle * (hover if throttle < 0 else 1.0 - hover))
-
-    def _lean_by_sticks(self) -> None:
-        sticks, most = self.vehicle.sticks, self.vehicle.limits.lean_max_rad
-        self._stick_yaw()
-        self.demand.roll_rad = sticks.roll * most
-        self.demand.pitch_rad = -sticks.pitch * most
-
-    def _alt_hold(self) -> None:
-        self._lean_by_sticks()
-        t = self.target
-        t.v_up_mps = self._stick_climb()
-        t.up_m += t.v_up_mps * STEP_S
-        self.controller.vertical(t, self.vehicle.estimate, self.demand)
-
-    def _loiter(self) -> None:
-        sticks, yaw = self.vehicle.sticks, self.vehicle.estimate.yaw_rad
-        self._stick_yaw()
-        speed = self.vehicle.params["LOIT_SPEED"] / 100
-        forward, right = sticks.pitch * speed, sticks.roll * speed
-        east = forward * math.sin(yaw) + right * math.cos(yaw)
-        north = forward * math.cos(yaw) - right * math.sin(yaw)
-        self.slew(east, north, self._stick_climb(), self.vehicle.limits.accel_mps2)
 
     def _brake(self) -> None:
         self.slew(0.0, 0.0, 0.0, _BRAKE_MPS2, _BRAKE_MPS2)
@@ -532,6 +505,15 @@ class Pilot:
             vehicle.armed_at_s = vehicle.time_s
 
 
+def _step_loiter(pilot: Pilot) -> None:
+    pilot.loiter.step()
+
+
+def _step_circle(pilot: Pilot) -> None:
+    assert pilot.circle is not None
+    pilot.circle.step(by_hand.stick_climb(pilot))
+
+
 def _step_auto(pilot: Pilot) -> None:
     pilot.auto.step()
 
@@ -549,9 +531,11 @@ def _step_smart(pilot: Pilot) -> None:
 
 
 _STEPS = {
-    Mode.STABILIZE: Pilot._stabilize,
-    Mode.ALT_HOLD: Pilot._alt_hold,
-    Mode.LOITER: Pilot._loiter,
+    Mode.STABILIZE: by_hand.stabilize,
+    Mode.ALT_HOLD: by_hand.alt_hold,
+    Mode.LOITER: _step_loiter,
+    Mode.POSHOLD: _step_loiter,
+    Mode.CIRCLE: _step_circle,
     Mode.BRAKE: Pilot._brake,
     Mode.GUIDED: Pilot._guided,
     Mode.AUTO: _step_auto,
