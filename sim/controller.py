@@ -144,11 +144,31 @@ def shape_level(target: Target, v_east: float, v_north: float, most_mps2: float,
     if error > 0.0:
         wish = _sqrt_controller(error, jerk_mps3 / most_mps2, jerk_mps3)
         share = min(wish, most_mps2, error / STEP_S) / error
-    d_east, d_north = east * share - a_east, north * share - a_north
+    _gather(target, east * share, north * share, jerk_mps3)
+
+
+def _gather(target: Target, a_east: float, a_north: float, jerk_mps3: float) -> None:
+    """Bring the level acceleration of the target towards this one."""
+    d_east, d_north = a_east - target.a_east_mps2, a_north - target.a_north_mps2
     size, change = math.hypot(d_east, d_north), jerk_mps3 * STEP_S
     if size > change:
         d_east, d_north = d_east * change / size, d_north * change / size
-    target.a_east_mps2, target.a_north_mps2 = a_east + d_east, a_north + d_north
+    target.a_east_mps2 += d_east
+    target.a_north_mps2 += d_north
+
+
+def gather_level(target: Target, a_east: float, a_north: float, limits: Limits) -> None:
+    """Move the target by one step, and bring its level acceleration towards this one, up to full speed."""
+    target.v_east_mps += target.a_east_mps2 * STEP_S
+    target.v_north_mps += target.a_north_mps2 * STEP_S
+    speed, most = math.hypot(target.v_east_mps, target.v_north_mps), math.hypot(a_east, a_north)
+    if speed > limits.speed_mps:
+        target.v_east_mps *= limits.speed_mps / speed
+        target.v_north_mps *= limits.speed_mps / speed
+    target.east_m += target.v_east_mps * STEP_S
+    target.north_m += target.v_north_mps * STEP_S
+    scale = min(1.0, limits.accel_mps2 / max(most, 1e-6))
+    _gather(target, a_east * scale, a_north * scale, limits.shaping_jerk_mps3)
 
 
 def shape_climb(target: Target, v_up: float, most_mps2: float, jerk_mps3: float) -> None:

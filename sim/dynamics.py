@@ -11,6 +11,11 @@ import random
 from dataclasses import dataclass
 
 GRAVITY_MPS2 = 9.80665
+BREAKS_MPS = 4.0
+"""A touch of the ground this fast breaks it (a fall from 0.8 m)."""
+_ON_ITS_SIDE_RAD = math.radians(100.0)
+_TUMBLE_RADPS2 = 2.0
+"""How a machine without thrust begins to roll: nothing holds it."""
 STEP_S = 0.02
 """The fixed step of the whole simulator: 50 Hz, the rate of ArduCopter's camera and navigation loops."""
 
@@ -56,6 +61,8 @@ class Body:
     on_ground: bool = True
     impact_mps: float = 0.0
     """Sink rate at the latest touch of the ground."""
+    broken: bool = False
+    """Hit the ground too hard; lies on its side and does not fly again."""
 
 
 @dataclass
@@ -127,10 +134,14 @@ def step(
     dt = STEP_S
     body.throttle += (demand.throttle - body.throttle) * dt / (frame.motor_lag_s + dt)
     thrust = body.throttle * frame.max_thrust_mps2 * thrust_share
-    if body.on_ground and thrust < GRAVITY_MPS2:
+    if body.on_ground and (thrust < GRAVITY_MPS2 or body.broken):
         _rest(body, ground_up_m)
         return
-    _turn(body, frame, demand)
+    if thrust_share > 0.0:
+        _turn(body, frame, demand)
+    else:
+        body.roll_rate_radps = min(body.roll_rate_radps + _TUMBLE_RADPS2 * dt, frame.max_rate_radps)
+        body.roll_rad = math.remainder(body.roll_rad + body.roll_rate_radps * dt, math.tau)
     cr, sr = math.cos(body.roll_rad), math.sin(body.roll_rad)
     cp, sp = math.cos(body.pitch_rad), math.sin(body.pitch_rad)
     cy, sy = math.cos(body.yaw_rad), math.sin(body.yaw_rad)
@@ -151,6 +162,7 @@ def step(
     if body.up_m <= ground_up_m and body.v_up_mps <= 0.0:
         body.impact_mps = -body.v_up_mps
         body.on_ground = True
+        body.broken = body.broken or body.impact_mps > BREAKS_MPS
         _rest(body, ground_up_m)
 
 
@@ -174,6 +186,6 @@ def _turn(body: Body, frame: Airframe, demand: Demand) -> None:
 def _rest(body: Body, ground_up_m: float) -> None:
     body.up_m = ground_up_m
     body.v_east_mps = body.v_north_mps = body.v_up_mps = 0.0
-    body.roll_rad *= 0.8
+    body.roll_rad = body.roll_rad * 0.8 + (0.2 * _ON_ITS_SIDE_RAD if body.broken else 0.0)
     body.pitch_rad *= 0.8
     body.roll_rate_radps = body.pitch_rate_radps = body.yaw_rate_radps = 0.0

@@ -29,6 +29,7 @@ from sim.autopilot.params import Params
 from sim.autopilot.readiness import Readiness
 from sim.autopilot.shutter import Shutter
 from sim.autopilot.terrain import Terrain
+from sim.autopilot.touchdown import Touchdown
 from sim.battery import Battery, BatteryPack
 from sim.controller import Limits
 from sim.dynamics import GRAVITY_MPS2, STEP_S, Airframe, Body, Weather, Wind, step
@@ -183,6 +184,7 @@ class Vehicle:
         self.terrain = Terrain(self, setup.terrain_on_card)
         self.readiness = Readiness(self)
         self.pilot = Pilot(self)
+        self.touchdown = Touchdown(self)
         self.shutter = Shutter(self._take_photo)
 
     # -- clock ---------------------------------------------------------------------------------------------
@@ -221,7 +223,7 @@ class Vehicle:
         self.terrain.update()
         self.failsafe.update()
         self.geofence.update()
-        self.pilot.check_landed(SLOW_EVERY * STEP_S)
+        self.touchdown.update(SLOW_EVERY * STEP_S)
         if self.armed and self.landed and not self.auto_armed:
             delay = self.params["DISARM_DELAY"]
             if delay and self.time_s - self.armed_at_s >= delay:
@@ -295,6 +297,7 @@ class Vehicle:
             self.set_home(self.estimate.east_m, self.estimate.north_m, self.estimate.up_m)
         self.failsafe.reset()
         self.pilot.on_arm()
+        self.touchdown.reset()
         self.say(6, "Arming motors")
         return True
 

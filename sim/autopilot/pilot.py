@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from sim.autopilot import by_hand
 from sim.autopilot.auto import Auto
 from sim.autopilot.circle import Circle
-from sim.autopilot.modes import BY_STICKS, LANDS_ITSELF, Mode
+from sim.autopilot.modes import BY_STICKS, Mode
 from sim.autopilot.rally import return_point
 from sim.autopilot.way_back import WayBack
 from sim.controller import (
@@ -20,6 +20,7 @@ from sim.controller import (
     PositionController,
     Target,
     approach_mps,
+    gather_level,
     lean,
     shape_climb,
     shape_level,
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
 _IDLE_THROTTLE = 0.1
 _SPOOL_UP_S = 2.2
 """From the order to take off until it leaves the ground: motors speed up, throttle rises."""
-_SETTLED_S = 2.0
-"""How long it must rest on the ground with low throttle before it believes that it has landed."""
 _TERRAIN_MARGIN_M = 10.0
 """As far from its height above the ground, a vehicle stops and waits; from half of it on it slows down."""
 _BRAKE_MPS2 = 7.5
@@ -72,8 +71,6 @@ class Pilot:
         self._velocity_until_s = 0.0
         self._since_s = 0.0
         self._wait_until_s = 0.0
-        self._touching_s = 0.0
-        self._told_impact = False
 
     @property
     def has_way_back(self) -> bool:
@@ -87,7 +84,6 @@ class Pilot:
         self.controller.reset()
         self.yaw_rad = self.vehicle.estimate.yaw_rad
         self.way_back.restart()
-        self._touching_s = 0.0
         self.settle()
 
     def on_mode(self, left: Mode) -> None:
@@ -369,11 +365,9 @@ class Pilot:
     def _gather(self, a_east: float, a_north: float, a_up: float) -> None:
         """One step with an acceleration that was asked for, up to the speeds of the waypoints."""
         t, limits = self.target, self.vehicle.limits
-        look = limits.accel_mps2 / limits.shaping_jerk_mps3
-        east, north = t.v_east_mps + a_east * look, t.v_north_mps + a_north * look
-        scale = min(1.0, limits.speed_mps / max(math.hypot(east, north), 1e-6))
-        up = max(-limits.sink_mps, min(limits.climb_mps, t.v_up_mps + a_up * look))
-        self.slew(east * scale, north * scale, up, min(math.hypot(a_east, a_north), limits.accel_mps2) or 0.1)
+        gather_level(t, a_east, a_north, limits)
+        self.climb_at(max(-limits.sink_mps, min(limits.climb_mps, t.v_up_mps + a_up)))
+        self.fly_target()
 
     def _pursue(self) -> None:
         """One step towards GUIDED's goal, which may be moved at any time: as fast as it can stop there."""
@@ -404,7 +398,8 @@ class Pilot:
             if ground is not None and vehicle.terrain.known_m(*self._return_to[:2]) is not None:
                 height = max(p["RTL_ALT"] / 100, here[2] - ground + p["RTL_CLIMB_MIN"] / 100)
                 self.phase = "climb"
-                self.fly_to((here[0], here[1], height), terrain=True)
+                top = (*self._return_to[:2], height)
+                self.fly_to((here[0], here[1], height), terrain=True, following=top)
                 return
             vehicle.say(2, "RTL: no terrain data, using alt-above-home")
         home_distance = math.hypot(here[0] - self._return_to[0], here[1] - self._return_to[1])
@@ -415,7 +410,8 @@ class Pilot:
         height = max(height, present + p["RTL_CLIMB_MIN"] / 100)
         height = max(min(height, vehicle.geofence.ceiling_m), present)
         self.phase = "climb"
-        self.fly_to((here[0], here[1], vehicle.home_up_m + height))
+        up = vehicle.home_up_m + height
+        self.fly_to((here[0], here[1], up), following=(*self._return_to[:2], up))
 
     def rtl(self) -> bool:
         """One step of the return; True when the vehicle is down at home."""
@@ -423,7 +419,7 @@ class Pilot:
         if self.phase == "climb" and self.track.finished:
             self.phase = "return"
             kept = self.yaw_rad
-            self.fly_to((*self._return_to[:2], self.track.position[2]), terrain=self._terrain_leg)
+            self.fly_to((*self._return_to[:2], self.track.goal[2]), terrain=self._terrain_leg)
             if vehicle.params["WP_YAW_BEHAVIOR"] != 1:
                 self.yaw_rad = kept
         elif self.phase == "return" and self.track.finished and self.within_m() < vehicle.limits.radius_m:
@@ -476,33 +472,6 @@ class Pilot:
         """Distance of the believed position from the target."""
         e, t = self.vehicle.estimate, self.target
         return math.sqrt((t.east_m - e.east_m) ** 2 + (t.north_m - e.north_m) ** 2 + (t.up_m - e.up_m) ** 2)
-
-    def check_landed(self, period_s: float) -> None:
-        """Land detector, called with the slow work: resting on the ground."""
-        vehicle = self.vehicle
-        if not vehicle.armed or not vehicle.auto_armed:
-            return
-        hover = vehicle.setup.airframe.hover_throttle
-        if not vehicle.body.on_ground:
-            self._touching_s, self._told_impact = 0.0, False
-            if vehicle.landed and self.demand.throttle > 0.5 * hover:
-                vehicle.landed = False
-            return
-        if self._touching_s == 0.0 and not vehicle.landed and not self._told_impact:
-            self._told_impact = True
-            vehicle.say(6, f"SIM Hit ground at {vehicle.body.impact_mps:.6f} m/s")
-        self._touching_s = self._touching_s + period_s if self.demand.throttle < 0.9 * hover else 0.0
-        if self._touching_s < _SETTLED_S or vehicle.landed:
-            return
-        vehicle.landed = True
-        landing = self.phase == "land" or (vehicle.mode is Mode.AUTO and self.auto.landing)
-        if vehicle.mode in LANDS_ITSELF and landing:
-            if vehicle.mode is Mode.AUTO:
-                self.auto.on_touchdown()
-            vehicle.disarm()
-        else:
-            vehicle.auto_armed = False
-            vehicle.armed_at_s = vehicle.time_s
 
 
 def _step_loiter(pilot: Pilot) -> None:
