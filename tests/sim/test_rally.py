@@ -97,7 +97,9 @@ def test_a_return_may_keep_its_height_above_the_ground(ready):
     ready.mode(RTL)
     e = ready.vehicle.body
     assert ready.run(60, lambda: e.east_m < 120)
-    assert e.up_m - Slope().height_m(e.east_m, 0) == pytest.approx(30, abs=4)  # it sinks slower than the ground
+    assert e.up_m - Slope().height_m(e.east_m, 0) == pytest.approx(
+        30, abs=4
+    )  # it sinks slower than the ground
     assert ready.run(120, lambda: not ready.vehicle.armed)
 
 
