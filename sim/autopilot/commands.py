@@ -317,6 +317,19 @@ def _set_current(channel: Channel, c: CommandIn) -> int:
     return _result(done)
 
 
+def _land_start(channel: Channel, c: CommandIn) -> int:
+    """Fly the landing sequence of the mission that begins nearest to here."""
+    vehicle, e = channel.vehicle, channel.vehicle.estimate
+    lat, lon = vehicle.place.to_geo(e.east_m, e.north_m)
+    start = vehicle.mission.landing_index((round(lat * 1e7), round(lon * 1e7)))
+    if not start:
+        vehicle.say(4, "Mode change to AUTO RTL failed: No landing sequence found")
+        return FAILED
+    if not vehicle.armed or vehicle.landed or not vehicle.set_mode(Mode.AUTO):
+        return FAILED
+    return _result(vehicle.pilot.auto.go_to(start))
+
+
 def _banner(channel: Channel, c: CommandIn) -> int:
     channel.vehicle.say(6, "ArduCopter V4.7.0-dev (missionctl simulator)")
     channel.vehicle.say(6, "Frame: QUAD/X")
@@ -370,6 +383,7 @@ _HANDLERS: dict[int, Callable[[Channel, CommandIn], int]] = {
     mavlink.MAV_CMD_REQUEST_MESSAGE: _request_message,
     mavlink.MAV_CMD_REQUEST_AUTOPILOT_CAPABILITIES: _capabilities,
     mavlink.MAV_CMD_DO_SET_MISSION_CURRENT: _set_current,
+    mavlink.MAV_CMD_DO_LAND_START: _land_start,
     mavlink.MAV_CMD_DO_SEND_BANNER: _banner,
     mavlink.MAV_CMD_CONTROL_HIGH_LATENCY: _high_latency,
     mavlink.MAV_CMD_DO_FENCE_ENABLE: _fence_enable,

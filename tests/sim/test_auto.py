@@ -17,6 +17,72 @@ AUTO, GUIDED, RTL, LAND, SMART_RTL = 3, 4, 6, 9, 21
 LANE_M, TRIGGER_M = 200.0, 20.0
 
 
+def test_a_landing_sequence_is_begun_when_asked_for():
+    bench = Bench(seed=3)
+    bench.run(42.5)
+    items = [bench.at(0, 0, 0, 0), bench.at(1, 0, 0, 20, command=22), bench.at(2, 0, 400, 20)]
+    items += [bench.at(3, 0, 0, 0, command=189), bench.at(4, 20, 0, 20), bench.at(5, 30, 0, 0, command=21)]
+    start(bench, items)
+    bench.run(25)
+    assert bench.command(mavlink.MAV_CMD_DO_LAND_START) == 0
+    assert bench.run(200, lambda: not bench.vehicle.armed)
+    assert math.hypot(bench.vehicle.body.east_m - 30, bench.vehicle.body.north_m) < 1.5
+    assert bench.command(mavlink.MAV_CMD_DO_LAND_START) == 4
+
+
+def test_a_jump_is_made_as_often_as_it_says_and_a_tag_is_found():
+    bench = Bench(seed=3)
+    bench.run(42.5)
+    items = [bench.at(0, 0, 0, 0), bench.at(1, 0, 0, 10, command=22), bench.order(2, 600, 7)]
+    items += [bench.at(3, 20, 0, 10), bench.at(4, 0, 0, 10), bench.order(5, 601, 7, 2), bench.order(6, 21)]
+    start(bench, items)
+    assert bench.run(300, lambda: not bench.vehicle.armed)
+    texts = bench.texts()
+    assert texts.count("Mission: 3 WP") == 3
+    assert [text for text in texts if "Jump" in text] == ["Mission: 5 Jump 1/2", "Mission: 5 Jump 2/2"]
+
+
+def test_a_spline_bends_where_straight_legs_have_corners():
+    """ArduCopter leaves a spline point parallel to the line between its neighbours."""
+    bench = Bench(seed=3)
+    bench.run(42.5)
+    items = [bench.at(0, 0, 0, 0), bench.at(1, 0, 0, 20, command=22)]
+    places = [(0, 60), (60, 60), (60, 120), (120, 120)]
+    items += [bench.at(2 + i, *place, 20, command=82) for i, place in enumerate(places)]
+    items.append(bench.order(6, 20))
+    start(bench, items)
+    track = []
+    e = bench.vehicle.body
+    bench.run(90, lambda: track.append((e.east_m, e.north_m)) or "Mission: 6 RTL" in bench.texts())
+    for place in places:
+        assert min(math.dist(place, p) for p in track) < 1.0
+    corner = min(track, key=lambda p: math.dist(p, (60, 60)))
+    behind = track[track.index(corner) + 25]
+    bearing = math.degrees(math.atan2(behind[0] - corner[0], behind[1] - corner[1]))
+    assert bearing == pytest.approx(45, abs=8)
+
+
+def test_a_circle_goes_round_as_far_and_the_way_it_says():
+    bench = Bench(seed=3)
+    bench.run(42.5)
+    items = [bench.at(0, 0, 0, 0), bench.at(1, 0, 0, 20, command=22)]
+    items += [bench.at(2, 0, 50, 20, command=18, params=(1, 0, -15, 0)), bench.order(3, 20)]
+    start(bench, items)
+    assert bench.run(90, lambda: "Mission: starting circle 1/1" in bench.texts())
+    e, bearings, away = bench.vehicle.body, [], []
+
+    def look():
+        bearings.append(math.atan2(e.east_m, e.north_m - 50))
+        away.append(math.hypot(e.east_m, e.north_m - 50))
+        return "Mission: 3 RTL" in bench.texts()
+
+    assert bench.run(60, look)
+    turned = np.unwrap(bearings)[-1] - bearings[0]
+    assert math.degrees(turned) == pytest.approx(-340, abs=20)  # the vehicle is behind
+    assert max(away) < 16
+    assert min(away) > 12
+
+
 def survey(bench):
     """Take-off, speed, two lanes 40 m apart with the trigger on, home."""
     return [
