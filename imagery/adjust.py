@@ -103,15 +103,13 @@ def adjust_block(
     state, ground = _first_state(block, tracks, lenses, groups)
     observed = tracks
     if tracks.count:
-        for sigmas in rules.rejection_sigmas[: -1 if measure else None]:
+        for number, sigmas in enumerate(rules.rejection_sigmas, 1):
+            if measure and number == len(rules.rejection_sigmas):
+                state = _solve(block, observed, state, lenses, groups, rules, _ROUGHLY)
+                observed, left = measure(observed, state, state.lenses[groups])
+                state = replace(state, points=state.points[left])
             state = _solve(block, observed, state, lenses, groups, rules, _ROUGHLY)
             observed, state = _without_outliers(observed, state, groups, sigmas, rules)
-        if measure:
-            state = _solve(block, observed, state, lenses, groups, rules, _ROUGHLY)
-            observed, kept = measure(observed, state, state.lenses[groups])
-            state = replace(state, points=state.points[kept])
-            state = _solve(block, observed, state, lenses, groups, rules, _ROUGHLY)
-            observed, state = _without_outliers(observed, state, groups, rules.rejection_sigmas[-1], rules)
         state = _solve(block, observed, state, lenses, groups, rules)
         ground = float(np.median(state.points[:, 2])) if len(state.points) else ground
     tied = np.bincount(observed.photo, minlength=len(block.photos)) >= rules.min_observations
@@ -519,9 +517,8 @@ def _without_outliers(
     typical = float(np.median(depth))
     possible = (depth > 0.1 * typical) & (depth < 5 * typical)
     keep = finite & possible & (length < sigmas * max(spread, 0.25))
-    remaining = np.bincount(tracks.track[keep], minlength=tracks.count)
-    kept_points = np.unique(tracks.track[keep & (remaining[tracks.track] >= 2)])
-    return tracks.select(keep), replace(state, points=state.points[kept_points])
+    kept, left = tracks.thinned(keep)
+    return kept, replace(state, points=state.points[left])
 
 
 def _correct_untied(block: Block, state: State, tied: npt.NDArray[np.bool_]) -> State:

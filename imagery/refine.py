@@ -79,9 +79,7 @@ def refine_tracks(
     sigma = np.where(good, REFINED_SIGMA_PX * factor, tracks.sigma_px)
     good[reference] = True
     enough = np.bincount(i, good, minlength=len(factors)) >= _ENOUGH
-    keep = good | ~enough[i]
-    remaining = np.bincount(tracks.track[keep], minlength=tracks.count)
-    return replace(tracks, xy_px=xy, sigma_px=sigma).select(keep), np.flatnonzero(remaining >= 2)
+    return replace(tracks, xy_px=xy, sigma_px=sigma).thinned(good | ~enough[i])
 
 
 def _most_upright(tracks: Tracks, at: FloatArray, centres: FloatArray) -> npt.NDArray[np.int64]:
@@ -141,12 +139,9 @@ def _shifts(patches: UInt8, reference: npt.NDArray[np.int64]) -> tuple[FloatArra
 def _batch_shifts(fixed: UInt8, moving: UInt8) -> tuple[FloatArray, FloatArray]:
     core = slice(_MARGIN, _MARGIN + _SIDE)
     whole = fixed.astype(np.float32)
-    dx = (
-        whole[:, core, _MARGIN + 1 : _MARGIN + 1 + _SIDE] - whole[:, core, _MARGIN - 1 : _MARGIN - 1 + _SIDE]
-    ) / 2
-    dy = (
-        whole[:, _MARGIN + 1 : _MARGIN + 1 + _SIDE, core] - whole[:, _MARGIN - 1 : _MARGIN - 1 + _SIDE, core]
-    ) / 2
+    before, after = (slice(_MARGIN + by, _MARGIN + by + _SIDE) for by in (-1, 1))
+    dx = (whole[:, core, after] - whole[:, core, before]) / 2
+    dy = (whole[:, after, core] - whole[:, before, core]) / 2
     template, spread = _even(whole[:, core, core])
     dx, dy = ((d - d.mean(axis=(1, 2), keepdims=True)) / spread for d in (dx, dy))
     xx, xy, yy = ((a * b).sum(axis=(1, 2)) for a, b in ((dx, dx), (dx, dy), (dy, dy)))

@@ -29,11 +29,14 @@ class Tracks:
 
     def select(self, keep: npt.NDArray[np.bool_]) -> Tracks:
         """Only these observations, without tracks that are left with fewer than two; renumbered."""
+        return self.thinned(keep)[0]
+
+    def thinned(self, keep: npt.NDArray[np.bool_]) -> tuple[Tracks, npt.NDArray[np.int64]]:
+        """The same, and which tracks are left, by their old numbers."""
         remaining = np.bincount(self.track[keep], minlength=self.count)
         keep = keep & (remaining[self.track] >= 2)
-        _, renumbered = np.unique(self.track[keep], return_inverse=True)
-        count = int(renumbered.max()) + 1 if keep.any() else 0
-        return Tracks(count, renumbered, self.photo[keep], self.xy_px[keep], self.sigma_px[keep])
+        left, renumbered = np.unique(self.track[keep], return_inverse=True)
+        return Tracks(len(left), renumbered, self.photo[keep], self.xy_px[keep], self.sigma_px[keep]), left
 
 
 def build_tracks(
