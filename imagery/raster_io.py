@@ -131,7 +131,6 @@ def finish_cog(
     *,
     resampling: str = "average",
     jpeg_quality: int | None = None,
-    threads: int = 2,
 ) -> None:
     """Turn any GeoTIFF into a COG under its final name.
 
@@ -142,7 +141,7 @@ def finish_cog(
         "BLOCKSIZE": BLOCK_PX,
         "OVERVIEW_RESAMPLING": resampling.upper(),
         "WARP_RESAMPLING": "NEAREST",
-        "NUM_THREADS": str(threads),
+        "NUM_THREADS": "2",
         "BIGTIFF": "IF_SAFER",
     }
     if jpeg_quality is None:
