@@ -7,7 +7,7 @@ one may be lost: what is missing shows as an ellipsis.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from flight.wire import Message
@@ -88,12 +88,22 @@ def status_text(message: Message, at_s: float) -> StatusText:
     return StatusText(at_s, int(message.severity), (None,) * before + (text_bytes(message),), number)
 
 
-def with_text(texts: tuple[StatusText, ...], said: StatusText, keep: int) -> tuple[StatusText, ...]:
-    """Texts with one more, or with one more piece in the one that it belongs to; the last `keep` of them."""
+def belongs_to(texts: Sequence[StatusText], said: StatusText) -> int | None:
+    """Which of these, the oldest first, a piece belongs to; None when it begins another."""
     for at in range(len(texts) - 1, -1, -1):
         if texts[at].continued_by(said):
-            return (*texts[:at], texts[at].joined(said), *texts[at + 1 :])
-    return (*texts, said)[-keep:]
+            return at
+        if said.at_s - texts[at].at_s > _WITHIN_S:
+            return None
+    return None
+
+
+def with_text(texts: tuple[StatusText, ...], said: StatusText, keep: int) -> tuple[StatusText, ...]:
+    """Texts with one more, or with one more piece in the one that it belongs to; the last `keep` of them."""
+    at = belongs_to(texts, said)
+    if at is None:
+        return (*texts, said)[-keep:]
+    return (*texts[:at], texts[at].joined(said), *texts[at + 1 :])
 
 
 class TextJoiner:
@@ -105,11 +115,9 @@ class TextJoiner:
     def take(self, said: StatusText) -> Iterator[StatusText]:
         """A text or a piece has come."""
         yield from self.late(said.at_s)
-        for at, text in enumerate(self._open):
-            if text.continued_by(said):
-                said = text.joined(said)
-                del self._open[at]
-                break
+        at = belongs_to(self._open, said)
+        if at is not None:
+            said = self._open.pop(at).joined(said)
         if said.whole:
             yield said
         else:

@@ -7,14 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from flight.core import Core
+from flight.core import Core, with_station
 from flight.errors import FlightAborted, FlightError
 from flight.flying.job import FlightJob, FlightResult
 from flight.flying.run import fly_vehicle, meet
 from flight.flying.watch import OnProgress, ShouldStop
-from flight.links.profiles import LinkProfile, find_profile
 from flight.safety.own_flights import OwnFlights
-from flight.station import PLAIN, Station, StationSettings, open_station
+from flight.station import PLAIN, Station, StationSettings
 
 OnFlight = Callable[[int, str, float], None]
 """Told of a flight's progress: which job (from 0), what it does, the share done."""
@@ -71,17 +70,26 @@ def fly_missions(
     _check(jobs)
     flights = OwnFlights()
     jobs = [replace(job, safety=replace(job.safety, flights=flights)) for job in jobs]
-    link_profile = find_profile(profile)
     stop = [False]
 
     def look() -> None:
         stop[0] = stop[0] or should_stop()
 
-    with Core() as core:
-        told = settings.on_trouble
-        settings = replace(settings, on_trouble=lambda line: core.tell(told, line))
-        work = _fly_all(core, jobs, connect, link_profile, on_flight, lambda: stop[0], settings)
-        return core.run(work, look)
+    async def work(station: Station, core: Core) -> list[FlightResult | FlightError]:
+        async def fly(number: int, job: FlightJob) -> FlightResult | FlightError:
+            def progress(step: str, share: float) -> None:
+                core.tell(on_flight, number, step, share)
+
+            progress("connect", 0.0)
+            try:
+                vehicle = await meet(station, job.sysid)
+                return await fly_vehicle(job, vehicle, progress, lambda: stop[0])
+            except FlightError as fault:
+                return fault
+
+        return list(await asyncio.gather(*(fly(number, job) for number, job in enumerate(jobs))))
+
+    return with_station(connect, work, profile=profile, settings=settings, each=look)
 
 
 def _check(jobs: Sequence[FlightJob]) -> None:
@@ -94,35 +102,3 @@ def _check(jobs: Sequence[FlightJob]) -> None:
     folders: list[Path] = [job.folder.resolve() for job in jobs]
     if len(set(folders)) < len(folders):
         raise FlightError("several flights cannot be recorded in one folder; give each its own")
-
-
-async def _fly_all(
-    core: Core,
-    jobs: Sequence[FlightJob],
-    connect: Sequence[str],
-    profile: LinkProfile,
-    on_flight: OnFlight,
-    should_stop: ShouldStop,
-    settings: StationSettings,
-) -> list[FlightResult | FlightError]:
-    async with open_station(connect, profile, settings=settings) as station:
-        station.alive = core.watchdog.alive
-
-        async def fly(number: int, job: FlightJob) -> FlightResult | FlightError:
-            def progress(step: str, share: float) -> None:
-                core.tell(on_flight, number, step, share)
-
-            progress("connect", 0.0)
-            try:
-                return await _fly_one(station, job, progress, should_stop)
-            except FlightError as fault:
-                return fault
-
-        return list(await asyncio.gather(*(fly(number, job) for number, job in enumerate(jobs))))
-
-
-async def _fly_one(
-    station: Station, job: FlightJob, on_progress: OnProgress, should_stop: ShouldStop
-) -> FlightResult:
-    vehicle = await meet(station, job.sysid)
-    return await fly_vehicle(job, vehicle, on_progress, should_stop)

@@ -20,14 +20,13 @@ from flight.logs.flight_log import FlightLog, LogText, ModeChange, in_order, utc
 from flight.logs.track import TrackPoint, track_point
 from flight.modes import mode_name
 from flight.photos.events import camera_event
-from flight.status_texts import StatusText, status_text
+from flight.status_texts import StatusText, belongs_to, status_text
 from flight.wire import Message, Parser
 from plans.mission import CameraEvent
 
 _FIRST_US, _LAST_US = 946_684_800_000_000, 4_102_444_800_000_000  # the years 2000 to 2100
 _V1, _V2 = mavlink.PROTOCOL_MARKER_V1, mavlink.PROTOCOL_MARKER_V2
 _SEARCH_BYTES = 1 << 16
-_TEXTS_BETWEEN = 20
 _READ = {
     mavlink.MAVLINK_MSG_ID_HEARTBEAT,
     mavlink.MAVLINK_MSG_ID_GLOBAL_POSITION_INT,
@@ -188,11 +187,11 @@ class _Reader:
     def _text(self, sysid: int, message: Message, now: dt.datetime) -> None:
         texts = self.texts.setdefault(sysid, [])
         said = status_text(message, now.timestamp())
-        for at in range(len(texts) - 1, max(len(texts) - _TEXTS_BETWEEN, 0) - 1, -1):
-            if texts[at].continued_by(said):
-                texts[at] = texts[at].joined(said)
-                return
-        texts.append(said)
+        at = belongs_to(texts, said)
+        if at is None:
+            texts.append(said)
+        else:
+            texts[at] = texts[at].joined(said)
 
     def log(self, path: Path, sysid: int | None) -> FlightLog:
         chosen = self._vehicle(path, sysid)
