@@ -3,7 +3,6 @@
 The logs are written here, from the specification (https://docs.px4.io/main/en/dev_log/ulog_file_format.html).
 """
 
-import asyncio
 import datetime as dt
 import random
 import struct
@@ -15,14 +14,14 @@ from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from flight.errors import LogPartsError, OtherFlightError
 from flight.logs.files import read_log
-from flight.logs.ranges import LogRanges
 from flight.logs.transfer import PIECE_BYTES
 from flight.logs.ulog_parts import UlogLayout
 from flight.photos.from_log import recover_from_log
 from flight.photos.keeper import PhotoKeeper
-from flight.photos.windows import PhotoSearch, gaps
 from flight.wire import Encoder
 from plans.mission import CameraEvent
+
+from .photo_search import Found
 
 START = dt.datetime(2026, 7, 1, 8, 0, tzinfo=dt.UTC)
 """Of the log, whose clock says BOOT_S then."""
@@ -133,30 +132,10 @@ def heard_but(missing, late_s=0.0, slower=1.0):
     }
 
 
-class Found:
-    """What a search gives: the numbers and places in its excerpt, what it covered, how much it read."""
-
-    def __init__(self, log, missing, tmp_path, heard=None, read_bytes=None):
-        heard = heard_but(missing) if heard is None else heard
-        read_bytes = [] if read_bytes is None else read_bytes
-
-        async def read(start, end):
-            read_bytes.append(end - start)
-            return log[start:end]
-
-        async def search():
-            search = PhotoSearch(LogRanges(read, len(log)), heard)
-            await search.begin()
-            covered = [await search.read(gap) for gap in gaps(missing, heard)]
-            return search, covered
-
-        search, covered = asyncio.run(search())
-        self.share = sum(read_bytes) / len(log)
-        self.covered = {n for numbers in covered for n in numbers}
-        assert search.suffix == ".ulg"
-        (tmp_path / "excerpt.ulg").write_bytes(search.excerpt())
-        self.log = read_log(tmp_path / "excerpt.ulg")
-        self.events = {e.index: e for e in self.log.camera_events}
+def find(log, missing, tmp_path, heard=None, read_bytes=None):
+    return Found(
+        log, missing, heard_but(missing) if heard is None else heard, tmp_path / "excerpt.ulg", read_bytes
+    )
 
 
 @pytest.fixture(scope="module")
@@ -184,7 +163,7 @@ TEN = list(range(36, 46))
 )
 def test_a_gap_is_filled_from_a_small_part_of_the_log(log, missing, share, tmp_path):
     assert len(log) > 8e6
-    found = Found(log, missing, tmp_path)
+    found = find(log, missing, tmp_path)
     assert found.covered == set(missing)
     for number in missing:
         event = found.events[number]
@@ -200,7 +179,7 @@ def test_a_gap_is_filled_from_a_small_part_of_the_log(log, missing, share, tmp_p
 def test_whenever_the_topic_was_added_and_whatever_clocks_there_are(early, gps, slower, tmp_path):
     missing = [*range(10, 15), *range(60, 65)]
     heard = heard_but(missing, 0.0 if gps else -40_000.0, slower)
-    found = Found(make_log(early=early, gps=gps), missing, tmp_path, heard)
+    found = find(make_log(early=early, gps=gps), missing, tmp_path, heard)
     assert found.covered == set(missing)
     assert set(missing) <= set(found.events)
     assert found.share < 0.5
@@ -210,7 +189,7 @@ def test_whenever_the_topic_was_added_and_whatever_clocks_there_are(early, gps, 
 @given(missing=st.sets(st.sampled_from(PHOTOS), min_size=1, max_size=60))
 def test_what_is_found_in_parts_is_what_the_whole_log_tells(missing, log, whole, tmp_path_factory):
     missing = sorted(missing)
-    found = Found(log, missing, tmp_path_factory.mktemp("parts"))
+    found = find(log, missing, tmp_path_factory.mktemp("parts"))
     assert {n: found.events[n] for n in missing} == {n: whole[n] for n in missing}
     assert found.covered == set(missing)
 
@@ -218,7 +197,7 @@ def test_what_is_found_in_parts_is_what_the_whole_log_tells(missing, log, whole,
 def test_a_few_photos_in_a_long_flight_are_found_by_gps_time(tmp_path):
     few = range(60, 67)
     heard = {n: e for n, e in heard_but([63]).items() if n in few}
-    found = Found(make_log(few), [63], tmp_path, heard)
+    found = find(make_log(few), [63], tmp_path, heard)
     assert (found.covered, set(found.events) >= {62, 63, 64}) == ({63}, True)
 
 
@@ -229,7 +208,7 @@ def test_photos_beside_a_damaged_stretch_are_found(log, tmp_path):
     damaged = log[:at] + noise + log[at + 60_000 : at + 100_003] + log[at + 130_000 :]
     kept = {n for n in TEN if capture(n) in damaged}
     assert len(kept) < len(TEN)
-    found = Found(damaged, TEN, tmp_path)
+    found = find(damaged, TEN, tmp_path)
     assert kept <= set(found.events)
     assert not set(found.events) & (set(TEN) - kept)
     assert found.covered == set(TEN)
@@ -237,14 +216,14 @@ def test_photos_beside_a_damaged_stretch_are_found(log, tmp_path):
 
 def test_a_stretch_of_noughts_is_passed_over(log, tmp_path):
     at = log.index(capture(40)) - 20
-    found = Found(log[:at] + bytes(70_000) + log[at + 70_000 :], TEN, tmp_path)
+    found = find(log[:at] + bytes(70_000) + log[at + 70_000 :], TEN, tmp_path)
     assert set(TEN) - {40} <= set(found.events)
     assert found.covered == set(TEN)
 
 
 def test_a_log_cut_at_its_end_tells_what_it_holds(log, tmp_path):
     cut = log[: log.index(capture(78)) + 30]
-    found = Found(cut, list(range(74, 80)), tmp_path)
+    found = find(cut, list(range(74, 80)), tmp_path)
     assert found.covered == {74, 75, 76, 77}
     assert {74, 75, 76, 77} <= set(found.events)
 
@@ -253,7 +232,7 @@ def test_a_log_cut_at_its_end_tells_what_it_holds(log, tmp_path):
 def test_a_log_of_another_flight_is_soon_known(photos, shift_deg, tmp_path):
     read = []
     with pytest.raises(OtherFlightError):
-        Found(make_log(photos, shift_deg=shift_deg), TEN, tmp_path, read_bytes=read)
+        find(make_log(photos, shift_deg=shift_deg), TEN, tmp_path, read_bytes=read)
     assert sum(read) < 2.6e6
 
 
@@ -268,7 +247,7 @@ def test_a_log_of_another_flight_is_soon_known(photos, shift_deg, tmp_path):
 )
 def test_a_log_that_cannot_be_read_in_parts_is_said_so(beginning, tmp_path):
     with pytest.raises(LogPartsError):
-        Found(make_log([], head_bytes=beginning), TEN, tmp_path)
+        find(make_log([], head_bytes=beginning), TEN, tmp_path)
 
 
 def test_messages_are_found_wherever_a_part_begins_and_ends(log):

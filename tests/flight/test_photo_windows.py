@@ -1,6 +1,5 @@
 """Photos that no message told of are looked up in the parts of the log that hold them."""
 
-import asyncio
 import datetime as dt
 import math
 import random
@@ -11,15 +10,14 @@ from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from flight.errors import LogPartsError, OtherFlightError
 from flight.logs.dataflash_parts import Layout
-from flight.logs.files import read_log
 from flight.logs.flight_log import GPS_EPOCH_S, LEAP_S
-from flight.logs.ranges import LogRanges
 from flight.logs.transfer import PIECE_BYTES
 from flight.photos.from_log import recover_from_log
 from flight.photos.keeper import PhotoKeeper
-from flight.photos.windows import PhotoSearch, gaps
 from flight.wire import Encoder
 from plans.mission import CameraEvent
+
+from .photo_search import Found
 
 TAKE_OFF = dt.datetime(2026, 7, 1, 8, 0, tzinfo=dt.UTC)
 BOOT_S = 70.0
@@ -123,30 +121,10 @@ def heard_but(missing, late_s=0.0):
     }
 
 
-class Found:
-    """What a search gives: the numbers and places in its excerpt, what it covered, how much it read."""
-
-    def __init__(self, log, missing, tmp_path, heard=None, read_bytes=None):
-        heard = heard_but(missing) if heard is None else heard
-        read_bytes = [] if read_bytes is None else read_bytes
-
-        async def read(start, end):
-            read_bytes.append(end - start)
-            return log[start:end]
-
-        async def search():
-            ranges = LogRanges(read, len(log))
-            search = PhotoSearch(ranges, heard)
-            await search.begin()
-            covered = [await search.read(gap) for gap in gaps(missing, heard)]
-            return search.excerpt(), covered
-
-        excerpt, covered = asyncio.run(search())
-        self.share = sum(read_bytes) / len(log)
-        self.covered = {n for numbers in covered for n in numbers}
-        (tmp_path / "excerpt.BIN").write_bytes(excerpt)
-        self.log = read_log(tmp_path / "excerpt.BIN")
-        self.events = {e.index: e for e in self.log.camera_events}
+def find(log, missing, tmp_path, heard=None, read_bytes=None):
+    return Found(
+        log, missing, heard_but(missing) if heard is None else heard, tmp_path / "excerpt.BIN", read_bytes
+    )
 
 
 TWENTY = list(range(90, 110))
@@ -166,7 +144,7 @@ TWENTY = list(range(90, 110))
 )
 def test_a_gap_is_filled_from_a_small_part_of_the_log(log, missing, share, tmp_path):
     assert len(log) > 19e6
-    found = Found(log, missing, tmp_path)
+    found = find(log, missing, tmp_path)
     assert found.covered == set(missing)
     for number in missing:
         event = found.events[number]
@@ -178,7 +156,7 @@ def test_a_gap_is_filled_from_a_small_part_of_the_log(log, missing, share, tmp_p
 
 @pytest.mark.parametrize("late_s", [-40_000.0, 65.0, 7_200.0])
 def test_the_clock_of_what_was_heard_may_be_wrong(log, late_s, tmp_path):
-    found = Found(log, TWENTY, tmp_path, heard_but(TWENTY, late_s))
+    found = find(log, TWENTY, tmp_path, heard_but(TWENTY, late_s))
     assert found.covered == set(TWENTY)
     assert found.share < 0.1
 
@@ -189,7 +167,7 @@ def test_a_clock_that_runs_eight_times_slower_still_leads_there(log, tmp_path):
         for n in PHOTOS
         if n not in TWENTY
     }
-    found = Found(log, TWENTY, tmp_path, heard)
+    found = find(log, TWENTY, tmp_path, heard)
     assert found.covered == set(TWENTY)
     assert found.share < 0.3
 
@@ -197,19 +175,19 @@ def test_a_clock_that_runs_eight_times_slower_still_leads_there(log, tmp_path):
 def test_few_photos_in_a_long_flight_are_found_by_gps_time(tmp_path):
     few = range(120, 127)
     heard = {n: e for n, e in heard_but([123]).items() if n in few}
-    found = Found(make_log(few), [123], tmp_path, heard)
+    found = find(make_log(few), [123], tmp_path, heard)
     assert (found.covered, set(found.events) >= {122, 123, 124}) == ({123}, True)
 
 
 def test_a_photo_that_was_not_taken_is_covered_and_not_told(tmp_path):
-    found = Found(make_log([n for n in PHOTOS if n != 100]), [99, 100], tmp_path)
+    found = find(make_log([n for n in PHOTOS if n != 100]), [99, 100], tmp_path)
     assert found.covered == {99, 100}
     assert 99 in found.events
     assert 100 not in found.events
 
 
 def test_a_log_that_lost_its_message_of_the_next_photo_is_not_read_to_its_end(tmp_path):
-    found = Found(make_log([n for n in PHOTOS if n not in range(101, 201)]), [100], tmp_path)
+    found = find(make_log([n for n in PHOTOS if n not in range(101, 201)]), [100], tmp_path)
     assert (found.covered, 100 in found.events) == ({100}, True)
     assert found.share < 0.12
 
@@ -218,14 +196,14 @@ def test_a_log_that_lost_its_message_of_the_next_photo_is_not_read_to_its_end(tm
 def test_a_log_of_another_flight_is_soon_known(photos, shift_deg, tmp_path):
     read = []
     with pytest.raises(OtherFlightError):
-        Found(make_log(photos, shift_deg), TWENTY, tmp_path, read_bytes=read)
+        find(make_log(photos, shift_deg), TWENTY, tmp_path, read_bytes=read)
     assert sum(read) < 2e6
 
 
 def test_a_log_that_does_not_number_its_photos_cannot_be_read_in_parts(tmp_path):
     old = FORMATS | {88: ("CAM", "QIH", "TimeUS,GPSTime,GPSWeek", struct.Struct("<QIH"))}
     with pytest.raises(LogPartsError):
-        Found(make_log([], formats=old, bytes_per_s=5_000), TWENTY, tmp_path)
+        find(make_log([], formats=old, bytes_per_s=5_000), TWENTY, tmp_path)
 
 
 def test_messages_are_found_wherever_a_part_begins_and_ends(log):
