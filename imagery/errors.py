@@ -4,6 +4,7 @@
     └── ImageryError
         ├── PhotoError        a photo that cannot be read, or carries nothing to place it by
         ├── MosaicError       photos of which no mosaic can be made
+        ├── ControlError      ground control that cannot be read or belongs elsewhere
         ├── RasterError       a raster that cannot be read or written
         ├── DamageError       damage mapping that cannot go on: inputs that do not fit together
         └── DeliveryError     an output format that cannot be written
@@ -26,6 +27,10 @@ class PhotoError(ImageryError):
 
 class MosaicError(ImageryError):
     """Photos of which no mosaic can be made."""
+
+
+class ControlError(ImageryError):
+    """Ground control that cannot be read, or that belongs to another place."""
 
 
 class RasterError(ImageryError):
