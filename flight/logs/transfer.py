@@ -28,6 +28,8 @@ _MOST_PIECES = 1024
 _PX4_PIECES = 120
 """PX4 puts all that it is asked for on the network at once, and of more than this some would be dropped: 120
 at a time come with 1.7 MB/s, 512 with 0.4 (measured)."""
+_LEAST_UNANSWERED = 3
+"""However long it lasted: a computer that stood still for seconds has asked once and heard nothing."""
 _LEAST_QUIET_S = 0.1
 _QUIET_PIECES = 8
 _ALL = 0xFFFF
@@ -157,14 +159,17 @@ async def read_range(vehicle: Vehicle, inbox: Inbox, entry: LogEntry, start: int
     """
     window = _Window(start, end)
     most_bytes = PIECE_BYTES * (_PX4_PIECES if vehicle.state.is_px4 else _MOST_PIECES)
-    news_s = vehicle.now_s()
+    news_s, unanswered = vehicle.now_s(), 0
     while window.missing:
         first, count = next(_runs(window.missing))
         until = min(first + count, first + most_bytes, end)
         came = await _read_once(vehicle, inbox, entry, window, first, until)
         if came:
-            news_s = vehicle.now_s()
-        elif vehicle.now_s() - news_s > vehicle.profile.tries * vehicle.profile.answer_s:
+            news_s, unanswered = vehicle.now_s(), 0
+            continue
+        unanswered += 1
+        lasted_s = vehicle.now_s() - news_s
+        if unanswered >= _LEAST_UNANSWERED and lasted_s > vehicle.profile.tries * vehicle.profile.answer_s:
             raise LogError(
                 f"vehicle {vehicle.sysid}: log {entry.number} stopped at {start / 1e6:.1f} of "
                 f"{entry.size_bytes / 1e6:.1f} MB; what came is kept: run the same again to go on"

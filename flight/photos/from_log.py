@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable
+import functools
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from flight.errors import FlightError, LogError, LogPartsError, OtherFlightError
 from flight.logs.fetch import fetch_log
@@ -29,6 +31,15 @@ _SHORT_BYTES = 400_000
 _LEAST_BYTES = 150_000
 """Less of a log will not do: its beginning, and a few looks."""
 _AGREEING_SHARE = 0.8
+_TRIES = 3
+_PAUSE_ANSWERS = 2.0
+"""A vehicle that does not answer about its log is asked again after so many answer times."""
+
+_Answer = TypeVar("_Answer")
+
+
+class _TooLongError(LogError):
+    """It would take longer than a crew waits."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +75,8 @@ async def recover_from_log(
         return LogRecovery(why_not="the vehicle is armed: it gives its log on the ground only")
     recovery = LogRecovery(why_not="the vehicle keeps no log")
     try:
-        logs = [entry for entry in await list_logs(vehicle) if entry.size_bytes > 0]
+        listed = await _patiently(vehicle, lambda: list_logs(vehicle))
+        logs = [entry for entry in listed if entry.size_bytes > 0]
         # ArduPilot may begin another log at once after the landing: the newest is not always the flight's
         for entry in _newest_first(logs, vehicle.state.is_px4)[:_LOOKED_AT]:
             recovery = await _from(vehicle, keeper, entry, folder, longest_s, on_share)
@@ -73,6 +85,22 @@ async def recover_from_log(
     except FlightError as fault:
         return LogRecovery(why_not=str(fault))
     return recovery
+
+
+async def _patiently(vehicle: Vehicle, ask: Callable[[], Awaitable[_Answer]]) -> _Answer:
+    """What a question about logs brings, asked again when a vehicle that is still heard does not answer:
+    right after a landing it may be busy with its card. Raises what the last try raises."""
+    for left in reversed(range(_TRIES)):
+        try:
+            return await ask()
+        except (LogPartsError, OtherFlightError, _TooLongError):
+            raise
+        except LogError:
+            if left:
+                await asyncio.sleep(_PAUSE_ANSWERS * vehicle.profile.answer_s)
+            if not left or vehicle.silence_s() > vehicle.profile.silence_s:
+                raise
+    raise AssertionError("unreachable")
 
 
 def _newest_first(logs: Iterable[LogEntry], by_time: bool) -> list[LogEntry]:
@@ -117,9 +145,9 @@ async def _in_parts(
         search = PhotoSearch(ranges, heard)
         try:
             async with asyncio.timeout(longest_s):
-                await search.begin()
+                await _patiently(vehicle, search.begin)
                 for gap in gaps(keeper.missing, heard):
-                    covered |= set(await search.read(gap))
+                    covered |= set(await _patiently(vehicle, functools.partial(search.read, gap)))
         except TimeoutError:
             why_not = _too_long(entry, longest_s)
         except LogPartsError:
@@ -166,7 +194,7 @@ async def _as_a_whole(
     try:
         async with asyncio.timeout(longest_s):
             report = _in_time(vehicle, entry, longest_s, on_share)
-            path = await fetch_log(vehicle, entry, folder, report)
+            path = await _patiently(vehicle, lambda: fetch_log(vehicle, entry, folder, report))
     except TimeoutError:
         return LogRecovery(why_not=_too_long(entry, longest_s))
     recovery = fill_from_log(keeper, await asyncio.to_thread(read_log, path))
@@ -180,7 +208,7 @@ def _in_time(vehicle: Vehicle, entry: LogEntry, longest_s: float, on_share: OnSh
     def share_done(share: float) -> None:
         lasted_s = vehicle.now_s() - began_s
         if lasted_s > _MEASURE_S and lasted_s > share * longest_s:
-            raise LogError(_too_long(entry, lasted_s / max(share, 1e-6)))
+            raise _TooLongError(_too_long(entry, lasted_s / max(share, 1e-6)))
         if on_share is not None:
             on_share(share)
 

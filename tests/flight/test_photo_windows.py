@@ -9,6 +9,7 @@ import pytest
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from flight.errors import LogPartsError, OtherFlightError
+from flight.links.profiles import LinkProfile
 from flight.logs.dataflash_parts import Layout
 from flight.logs.flight_log import GPS_EPOCH_S, LEAP_S
 from flight.logs.transfer import PIECE_BYTES
@@ -230,10 +231,11 @@ def feedback(number):
 
 
 class Logger:
-    """The logs of a scripted vehicle, newest last, by the log protocol; silent after `most_bytes`."""
+    """The logs of a scripted vehicle, newest last, by the log protocol; silent after `most_bytes`, for
+    good or for so many requests (`pauses`)."""
 
-    def __init__(self, vehicle, *logs, most_bytes=1 << 40):
-        self.logs, self.left, self.sent = logs, most_bytes, 0
+    def __init__(self, vehicle, *logs, most_bytes=1 << 40, pauses=1000):
+        self.logs, self.left, self.sent, self.pauses = logs, most_bytes, 0, pauses
         vehicle.replies |= {"LOG_REQUEST_LIST": self.listed, "LOG_REQUEST_DATA": self.data}
 
     def listed(self, message):
@@ -245,6 +247,9 @@ class Logger:
         for at in range(message.ofs, min(message.ofs + message.count, len(log)), PIECE_BYTES):
             piece = log[at : min(at + PIECE_BYTES, message.ofs + message.count)]
             if self.sent + len(piece) > self.left:
+                self.pauses -= 1
+                if self.pauses <= 0:
+                    self.left = 1 << 40
                 return
             self.sent += len(piece)
             padded = piece.ljust(PIECE_BYTES, b"\0")
@@ -277,8 +282,14 @@ def test_a_vehicle_is_asked_for_no_more_than_it_takes(log, scripted, meet, tmp_p
     assert drone.count("LOG_REQUEST_END") > 0
 
 
+def asked(tries):
+    return LinkProfile("test", answer_s=0.15, tries=tries, silence_s=1.0, rates_hz={33: 4.0})
+
+
 @pytest.mark.parametrize(
-    ("longest_s", "words"), [(30.0, "log 1 stopped at"), (0.6, "takes more than 1 s over this link")]
+    ("quick", "longest_s", "words"),
+    [(asked(6), 60.0, "log 1 stopped at"), (asked(600), 4.0, "takes more than 4 s over this link")],
+    ids=["given up", "too long"],
 )
 def test_what_came_before_the_link_broke_counts(log, scripted, meet, tmp_path, longest_s, words):
     drone = scripted()
@@ -288,3 +299,12 @@ def test_what_came_before_the_link_broke_counts(log, scripted, meet, tmp_path, l
     assert 60 in result.found
     assert keeper.failed == ()
     assert set(range(110, 120)) <= set(keeper.missing)
+
+
+def test_a_vehicle_that_pauses_in_its_answers_is_asked_again(log, scripted, meet, tmp_path):
+    drone = scripted()
+    logger = Logger(drone, log, most_bytes=550_000, pauses=12)
+    missing = [60, *range(100, 120)]
+    result, keeper = recover(meet, drone, missing, tmp_path, longest_s=120.0)
+    assert logger.pauses == 0
+    assert (result.found, result.why_not, keeper.missing) == (tuple(missing), None, ())
