@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -27,7 +28,7 @@ class Fault:
     rc_loss         none
     motor_weak      thrust_share (left)
     aircraft_near   east_m, north_m, up_m (from where the vehicle is when it begins), from_deg, speed_mps;
-                    heard by ADS-B
+                    heard by ADS-B; without a duration until it is 100 km away
     bird_near       the same, but nothing hears it: it shows in the truth alone
     card_full       none; photos are announced, but there is no room for them
     compass_error   deg (to the right); in flight the filter follows up to 34 of them
@@ -55,8 +56,10 @@ class Fault:
     hpa_per_h: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.kind not in _KINDS:
-            raise ScenarioError(f"fault kind {self.kind!r} is not known; take one of: {', '.join(_KINDS)}")
+        if self.kind not in FAULT_KINDS:
+            raise ScenarioError(
+                f"fault kind {self.kind!r} is not known; take one of: {', '.join(FAULT_KINDS)}"
+            )
         if self.since not in ("start", "armed", "takeoff"):
             raise ScenarioError(
                 f"fault {self.kind}: since must be start, armed or takeoff, not {self.since!r}"
@@ -128,17 +131,22 @@ def _motor_weak(fault: Fault, vehicle: Vehicle, on: bool) -> None:
 
 
 def _aircraft_near(fault: Fault, vehicle: Vehicle, on: bool) -> None:
-    icao = 0xA00000 + (round(fault.at_s * 10) & 0xFFFF)
+    icao = 0xA00000 + _number_of(fault)
     vehicle.aircraft = [other for other in vehicle.aircraft if other.icao != icao]
     if on:
         vehicle.aircraft.append(_comes_near(fault, vehicle, icao, "SIM01"))
 
 
 def _bird_near(fault: Fault, vehicle: Vehicle, on: bool) -> None:
-    number = round(fault.at_s * 10)
+    number = _number_of(fault)
     vehicle.birds = [bird for bird in vehicle.birds if bird.icao != number]
     if on:
         vehicle.birds.append(_comes_near(fault, vehicle, number, "bird"))
+
+
+def _number_of(fault: Fault) -> int:
+    """The same for the same fault, and for hardly another one."""
+    return zlib.crc32(repr(fault).encode()) & 0xFFFFF
 
 
 def _comes_near(fault: Fault, vehicle: Vehicle, number: int, name: str) -> Aircraft:
@@ -181,9 +189,12 @@ _ON_VEHICLE: dict[str, Callable[[Fault, Vehicle, bool], None]] = {
     "pressure_drift": _pressure_drift,
     "rising_water": _rising_water,
 }
-_KINDS = (*_ON_VEHICLE, "link_cut")
+FAULT_KINDS = (*_ON_VEHICLE, "link_cut")
+_OTHERS_NEAR = ("aircraft_near", "bird_near")
+_OUT_OF_HEARING_M = 100_000.0
+"""Who is this far away is no longer told of; on and on it would end at the other side of the Earth."""
 _NUMBERS: dict[str, frozenset[str]] = {
-    **{kind: frozenset() for kind in _KINDS},
+    **{kind: frozenset() for kind in FAULT_KINDS},
     "gps_jump": frozenset({"east_m", "north_m", "up_m"}),
     "battery_sag": frozenset({"ohm", "charge_share"}),
     "wind_step": frozenset({"wind_mps", "from_deg", "gust_mps"}),
@@ -195,6 +206,15 @@ _NUMBERS: dict[str, frozenset[str]] = {
     "rising_water": frozenset({"up_m"}),
 }
 _ALL_NUMBERS = frozenset().union(*_NUMBERS.values())
+
+
+def _lasts_s(fault: Fault) -> float:
+    """How long a fault is on: without a duration for ever, or as long as somebody who flies by is near."""
+    if fault.duration_s > 0.0:
+        return fault.duration_s
+    if fault.kind in _OTHERS_NEAR and fault.speed_mps > 0.0:
+        return (math.hypot(fault.east_m, fault.north_m) + _OUT_OF_HEARING_M) / fault.speed_mps
+    return math.inf
 
 
 class FaultTimeline:
@@ -228,8 +248,8 @@ class FaultTimeline:
             if began is not None and now >= began + fault.at_s:
                 self._waiting.remove(fault)
                 self._apply(fault, True)
-                if fault.duration_s > 0:
-                    self._running.append((now + fault.duration_s, fault))
+                if (lasts_s := _lasts_s(fault)) < math.inf:
+                    self._running.append((now + lasts_s, fault))
         for until, fault in list(self._running):
             if now >= until:
                 self._running.remove((until, fault))

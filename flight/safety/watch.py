@@ -1,4 +1,4 @@
-"""The watch over one flight: battery, link and traffic, once a second; told when they change."""
+"""The watch over one flight: battery, link, headway and traffic, once a second; told when they change."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from flight.errors import FlightError
 from flight.safety.ahead import IN_MISSION, place_of, rest_of_mission
 from flight.safety.alerts import Alert, Severity, worst_first
 from flight.safety.conflicts import SeparationLimits, Traffic, traffic_alerts
+from flight.safety.headway import Headway
 from flight.safety.local_frames import frame_at
 from flight.safety.lost_link import LostLink, lost_link
 from flight.safety.own_flights import OwnFlight, OwnFlights, icao_address
@@ -82,6 +83,7 @@ class SafetyWatch:
         self._history: tuple[Sample, ...] = ()
         self._rest: tuple[float, float | None] = (-_REST_S, None)
         self._in_mission = False
+        self._headway = Headway()
         self._orders: tuple[Alert, ...] = ()
         self._not_before_s = 0.0
         self._order_task: asyncio.Task[None] | None = None
@@ -131,6 +133,7 @@ class SafetyWatch:
             alerts += self._reserves(state, now)
             alerts += link_state(self._history, silence, vehicle.profile.silence_s)
             alerts += self._hands_off(state)
+            alerts += self._headway.look(state, now)
             home = self._home(state)
             if home is not None and state.armed and _near(state, home):
                 wind = Wind(state.wind.speed_mps, state.wind.from_deg) if state.wind else None

@@ -29,6 +29,7 @@ from sim.autopilot.params import Params
 from sim.autopilot.readiness import Readiness
 from sim.autopilot.shutter import Shutter
 from sim.autopilot.terrain import Terrain
+from sim.autopilot.thrust_loss import ThrustLoss
 from sim.autopilot.touchdown import Touchdown
 from sim.battery import Battery, BatteryPack
 from sim.controller import Limits
@@ -185,6 +186,7 @@ class Vehicle:
         self.readiness = Readiness(self)
         self.pilot = Pilot(self)
         self.touchdown = Touchdown(self)
+        self.thrust_loss = ThrustLoss(self)
         self.shutter = Shutter(self._take_photo)
 
     # -- clock ---------------------------------------------------------------------------------------------
@@ -224,6 +226,7 @@ class Vehicle:
         self.failsafe.update()
         self.geofence.update()
         self.touchdown.update(SLOW_EVERY * STEP_S)
+        self.thrust_loss.update(SLOW_EVERY * STEP_S)
         if self.armed and self.landed and not self.auto_armed:
             delay = self.params["DISARM_DELAY"]
             if delay and self.time_s - self.armed_at_s >= delay:
