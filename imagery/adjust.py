@@ -17,7 +17,17 @@ from imagery.bundle import Problem, free_points, residuals, solve
 from imagery.first_guess import first_state
 from imagery.marks import Marks, PointFit, Verdict, judge, on_the_ground, point_fits, seen_places
 from imagery.photos import Block, Photo
-from imagery.priors import AdjustRules, Ids, Priors, State, lens_groups, lens_of, priors_of
+from imagery.priors import (
+    AdjustRules,
+    Ids,
+    Priors,
+    State,
+    as_they_are,
+    flights_of,
+    lens_groups,
+    lens_of,
+    priors_of,
+)
 from imagery.tracks import Tracks
 from imagery.untied import correct_untied
 from plans.cameras import Camera
@@ -76,7 +86,8 @@ def adjust_block(
     """
     rules = rules or AdjustRules()
     groups, lenses = lens_groups(block.photos)
-    priors = priors_of(block, lenses, groups, rules)
+    stated = priors = priors_of(block, lenses, groups, rules)
+    flights = flights_of(block.photos, groups)
     state, ground = first_state(block, tracks)
     observed = tracks
     if tracks.count:
@@ -87,13 +98,14 @@ def adjust_block(
                 state = replace(state, points=state.points[left])
             state = solve(free_points(observed, groups, priors), state, rules, _ROUGHLY)
             observed, state = _without_outliers(observed, state, groups, sigmas)
+            priors = as_they_are(stated, state, flights, _tied(block, observed, rules))
         state = solve(free_points(observed, groups, priors), state, rules)
     problem, verdict = free_points(observed, groups, priors), None
     if marks is not None:
-        priors = priors_of(block, lenses, groups, rules, controlled=True)
+        priors = replace(priors, offsets=priors_of(block, lenses, groups, rules, controlled=True).offsets)
         problem, state, verdict = _controlled(block, observed, marks, state, priors, groups, rules)
     ground = float(np.median(state.points[:, 2])) if len(state.points) else ground
-    tied = np.bincount(observed.photo, minlength=len(block.photos)) >= rules.min_observations
+    tied = _tied(block, observed, rules)
     state = correct_untied(block, state, priors, groups, tied)
     cameras = _cameras(block.photos, state, groups)
     return Adjustment(
@@ -109,6 +121,11 @@ def adjust_block(
         state=state,
         problem=problem,
     )
+
+
+def _tied(block: Block, observed: Tracks, rules: AdjustRules) -> npt.NDArray[np.bool_]:
+    """(m,) which photos enough tie points hold."""
+    return np.bincount(observed.photo, minlength=len(block.photos)) >= rules.min_observations
 
 
 def _controlled(

@@ -23,6 +23,7 @@ import pyproj
 from pyproj.exceptions import CRSError
 
 from imagery.errors import ControlError
+from plans.frames import GeoPoint
 
 DEFAULT_ACCURACY_M = 0.03
 MARK_SIGMA_PX = 1.0
@@ -52,6 +53,11 @@ class ControlPoint:
     sigma_m: float
     check: bool
     marks: tuple[Mark, ...]
+
+    @property
+    def place(self) -> GeoPoint:
+        """Its place."""
+        return GeoPoint(self.lat_deg, self.lon_deg, self.height_m)
 
 
 def read_control(path: Path) -> tuple[ControlPoint, ...]:

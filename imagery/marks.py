@@ -93,7 +93,8 @@ def marks_in_block(points: Sequence[ControlPoint], block: Block) -> Marks:
     """
     by_name = {p.name.casefold(): p for p in block.photos}
     east, north = block.frame.to_local([p.lat_deg for p in points], [p.lon_deg for p in points])
-    point, photo, xy, unknown = [], [], [], {}
+    point, photo, xy = [], [], []
+    unknown: dict[str, None] = {}
     for k, control in enumerate(points):
         if not np.hypot(east[k], north[k]) < FARTHEST_M:
             raise ControlError(

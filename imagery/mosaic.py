@@ -21,13 +21,15 @@ from threadpoolctl import threadpool_limits
 from imagery.adjust import Adjustment, Measure, State, adjust_block
 from imagery.blend import Painting, paint_tile
 from imagery.consistency import mend_headings
+from imagery.control import ControlPoint, read_control
+from imagery.control_report import ControlReport, control_warnings
 from imagery.errors import MosaicError
 from imagery.exposure import Exposure, solve_exposure
 from imagery.features import FeatureRules, Features, UInt8, decode, decode_grey
 from imagery.found import Found
 from imagery.jpeg_cog import SQUARE_PX, CogFrame, JpegCog, Square, pack_square
+from imagery.marks import marks_in_block
 from imagery.ortho import MosaicGrid, Window, ground_outline, make_grid
-from imagery.pairs import neighbour_pairs
 from imagery.photos import Block, Dropped, Photo, list_photo_files, read_block
 from imagery.quality import (
     BY_PRIORS,
@@ -45,6 +47,7 @@ from imagery.seams import Labels, SeamRules, find_seams
 from imagery.shelf import PhotoShelf
 from imagery.surface import Bounds, Surface, flat_surface, good_points, read_dem, surface_from_points
 from imagery.tracks import Tracks, build_tracks, thin_tracks
+from imagery.unplaced import pairs_to_match, place_unplaced
 from imagery.views import View, make_view
 from plans.frames import FloatArray
 
@@ -65,7 +68,7 @@ class MosaicOptions:
     """How a mosaic is made.
 
     `gsd_m` None means the photos' own; `crs_epsg` None the place's UTM zone; `memory_mb` bounds the decoded
-    photos that are held at a time.
+    photos that are held at a time; `control` names a file of ground control points (imagery.control).
     """
 
     gsd_m: float | None = None
@@ -74,6 +77,7 @@ class MosaicOptions:
     quality: str = "full"
     workers: int = field(default_factory=lambda: max(1, os.cpu_count() or 1))
     memory_mb: int | None = None
+    control: Path | None = None
 
     def __post_init__(self) -> None:
         if self.quality not in ("quick", "full"):
@@ -109,8 +113,8 @@ def make_mosaic(
     run = _Run(options, on_progress or (lambda stage, share: None), found or Found(feature_rules(options)))
     with _one_thread_each(), ThreadPoolExecutor(options.workers) as pool:
         block, features = run.read(Path(photos_dir), finders or pool)
-        block, adjustment = run.place(block, features, finders or pool)
-        return run.render(block, features, adjustment, Path(out), pool)
+        block, placed, adjustment = run.place(block, features, finders or pool)
+        return run.render(block, placed, adjustment, Path(out), pool)
 
 
 @contextmanager
@@ -135,6 +139,7 @@ class _Run:
         self._dropped: list[Dropped] = []
         self._warnings: list[str] = []
         self._given = 0
+        self._control: tuple[ControlPoint, ...] = read_control(options.control) if options.control else ()
 
     @contextmanager
     def _stage(self, name: str) -> Iterator[None]:
@@ -149,8 +154,10 @@ class _Run:
         files = list_photo_files(folder)  # a folder that is not there is no stage of the work
         self._given = len(files)
         with self._stage("read"):
-            block, dropped = read_block(files)
+            block, dropped = read_block(files, anchors=[p.place for p in self._control])
             self._dropped += dropped
+            if self._control:
+                self._warnings += control_warnings(marks_in_block(self._control, block))
         with self._stage("features"):
             found = self._found.features(block.photos, pool, lambda s: self._progress("features", s))
             kept: list[Photo] = []
@@ -165,12 +172,17 @@ class _Run:
                 raise MosaicError(f"no usable photo: {self._dropped[-1].reason}")
         return replace(block, photos=tuple(kept)), features
 
-    def place(self, block: Block, features: Sequence[Features], pool: Executor) -> tuple[Block, Adjustment]:
-        """Match neighbours and adjust the block."""
+    def place(
+        self, block: Block, features: list[Features], pool: Executor
+    ) -> tuple[Block, list[Features], Adjustment]:
+        """Match neighbours and adjust the block; photos that nothing places leave it."""
         with self._stage("match"):
-            pairs = neighbour_pairs(block)
+            pairs = pairs_to_match(block, features)
             matches = self._found.matches(block.photos, pairs, pool, lambda s: self._progress("match", s))
         with self._stage("adjust"):
+            found = place_unplaced(block, features, matches, self._control)
+            block, features, matches = found.block, found.features, found.matches
+            self._dropped += found.dropped
             block, faults = mend_headings(block, features, matches)
             self._warnings += [
                 f"{f.name}: heading in the tags {f.tag_deg:.0f} deg, by the matches {f.mended_deg:.0f} deg"
@@ -178,8 +190,9 @@ class _Run:
             ]
             sizes = [(p.camera.image_width_px, p.camera.image_height_px) for p in block.photos]
             tracks = thin_tracks(build_tracks(features, matches), sizes, TIES_PER_PHOTO)
-            adjustment = adjust_block(block, tracks, measure=self._measure(block, pool))
-        return block, adjustment
+            marks = marks_in_block(self._control, block) if self._control else None
+            adjustment = adjust_block(block, tracks, measure=self._measure(block, pool), marks=marks)
+        return block, features, adjustment
 
     def _measure(self, block: Block, pool: Executor) -> Measure | None:
         """Tie points in pictures of two megapixels and more; not at all where speed goes first."""
@@ -248,6 +261,7 @@ class _Run:
             peak_rss_mb=peak_rss_mb(),
             epsg=grid.epsg,
             lag_s=float(np.median(adjustment.lags_s)),
+            control=ControlReport(adjustment.control, grid.gsd_m) if adjustment.control else None,
         )
 
     def _write(self, painting: Painting, block: Block, out: Path, pool: Executor) -> float:

@@ -27,6 +27,12 @@ COURSE_SIGMA_DEG = (25.0, 6.0)
 """(yaw, tilt) where the attitude is only guessed from the course flown."""
 MAX_OFF_NADIR_DEG = 55.0
 MIN_RTK_SIGMA_M = 0.01
+FLIGHT_GAP_S = 900.0
+"""So long without a photo, and the next one belongs to another flight."""
+NO_POSITION = (
+    "has no GPS position in its tags; run `missionctl geotag` with the flight's log, or give ground control "
+    "points (--gcp)"
+)
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,8 @@ class Photo:
     sigma_tilt_deg: float
     clock_s: float | None
     time_utc: dt.datetime | None = None
+    placed: bool = True
+    """Whether its tags have a position; `prior` is a placeholder until imagery.unplaced finds one."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +93,12 @@ def list_photo_files(folder: Path) -> list[Path]:
     return files
 
 
-def read_block(files: Iterable[Path], frame: LocalFrame | None = None) -> tuple[Block, tuple[Dropped, ...]]:
+def read_block(
+    files: Iterable[Path], frame: LocalFrame | None = None, anchors: Sequence[GeoPoint] = ()
+) -> tuple[Block, tuple[Dropped, ...]]:
     """Read the tags of photos and place them by what they say.
+
+    Photos without a position are kept where others, or `anchors` (ground control), say where the block is.
 
     Raises MosaicError when no file can be placed; the message gives the first reason.
     """
@@ -106,22 +118,35 @@ def read_block(files: Iterable[Path], frame: LocalFrame | None = None) -> tuple[
     if not good:
         first = dropped[0].reason if dropped else "no files were given"
         raise MosaicError(f"no usable photo: {first}")
-    return _place_by_tags(good, frame), tuple(dropped)
+    if not anchors and all(t.lat_deg is None for _, t in good):
+        raise MosaicError(f"no usable photo: {good[0][0]}: {NO_POSITION}")
+    return _place_by_tags(good, frame, anchors), tuple(dropped)
 
 
 def _why_unusable(tags: PhotoTags) -> str | None:
-    if tags.lat_deg is None or tags.lon_deg is None:
-        return "has no GPS position in its tags; run `missionctl geotag` with the flight's log"
-    if not (abs(tags.lat_deg) <= 85 and abs(tags.lon_deg) <= 180):
+    if (
+        tags.lat_deg is not None
+        and tags.lon_deg is not None
+        and not (abs(tags.lat_deg) <= 85 and abs(tags.lon_deg) <= 180)
+    ):
         return f"GPS position {tags.lat_deg}, {tags.lon_deg} is no place where it could have been flown"
     if tags.pitch_deg is not None and abs(tags.pitch_deg) > 1.0 and 90 + tags.pitch_deg > MAX_OFF_NADIR_DEG:
         return f"looks {90 + tags.pitch_deg:.0f} deg off nadir; a mosaic needs photos that look down"
     return None
 
 
-def _place_by_tags(good: Sequence[tuple[Path, PhotoTags]], frame: LocalFrame | None) -> Block:
-    points = [GeoPoint(t.lat_deg or 0.0, t.lon_deg or 0.0) for _, t in good]
-    frame = frame or LocalFrame.around(_without_far_ones(points))
+def _place_by_tags(
+    good: Sequence[tuple[Path, PhotoTags]], frame: LocalFrame | None, anchors: Sequence[GeoPoint]
+) -> Block:
+    told = [
+        GeoPoint(t.lat_deg, t.lon_deg) for _, t in good if t.lat_deg is not None and t.lon_deg is not None
+    ]
+    frame = frame or LocalFrame.around(_without_far_ones(told or anchors))
+    nowhere = GeoPoint(frame.origin_lat_deg, frame.origin_lon_deg)
+    points = [
+        GeoPoint(t.lat_deg, t.lon_deg) if t.lat_deg is not None and t.lon_deg is not None else nowhere
+        for _, t in good
+    ]
     east, north = frame.to_local([p.lat_deg for p in points], [p.lon_deg for p in points])
     ups, sigma_v, ground = _heights([t for _, t in good])
     courses = _courses(east, north)
@@ -141,8 +166,9 @@ def _place_by_tags(good: Sequence[tuple[Path, PhotoTags]], frame: LocalFrame | N
                 sigma_v_m=float(sigma_v[i]),
                 sigma_yaw_deg=sigma_yaw,
                 sigma_tilt_deg=sigma_tilt,
-                clock_s=tags.clock.timestamp() if tags.clock else None,
+                clock_s=_clock_s(tags),
                 time_utc=tags.time_utc,
+                placed=points[i] is not nowhere,
             )
         )
     return Block(frame, tuple(photos), ground)
@@ -160,13 +186,13 @@ def _heights(tags: Sequence[PhotoTags]) -> tuple[np.ndarray, np.ndarray, float |
     """Camera heights AMSL, their sigmas, and the ground's first guess.
 
     A receiver that states its accuracy is believed. Otherwise heights above launch (barometer) give the
-    differences between photos and the median of the absolute heights gives the level.
+    differences between photos of a flight and the median of its absolute heights gives the level: the next
+    flight may begin elsewhere.
     """
     amsl = np.array([math.nan if t.alt_amsl_m is None else t.alt_amsl_m for t in tags])
     above = np.array([math.nan if t.height_rel_m is None else t.height_rel_m for t in tags])
     stated = np.array([math.nan if t.position_sigma_v_m is None else t.position_sigma_v_m for t in tags])
-    launch_all = amsl - above
-    launch = float(np.nanmedian(launch_all)) if np.isfinite(launch_all).any() else math.nan
+    launch = _launch_heights(amsl - above, flights_by_clock([_clock_s(t) for t in tags]))
     believed = np.isfinite(stated) & (stated < 0.5) & np.isfinite(amsl)
     by_barometer = np.isfinite(above) & np.isfinite(launch)
     ups = np.where(believed, amsl, np.where(by_barometer, launch + above, amsl))
@@ -181,7 +207,30 @@ def _heights(tags: Sequence[PhotoTags]) -> tuple[np.ndarray, np.ndarray, float |
         np.maximum(stated, MIN_RTK_SIGMA_M),
         np.where(by_barometer, BAROMETER_SIGMA_M, GPS_SIGMA_V_M),
     )
-    return ups, sigmas, launch if math.isfinite(launch) else None
+    return ups, sigmas, float(np.nanmedian(launch)) if np.isfinite(launch).any() else None
+
+
+def _launch_heights(launch: np.ndarray, flights: np.ndarray) -> np.ndarray:
+    """Height AMSL that each photo's barometer counts from: its flight's median, else that of all, else NaN."""
+    out = np.full(len(launch), np.nanmedian(launch) if np.isfinite(launch).any() else math.nan)
+    for flight in np.unique(flights):
+        of_flight = launch[(flights == flight) & np.isfinite(launch)]
+        if len(of_flight):
+            out[flights == flight] = np.median(of_flight)
+    return out
+
+
+def flights_by_clock(clocks_s: Sequence[float | None]) -> np.ndarray:
+    """(m,) the number of each photo's flight: no long gap is inside one. All 0 where a clock is missing."""
+    flights = np.zeros(len(clocks_s), np.int64)
+    if not any(c is None for c in clocks_s):
+        order = np.argsort(np.array(clocks_s, float), kind="stable")
+        flights[order[1:]] = np.cumsum(np.diff(np.array(clocks_s, float)[order]) > FLIGHT_GAP_S)
+    return flights
+
+
+def _clock_s(tags: PhotoTags) -> float | None:
+    return tags.clock.timestamp() if tags.clock else None
 
 
 def _courses(east_m: np.ndarray, north_m: np.ndarray) -> np.ndarray:

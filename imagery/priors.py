@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from imagery.bundle_math import vector_from_rotation
-from imagery.photos import Block, Photo
+from imagery.photos import Block, Photo, flights_by_clock
 from plans.cameras import Camera
 from plans.frames import FloatArray
 
@@ -17,9 +17,9 @@ Ids = npt.NDArray[np.int64]
 
 LENS_PARAMETERS = 7
 POSE_PARAMETERS = 6
-FLIGHT_GAP_S = 900.0
-"""So long without a photo, and the next one belongs to another flight."""
 _RTK_M = 0.5
+_ENOUGH_TO_JUDGE = 8
+_FAR_SPREADS = 3.0
 _SHIFT_SIGMA_M = (1.5, 1.5, 3.0)
 _RTK_SHIFT_SIGMA_M = (0.05, 0.05, 0.1)
 _CONTROLLED_SHIFT_SIGMA_M = (20.0, 20.0, 150.0)
@@ -118,13 +118,7 @@ def flights_of(photos: Sequence[Photo], groups: Ids) -> Ids:
     count = 0
     for group in range(int(groups.max()) + 1):
         mine = np.flatnonzero(groups == group)
-        clocks = [photos[i].clock_s for i in mine]
-        if any(c is None for c in clocks):
-            flights[mine] = count
-        else:
-            order = np.argsort(np.array(clocks, float), kind="stable")
-            gaps = np.diff(np.array(clocks, float)[order]) > FLIGHT_GAP_S
-            flights[mine[order]] = count + np.r_[0, np.cumsum(gaps)]
+        flights[mine] = count + flights_by_clock([photos[int(i)].clock_s for i in mine])
         count = int(flights[mine].max()) + 1
     return flights
 
@@ -149,6 +143,29 @@ def priors_of(
         lens=1 / _lens_sigmas(block, lenses, groups, rules) ** 2,
         offsets=_offset_weights(horizontal, flights, len(lenses), rules, controlled),
     )
+
+
+def as_they_are(priors: Priors, state: State, flights: Ids, tied: npt.NDArray[np.bool_]) -> Priors:
+    """The priors with the weights that their own residuals at a state of `tied` photos (m,) justify.
+
+    Tags that scatter more than they say weigh less, each flight and axis for itself; one photo far off the
+    others of its flight (copied tags, a fix from before the take-off) weighs next to nothing. Tags that
+    scatter less gain nothing: what they have in common does not show.
+    """
+    attitude, position = priors.attitude.copy(), priors.position.copy()
+    for flight in np.unique(flights):
+        mine = flights == flight
+        known = mine & tied
+        if known.sum() < _ENOUGH_TO_JUDGE:
+            continue
+        for weights, off in ((attitude, priors.turns(state)), (position, priors.off_m(state))):
+            for axis in range(3):
+                size = np.abs(off[:, axis]) * np.sqrt(weights[:, axis])  # in sigmas
+                spread = max(1.4826 * float(np.median(size[known])), 1.0)
+                weights[mine, axis] /= spread**2
+                far = known & (size > _FAR_SPREADS * spread)
+                weights[far, axis] *= (_FAR_SPREADS * spread / size[far]) ** 4
+    return replace(priors, attitude=attitude, position=position)
 
 
 def _lens_sigmas(block: Block, lenses: FloatArray, groups: Ids, rules: AdjustRules) -> FloatArray:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from shapely import Polygon
 
 from imagery.adjust import Adjustment
+from imagery.control_report import ControlReport
 from imagery.photos import Block, Dropped
 from imagery.seams import NOBODY, Labels
 from imagery.views import View, overlap
@@ -55,6 +56,7 @@ class MosaicReport:
     epsg: int
     lag_s: float
     """By how long positions in the tags are older than the exposures, as the adjustment found it."""
+    control: ControlReport | None = None
 
     def report(self) -> dict[str, Any]:
         """The run as JSON-ready values."""
@@ -63,7 +65,7 @@ class MosaicReport:
             "placed": len(self.photos),
             "placed_by_priors": [p.name for p in self.photos if p.placed_by == BY_PRIORS],
             "dropped": [{"photo": d.name, "reason": d.reason} for d in self.dropped],
-            "warnings": list(self.warnings),
+            "warnings": [*self.warnings, *(self.control.warnings() if self.control else ())],
             "gsd_cm": round(100 * self.gsd_m, 3),
             "reprojection_rms_px": round(self.reprojection_rms_px, 3),
             "seam_rms_px": None if self.seam_rms_px is None else round(self.seam_rms_px, 3),
@@ -73,6 +75,7 @@ class MosaicReport:
             "peak_rss_mb": None if self.peak_rss_mb is None else round(self.peak_rss_mb, 1),
             "crs": f"EPSG:{self.epsg}",
             "lag_ms": round(1000 * self.lag_s, 1),
+            "control": self.control.report() if self.control else None,
         }
 
 

@@ -25,6 +25,10 @@ def mosaic(
         Path | None, typer.Option(help="Ground heights; without it they come from the photos.")
     ] = None,
     crs: Annotated[int | None, typer.Option(metavar="EPSG", help="CRS of the mosaic (default: UTM).")] = None,
+    gcp: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Ground control and check points: CSV or gcp_list.txt."),
+    ] = None,
     quality: Annotated[str, typer.Option(help="quick or full.")] = "full",
     live: Annotated[
         bool, typer.Option("--live", help="Follow the folder: drafts while photos arrive, then the mosaic.")
@@ -51,6 +55,7 @@ def mosaic(
         crs_epsg=crs,
         quality=quality,
         memory_mb=memory,
+        control=gcp,
     )
     following = None
     if live:
@@ -60,13 +65,16 @@ def mosaic(
     result = made.report()
     if report:
         write_text(report, to_json(result) + "\n")
-    dropped = "".join(f"\n  left out: {d['photo']}: {d['reason']}" for d in result["dropped"])
+    more = [f"left out: {d['photo']}: {d['reason']}" for d in result["dropped"]]
+    more += result["warnings"]
+    if made.control:
+        more.insert(0, made.control.line())
     give(
         result,
         as_json,
         f"{out}: {result['placed']} of {result['photos']} photos, {result['gsd_cm']:.2f} cm a pixel, "
         f"{result['area_m2'] / 1e4:.2f} ha in {result['seconds']['total']:.0f} s; "
-        f"reprojection {result['reprojection_rms_px']:.2f} px rms" + dropped,
+        f"reprojection {result['reprojection_rms_px']:.2f} px rms" + "".join(f"\n  {line}" for line in more),
     )
 
 
