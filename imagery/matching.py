@@ -88,9 +88,12 @@ def _agreeing(a: Features, b: Features, ids_a: Ids, ids_b: Ids, rules: MatchRule
     if len(ids_a) < rules.min_matches:
         return None
     threshold = rules.epipolar_px * max(a.sigma_px, b.sigma_px)
-    _, inliers = cv2.findFundamentalMat(
-        a.xy_px[ids_a], b.xy_px[ids_b], cv2.USAC_MAGSAC, threshold, 0.999, 4000
-    )
+    try:
+        _, inliers = cv2.findFundamentalMat(
+            a.xy_px[ids_a], b.xy_px[ids_b], cv2.USAC_MAGSAC, threshold, 0.999, 4000
+        )
+    except cv2.error:  # OpenCV's assertion that a model was found fails where none fits: no ground shared
+        return None
     if inliers is None:
         return None
     good = inliers.ravel().astype(bool)

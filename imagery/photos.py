@@ -211,7 +211,7 @@ def _heights(tags: Sequence[PhotoTags]) -> tuple[np.ndarray, np.ndarray, float |
 
 
 def _launch_heights(launch: np.ndarray, flights: np.ndarray) -> np.ndarray:
-    """Height AMSL that each photo's barometer counts from: its flight's median, else that of all, else NaN."""
+    """Height AMSL that each photo's barometer counts from: its flight's median, else that of all, or NaN."""
     out = np.full(len(launch), np.nanmedian(launch) if np.isfinite(launch).any() else math.nan)
     for flight in np.unique(flights):
         of_flight = launch[(flights == flight) & np.isfinite(launch)]
