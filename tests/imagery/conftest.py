@@ -96,12 +96,13 @@ def write_photo(path, picture, believed, sigma_m, number, camera=CAMERA):
     path.write_bytes(embed_tags(data.tobytes(), tags))
 
 
-def write_block(folder, ground, poses, lag_s=0.0):
+def write_block(folder, ground, poses, lag_s=0.0, sigma_m=0.03):
     """Photos with an RTK receiver's positions and a gimbal's angles, both a little wrong; the positions are
-    those of `lag_s` before the exposure."""
+    those of `lag_s` before the exposure. `sigma_m` of another receiver: in plan, and 1.5 times it in height.
+    """
     rng = np.random.default_rng(11)
     for number, pose in enumerate(poses):
-        off = rng.normal(0, 0.03, 3)
+        off = rng.normal(0, sigma_m, 3)
         turn = rng.normal(0, 1.0, 3)
         behind_m = lag_s * SPEED_MPS * (1 if number // 5 % 2 == 0 else -1)
         believed = replace(
@@ -111,7 +112,7 @@ def write_block(folder, ground, poses, lag_s=0.0):
             yaw_deg=pose.yaw_deg + turn[0], pitch_deg=pose.pitch_deg + turn[1],
             roll_deg=pose.roll_deg + turn[2],
         )  # fmt: skip
-        write_photo(folder / f"P{number:03d}.JPG", take_photo(ground, pose), believed, 0.03, number)
+        write_photo(folder / f"P{number:03d}.JPG", take_photo(ground, pose), believed, sigma_m, number)
     return KnownBlock(folder, ground, poses)
 
 
