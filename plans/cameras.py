@@ -37,6 +37,8 @@ class Camera:
     principal_dx_px: float = 0.0
     principal_dy_px: float = 0.0
     distortion: tuple[float, float, float, float, float] = (0.0, 0.0, 0.0, 0.0, 0.0)
+    readout_s: float = 0.0
+    """From the exposure of the first row to that of the last (rolling shutter); 0 for a global shutter."""
 
     def __post_init__(self) -> None:
         sizes = (
@@ -50,8 +52,10 @@ class Camera:
             raise CameraError(
                 f"camera {self.name!r}: sensor, focal length and image size must be positive numbers"
             )
-        if not self.min_trigger_interval_s >= 0 or not self.exposure_s > 0:
-            raise CameraError(f"camera {self.name!r}: trigger interval and exposure must not be negative")
+        if not (self.min_trigger_interval_s >= 0 and self.exposure_s > 0 and self.readout_s >= 0):
+            raise CameraError(
+                f"camera {self.name!r}: trigger interval, exposure and readout must not be negative"
+            )
 
     @property
     def focal_px(self) -> float:
@@ -254,6 +258,7 @@ _FIELDS = {
     "image_height_px": _PIXELS,
     "min_trigger_interval_s": _SECONDS,
     "exposure_s": _Field(lambda v: _is_number(v) and 0 < v <= 60, "seconds above 0, up to 60"),
+    "readout_s": _Field(lambda v: _is_number(v) and 0 <= v < 1, "seconds from 0 to under 1"),
     "principal_dx_px": _NUMBER,
     "principal_dy_px": _NUMBER,
     "distortion": _Field(

@@ -96,7 +96,8 @@ def test_ground_between_the_traced_rays_is_off_by_less_than_a_tenth_of_a_pixel(m
     waves = 127 + 120 * np.sin((east + 0.6 * north) * 2 * np.pi / 3.0)
     scene = Scene.of(cv2.merge([np.round(waves).astype(np.uint8)] * 3), GRID, SURFACE, SURFACE_GRID)
     fast, _ = Renderer(scene, CAMERA).view(pose)
-    monkeypatch.setattr("sim.render.NODE_PX", 1)
+    for module in ("rays", "render", "standing", "optics"):
+        monkeypatch.setattr(f"sim.{module}.NODE_PX", 1)
     plain, _ = Renderer(scene, CAMERA).view(pose)
     assert plain.std() > 60
     off = fast.astype(int) - plain.astype(int)
