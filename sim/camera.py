@@ -23,6 +23,7 @@ from plans.cameras import Camera
 from plans.frames import Pose
 from sim.errors import PhotoError
 from sim.render import Renderer, load_scene
+from sim.view import STILL, Motion
 from sim.world.store import load_world
 
 JPEG_QUALITY = 90
@@ -47,6 +48,8 @@ class TrueShot:
     believed_roll_deg: float
     position_sigma_h_m: float
     position_sigma_v_m: float
+    motion: Motion = STILL
+    """True, like the pose, which is that of the photo's middle row."""
     water_rise_m: float = 0.0
     """How much higher the water stands than in the world's files."""
 
@@ -185,7 +188,7 @@ def _take(shot: TrueShot, path: Path, seed: int) -> None:
 
 def write_photo(renderer: Renderer, camera: Camera, shot: TrueShot, path: Path, seed: int) -> None:
     """Render one shot and put it under its name in one step. Raises PhotoError with the file's name."""
-    frame = renderer.render(shot.pose, seed * 1_000_003 + shot.index)
+    frame = renderer.render(shot.pose, seed * 1_000_003 + shot.index, shot.motion)
     whole, data = cv2.imencode(
         ".jpg", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
     )

@@ -1,4 +1,4 @@
-"""A two-axis gimbal that holds the camera at a pitch and level, nearly, while the airframe moves."""
+"""A gimbal that holds the camera at a pitch and level, nearly, and turns with the airframe, a little late."""
 
 from __future__ import annotations
 
@@ -20,33 +20,69 @@ class GimbalAngles:
 
 
 class Gimbal:
-    """Pitch is commanded; roll is held level; yaw is the airframe's. The residual error is a wander of
-    0.3 degrees per axis plus a lag behind the airframe's rotation rates."""
+    """Pitch is commanded (`pitch_deg`) and reached with a lag; roll is held level; yaw follows the airframe's
+    with a lag. The residual error, which its encoders do not see, is a wander of 0.3 degrees per axis plus a
+    lag behind the airframe's rotation rates; a tremor is left that a rolling shutter sees."""
 
     SIGMA_DEG = 0.3
     WANDER_TIME_S = 3.0
     LAG_S = 0.03
+    FOLLOW_S = 0.2
+    MAX_RATE_DEGPS = 90.0
+    TREMOR_DEGPS = 0.3
 
     def __init__(self, seed: int) -> None:
         self.pitch_deg = -90.0
+        self.at_pitch_deg = -90.0
+        """Its pitch now, as its encoder has it."""
         self._random = random.Random(f"gimbal {seed}")
         self._wander = [self._random.gauss(0.0, self.SIGMA_DEG) for _ in range(2)]
-        self._time_s = 0.0
+        self._yaw_deg: float | None = None
+        self._pitch_rate_degps = self._yaw_rate_degps = 0.0
 
-    def look(self, body: Body, time_s: float) -> GimbalAngles:
-        """The camera's true angles now. Call with times that do not run backwards."""
-        keep = math.exp(-(time_s - self._time_s) / self.WANDER_TIME_S)
+    def step(self, body: Body, dt_s: float) -> None:
+        """Follow the command and the airframe for a time step."""
+        airframe_deg = math.degrees(body.yaw_rad)
+        if self._yaw_deg is None:
+            self._yaw_deg = airframe_deg
+        behind_deg = math.remainder(airframe_deg - self._yaw_deg, 360.0)
+        self._yaw_rate_degps = self._rate_degps(behind_deg, dt_s)
+        self._yaw_deg += self._yaw_rate_degps * dt_s
+        self._pitch_rate_degps = self._rate_degps(self.pitch_deg - self.at_pitch_deg, dt_s)
+        self.at_pitch_deg += self._pitch_rate_degps * dt_s
+        keep = math.exp(-dt_s / self.WANDER_TIME_S)
         kick = self.SIGMA_DEG * math.sqrt(1.0 - keep * keep)
-        self._time_s = time_s
-        for i in range(2):
-            self._wander[i] = self._wander[i] * keep + self._random.gauss(0.0, 1.0) * kick
+        gauss, wander = self._random.gauss, self._wander
+        wander[0] = wander[0] * keep + gauss(0.0, kick)
+        wander[1] = wander[1] * keep + gauss(0.0, kick)
+
+    def _rate_degps(self, error_deg: float, dt_s: float) -> float:
+        rate = error_deg * (1.0 - math.exp(-dt_s / self.FOLLOW_S)) / dt_s
+        return min(max(rate, -self.MAX_RATE_DEGPS), self.MAX_RATE_DEGPS)
+
+    def beside_deg(self, body: Body) -> float:
+        """By how much its yaw is beyond the airframe's, as its encoder has it."""
+        if self._yaw_deg is None:
+            return 0.0
+        return math.remainder(self._yaw_deg - math.degrees(body.yaw_rad), 360.0)
+
+    def look(self, body: Body) -> GimbalAngles:
+        """The camera's true angles now."""
         roll = self._wander[0] + math.degrees(body.roll_rate_radps) * self.LAG_S
         pitch = self._wander[1] + math.degrees(body.pitch_rate_radps) * self.LAG_S
-        return self.angles(math.degrees(body.yaw_rad), pitch, roll)
+        return self.angles(math.degrees(body.yaw_rad) + self.beside_deg(body), pitch, roll)
+
+    def turn_radps(self) -> tuple[float, float, float]:
+        """The camera's rotation now, by the right hand about east, north and up; another tremor each time."""
+        yaw = math.radians(self._yaw_deg or 0.0)
+        east, north, up = (math.radians(self._random.gauss(0.0, self.TREMOR_DEGPS)) for _ in range(3))
+        nose_up = math.radians(self._pitch_rate_degps)
+        right_turn = math.radians(self._yaw_rate_degps)
+        return east + nose_up * math.cos(yaw), north - nose_up * math.sin(yaw), up - right_turn
 
     def angles(self, yaw_deg: float, pitch_error_deg: float, roll_error_deg: float) -> GimbalAngles:
-        """The commanded look seen from a mount that is tilted by these errors: at nadir a roll error tips
-        the view sideways, which gimbal angles cannot say by their roll alone."""
+        """The look seen from a mount that is tilted by these errors: at nadir a roll error tips the view
+        sideways, which gimbal angles cannot say by their roll alone."""
         mount = rotation_ned_from_body(yaw_deg, pitch_error_deg, roll_error_deg)
-        look = mount @ rotation_ned_from_body(0.0, self.pitch_deg, 0.0)
+        look = mount @ rotation_ned_from_body(0.0, self.at_pitch_deg, 0.0)
         return GimbalAngles(*gimbal_angles(CAMERA_FROM_GIMBAL @ look.T @ ENU_FROM_NED))

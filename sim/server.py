@@ -282,6 +282,7 @@ class _PhotoDesk:
 def true_shot(shot: Shot) -> Any:
     """A vehicle's Shot as the renderer takes it."""
     from sim.camera import TrueShot
+    from sim.view import Motion
 
     angles, believed = shot.true_angles, shot.believed_angles
     return TrueShot(
@@ -304,6 +305,7 @@ def true_shot(shot: Shot) -> Any:
         believed_roll_deg=believed.roll_deg,
         position_sigma_h_m=shot.position_sigma_h_m,
         position_sigma_v_m=shot.position_sigma_v_m,
+        motion=Motion(shot.true_velocity_mps, shot.true_turn_radps),
     )
 
 

@@ -92,6 +92,9 @@ class Shot:
     true_north_m: float
     true_up_m: float
     true_angles: GimbalAngles
+    true_velocity_mps: tuple[float, float, float]
+    true_turn_radps: tuple[float, float, float]
+    """The camera's rotation, by the right hand about east, north and up."""
     believed_lat_deg: float
     believed_lon_deg: float
     believed_alt_amsl_m: float
@@ -214,6 +217,7 @@ class Vehicle:
             air = self.wind.at(body.up_m - self.ground_m, math.hypot(body.v_east_mps, body.v_north_mps))
             share = self.battery.thrust_share * self.motor_share
             step(body, self.setup.airframe, self.pilot.demand, share, air, self.ground_m)
+        self.gimbal.step(body, STEP_S)
         if not self.shutter.idle:
             self.shutter.update(self.estimate, self.time_s)
 
@@ -359,12 +363,16 @@ class Vehicle:
             true_east_m=body.east_m,
             true_north_m=body.north_m,
             true_up_m=body.up_m,
-            true_angles=self.gimbal.look(body, self.time_s),
+            true_angles=self.gimbal.look(body),
+            true_velocity_mps=(body.v_east_mps, body.v_north_mps, body.v_up_mps),
+            true_turn_radps=self.gimbal.turn_radps(),
             believed_lat_deg=lat,
             believed_lon_deg=lon,
             believed_alt_amsl_m=e.up_m + error[2],
             believed_rel_alt_m=e.up_m + error[2] - self.home_up_m,
-            believed_angles=GimbalAngles(yaw_deg, self.gimbal.pitch_deg, 0.0),
+            believed_angles=GimbalAngles(
+                (yaw_deg + self.gimbal.beside_deg(body)) % 360.0, self.gimbal.at_pitch_deg, 0.0
+            ),
             airframe_roll_deg=math.degrees(e.roll_rad),
             airframe_pitch_deg=math.degrees(e.pitch_rad),
             airframe_yaw_deg=yaw_deg,

@@ -362,7 +362,7 @@ def autopilot_version(v: Vehicle) -> Message:
 
 def gimbal_device_attitude_status(v: Vehicle) -> Message:
     """GIMBAL_DEVICE_ATTITUDE_STATUS: level, at its pitch, with the airframe's yaw."""
-    half = math.radians(v.gimbal.pitch_deg) / 2
+    half = math.radians(v.gimbal.at_pitch_deg) / 2
     flags = mavlink.GIMBAL_DEVICE_FLAGS_ROLL_LOCK | mavlink.GIMBAL_DEVICE_FLAGS_PITCH_LOCK
     return mavlink.MAVLink_gimbal_device_attitude_status_message(
         0, 0, ms(v), flags, [math.cos(half), 0.0, math.sin(half), 0.0], 0.0, 0.0, 0.0, 0

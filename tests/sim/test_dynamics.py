@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import cv2
 import numpy as np
 import pytest
 
@@ -225,10 +226,46 @@ def test_an_unknown_receiver_is_refused_with_those_that_are_known():
 
 def test_the_gimbal_looks_down_within_half_a_degree_and_with_the_nose():
     gimbal, body = Gimbal(1), Body(yaw_rad=math.radians(70))
-    found = [gimbal.look(body, 0.5 * n) for n in range(400)]
+    found = []
+    for _ in range(400):
+        gimbal.step(body, 0.5)
+        found.append(gimbal.look(body))
     tilt = np.array([90 + look.pitch_deg for look in found])
     assert 0.1 < np.sqrt((tilt**2).mean()) < 0.8
     assert tilt.max() < 2
     tops = [Pose(0, 0, 0, q.yaw_deg, q.pitch_deg, q.roll_deg).camera_from_enu.T @ [0, -1, 0] for q in found]
     headings = [math.degrees(math.atan2(top[0], top[1])) for top in tops]
     assert headings == pytest.approx([70] * 400, abs=0.2)
+
+
+def test_the_gimbal_comes_to_a_new_pitch_with_a_lag_and_not_faster_than_it_can():
+    gimbal, body = Gimbal(1), Body()
+    gimbal.pitch_deg = 0.0
+    way = []
+    for _ in range(150):
+        gimbal.step(body, STEP_S)
+        way.append(gimbal.at_pitch_deg)
+    assert np.diff(way).max() <= Gimbal.MAX_RATE_DEGPS * STEP_S + 1e-9
+    assert way[24] < -40  # half a second later it is on its way
+    assert way[-1] == pytest.approx(0.0, abs=0.5)
+    assert gimbal.look(body).pitch_deg == pytest.approx(way[-1], abs=1.5)
+
+
+def test_in_a_turn_the_camera_is_behind_the_nose_and_its_rotation_is_the_one_told():
+    """What `turn_radps` says is how the look changes from step to step."""
+    gimbal, body = Gimbal(1), Body(yaw_rad=0.1)
+    gimbal.SIGMA_DEG, gimbal.TREMOR_DEGPS = 0.0, 0.0
+    gimbal.step(body, STEP_S)
+    gimbal.pitch_deg = -30.0
+    for _ in range(10):
+        body.yaw_rad += 0.5 * STEP_S
+        gimbal.step(body, STEP_S)
+    before = gimbal.look(body)
+    body.yaw_rad += 0.5 * STEP_S
+    gimbal.step(body, STEP_S)
+    after = gimbal.look(body)
+    assert -math.degrees(0.5 * gimbal.FOLLOW_S) < gimbal.beside_deg(body) < -2.0
+    one, two = (Pose(0, 0, 0, q.yaw_deg, q.pitch_deg, q.roll_deg).camera_from_enu for q in (before, after))
+    turned, _ = cv2.Rodrigues(two.T @ one)  # takes a direction fixed to the camera from then to now
+    assert np.abs(turned).max() / STEP_S > 0.5
+    assert turned.ravel() / STEP_S == pytest.approx(gimbal.turn_radps(), abs=0.01)  # the wander fades
