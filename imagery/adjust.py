@@ -86,7 +86,7 @@ def adjust_block(
     """
     rules = rules or AdjustRules()
     groups, lenses = lens_groups(block.photos)
-    stated = priors = priors_of(block, lenses, groups, rules)
+    priors = priors_of(block, lenses, groups, rules)
     flights = flights_of(block.photos, groups)
     state, ground = first_state(block, tracks)
     observed = tracks
@@ -98,7 +98,9 @@ def adjust_block(
                 state = replace(state, points=state.points[left])
             state = solve(free_points(observed, groups, priors), state, rules, _ROUGHLY)
             observed, state = _without_outliers(observed, state, groups, sigmas)
-            priors = as_they_are(stated, state, flights, _tied(block, observed, rules))
+        state = solve(free_points(observed, groups, priors), state, rules)
+        tagged = np.array([p.placed for p in block.photos])
+        priors = as_they_are(priors, state, flights, tagged & _tied(block, observed, rules))
         state = solve(free_points(observed, groups, priors), state, rules)
     problem, verdict = free_points(observed, groups, priors), None
     if marks is not None:

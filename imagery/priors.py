@@ -20,6 +20,8 @@ POSE_PARAMETERS = 6
 _RTK_M = 0.5
 _ENOUGH_TO_JUDGE = 8
 _FAR_SPREADS = 3.0
+_FITTED = 4
+_LEAST_SHARE, _LEAST_SIGMA_M = 0.2, 0.1
 _SHIFT_SIGMA_M = (1.5, 1.5, 3.0)
 _RTK_SHIFT_SIGMA_M = (0.05, 0.05, 0.1)
 _CONTROLLED_SHIFT_SIGMA_M = (20.0, 20.0, 150.0)
@@ -149,8 +151,9 @@ def as_they_are(priors: Priors, state: State, flights: Ids, tied: npt.NDArray[np
     """The priors with the weights that their own residuals at a state of `tied` photos (m,) justify.
 
     Tags that scatter more than they say weigh less, each flight and axis for itself; one photo far off the
-    others of its flight (copied tags, a fix from before the take-off) weighs next to nothing. Tags that
-    scatter less gain nothing: what they have in common does not show.
+    others of its flight (copied tags, a fix from before the take-off) weighs next to nothing. Positions of a
+    plain receiver that scatter less weigh more: most of its error is the same for all photos of a flight
+    and does not bend the block. Attitudes gain nothing: what they have in common turns it.
     """
     attitude, position = priors.attitude.copy(), priors.position.copy()
     for flight in np.unique(flights):
@@ -158,10 +161,14 @@ def as_they_are(priors: Priors, state: State, flights: Ids, tied: npt.NDArray[np
         known = mine & tied
         if known.sum() < _ENOUGH_TO_JUDGE:
             continue
+        loss = np.sqrt(known.sum() / (known.sum() - _FITTED))  # residuals are smaller than errors
         for weights, off in ((attitude, priors.turns(state)), (position, priors.off_m(state))):
             for axis in range(3):
                 size = np.abs(off[:, axis]) * np.sqrt(weights[:, axis])  # in sigmas
-                spread = max(1.4826 * float(np.median(size[known])), 1.0)
+                sigma = float(np.median(weights[known, axis])) ** -0.5
+                plain = weights is position and sigma > _RTK_M
+                least = max(_LEAST_SHARE, _LEAST_SIGMA_M / sigma) if plain else 1.0
+                spread = max(1.4826 * float(np.median(size[known])) * loss, least)
                 weights[mine, axis] /= spread**2
                 far = known & (size > _FAR_SPREADS * spread)
                 weights[far, axis] *= (_FAR_SPREADS * spread / size[far]) ** 4

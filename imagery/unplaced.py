@@ -2,8 +2,8 @@
 
 Seen from above, a photo that looks about straight down lies on the map by a shift, a turn and a scale. All
 matches of such photos, with placed photos and with each other, and all marks of ground control in them are
-linear in these four numbers: one least-squares problem, solved with weights that outliers lose. It is only
-the adjustment's first guess.
+linear in these four numbers (two complex ones): one least-squares problem, solved with weights that outliers
+lose. It is only the first guess of the adjustment.
 """
 
 from __future__ import annotations
@@ -17,14 +17,20 @@ from scipy.sparse import coo_matrix, identity
 from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import spsolve
 
-from imagery.control import ControlPoint
+from imagery.control import ControlPoint, Mark
 from imagery.features import Features
 from imagery.matching import PairMatches
 from imagery.pairs import neighbour_pairs
 from imagery.photos import NO_POSITION, Block, Dropped, Photo, height_above_ground_m
-from plans.frames import FloatArray, Pose
+from plans.frames import Pose
 
 Pair = tuple[int, int]
+Complex = npt.NDArray[np.complex128]
+Map = tuple[complex, complex]
+"""Scale and turn, and place: a photo's pixel z (right + i up, over the focal length) lies at m z + t (east
++ i north, metres)."""
+_Mark = tuple[ControlPoint, int, Mark]
+"""A mark of a control point in a photo, by its number."""
 
 MAX_PAIRS = 2000
 """As many pairs of photos without position are all tried; of more, neighbours in the folder's order and those
@@ -35,7 +41,6 @@ _LOOKED_AT = 120
 _LIKENESS = 0.85
 _PER_MATCH = 30
 _SWEEPS = 5
-_MARK_WEIGHT = 10.0
 _LEAST_CONTROL = 3
 _SIGMA_SHARE = 0.25
 _SIGMA_YAW_DEG, _SIGMA_TILT_DEG = 15.0, 20.0
@@ -110,9 +115,23 @@ def place_unplaced(
     lost = [p for p in block.photos if not p.placed]
     if not lost:
         return Found(block, features, matches, ())
-    marks = [(point, *_mark_of(block, name, x, y)) for point, name, x, y in _marks(control)]
-    held = _held(block, matches, [(point, photo) for point, photo, _ in marks if photo >= 0])
-    maps = _solve(block, features, matches, [(p, i, xy) for p, i, xy in marks if i >= 0], held)
+    number = {p.name.casefold(): p.index for p in block.photos}
+    marks = [
+        (point, number[m.photo.casefold()], m)
+        for point in control
+        if not point.check
+        for m in point.marks
+        if m.photo.casefold() in number
+    ]
+    part = _parts(len(block.photos), matches)
+    held = _held(block, part, marks)
+    maps = _maps(block, features, matches, part, held)
+    for component in np.unique(part[held]):
+        mine = [i for i in maps if part[i] == component]
+        if not any(p.placed for p in block.photos if part[p.index] == component):
+            seen = [(point, i, m) for point, i, m in marks if i in maps and part[i] == component]
+            turn, shift = _on_the_map(block, maps, seen)
+            maps |= {i: (turn * maps[i][0], turn * maps[i][1] + shift) for i in mine}
     ground = block.ground_up_m
     if ground is None and control:
         ground = float(np.median([p.height_m for p in control]))
@@ -124,7 +143,7 @@ def place_unplaced(
         for p in lost
         if not held[p.index]
     )
-    number = np.cumsum(held) - 1
+    count_of = np.cumsum(held) - 1
     return Found(
         replace(
             block,
@@ -133,7 +152,7 @@ def place_unplaced(
         ),
         [f for f, keep in zip(features, held, strict=True) if keep],
         [
-            replace(m, first=int(number[m.first]), second=int(number[m.second]))
+            replace(m, first=int(count_of[m.first]), second=int(count_of[m.second]))
             for m in matches
             if held[m.first] and held[m.second]
         ],
@@ -141,103 +160,110 @@ def place_unplaced(
     )
 
 
-def _marks(control: Sequence[ControlPoint]) -> list[tuple[ControlPoint, str, float, float]]:
-    return [(p, m.photo, m.x_px, m.y_px) for p in control if not p.check for m in p.marks]
-
-
-def _mark_of(block: Block, name: str, x: float, y: float) -> tuple[int, FloatArray]:
-    found = next((p.index for p in block.photos if p.name.casefold() == name.casefold()), -1)
-    return found, np.array([[x, y]])
-
-
-def _held(
-    block: Block, matches: Sequence[PairMatches], marks: Sequence[tuple[ControlPoint, int]]
-) -> npt.NDArray[np.bool_]:
-    """(m,) which photos hang together with a placed one or with enough control points."""
-    count = len(block.photos)
+def _parts(count: int, matches: Sequence[PairMatches]) -> npt.NDArray[np.int32]:
+    """(m,) which photos hang together by matches."""
     first, second = (np.array([getattr(m, k) for m in matches], int) for k in ("first", "second"))
     graph = coo_matrix((np.ones(len(first)), (first, second)), shape=(count, count))
-    _, part = connected_components(graph, directed=False)
+    return np.asarray(connected_components(graph, directed=False)[1])
+
+
+def _held(block: Block, part: npt.NDArray[np.int32], marks: Sequence[_Mark]) -> npt.NDArray[np.bool_]:
+    """(m,) which photos hang together with a placed one or with enough control points."""
     good = {int(part[p.index]) for p in block.photos if p.placed}
     for component in set(part.tolist()) - good:
-        points = {point.name for point, photo in marks if part[photo] == component}
+        points = {point.name for point, photo, _ in marks if part[photo] == component}
         if len(points) >= _LEAST_CONTROL:
             good.add(component)
     return np.isin(part, list(good))
 
 
-def _flat(photo: Photo, xy: npt.NDArray[np.floating]) -> FloatArray:
-    """(n, 2) pixels as right and up of the middle, over the focal length."""
-    return (np.asarray(xy, float) - photo.camera.principal_px) / photo.camera.focal_px * (1.0, -1.0)
+def _flat(photo: Photo, xy: npt.NDArray[np.floating]) -> Complex:
+    """(n,) pixels as right and, imaginary, up of the middle, over the focal length."""
+    right, down = ((np.asarray(xy, float) - photo.camera.principal_px) / photo.camera.focal_px).T
+    return np.asarray(right - 1j * down)
 
 
-def _rows(flat: FloatArray) -> FloatArray:
-    """(2 n, 4): east, then north, of places by the four numbers of their photo's map: a, b, east, north."""
-    u, v = flat.T
-    one, none = np.ones_like(u), np.zeros_like(u)
-    return np.concatenate([np.stack([u, -v, one, none], axis=1), np.stack([v, u, none, one], axis=1)])
-
-
-def _solve(
+def _maps(
     block: Block,
     features: Sequence[Features],
     matches: Sequence[PairMatches],
-    marks: Sequence[tuple[ControlPoint, int, FloatArray]],
+    part: npt.NDArray[np.int32],
     held: npt.NDArray[np.bool_],
-) -> dict[int, FloatArray]:
-    """The maps (4,) of the photos that are held and have no position."""
-    lost = [p.index for p in block.photos if not p.placed and held[p.index]]
-    if not lost:
-        return {}
-    column = {photo: 4 * n for n, photo in enumerate(lost)}
-    rows: list[FloatArray] = []
-    wanted: list[FloatArray] = []
-    weights: list[FloatArray] = []
+) -> dict[int, Map]:
+    """The maps of the photos that are held and have no position. Where none of a part has one, its photo with
+    most matches lies at 0, one wide, and the others as seen from it."""
+    known = {p.index: _map_of(p, block.ground_up_m) for p in block.photos if p.placed}
+    roots: dict[int, Map] = {}
+    links = np.bincount([i for m in matches for i in (m.first, m.second)], minlength=len(part))
+    for component in np.unique(part[held]):
+        mine = np.flatnonzero(part == component)
+        if not any(i in known for i in mine.tolist()):
+            roots[int(mine[np.argmax(links[mine])])] = (1.0 + 0j, 0j)
+    fixed = known | roots
+    column = {int(i): 2 * n for n, i in enumerate(i for i in np.flatnonzero(held) if int(i) not in fixed)}
+    at_row, at_column, values, wanted = [], [], [], []
+    rows = 0
     for m in matches:
         if not (m.first in column or m.second in column):
             continue
         some = np.linspace(0, len(m.first_ids) - 1, min(_PER_MATCH, len(m.first_ids))).astype(int)
-        part = np.zeros((2 * len(some), 4 * len(lost)))
-        right = np.zeros(2 * len(some))
+        right = np.zeros(len(some), complex)
         for photo, ids, sign in ((m.first, m.first_ids, 1.0), (m.second, m.second_ids, -1.0)):
-            terms = sign * _rows(_flat(block.photos[photo], features[photo].xy_px[ids[some]]))
+            flat = _flat(block.photos[photo], features[photo].xy_px[ids[some]])
             if photo in column:
-                part[:, column[photo] : column[photo] + 4] = terms
+                at_row += [rows + np.arange(len(some))] * 2
+                at_column += [np.full(len(some), column[photo] + k) for k in (0, 1)]
+                values += [sign * flat, np.full(len(some), sign + 0j)]
             else:
-                right -= terms @ _map_of(block.photos[photo], block.ground_up_m)
-        rows.append(part)
+                right -= sign * (flat * fixed[photo][0] + fixed[photo][1])
         wanted.append(right)
-        weights.append(np.ones(len(right)))
-    for point, photo, xy in marks:
-        if photo in column:
-            part = np.zeros((2, 4 * len(lost)))
-            part[:, column[photo] : column[photo] + 4] = _rows(_flat(block.photos[photo], xy))
-            rows.append(part)
-            wanted.append(np.concatenate(block.frame.to_local([point.lat_deg], [point.lon_deg])))
-            weights.append(np.full(2, _MARK_WEIGHT))
-    design = coo_matrix(np.concatenate(rows)).tocsr()
-    right, weight = np.concatenate(wanted), np.concatenate(weights)
-    robust = np.ones(len(right))
+        rows += len(some)
+    if column:
+        size = (rows, 2 * len(column))
+        index = (np.concatenate(at_row), np.concatenate(at_column))
+        found = _least_squares(coo_matrix((np.concatenate(values), index), size), np.concatenate(wanted))
+        roots |= {i: (complex(found[at]), complex(found[at + 1])) for i, at in column.items()}
+    return roots
+
+
+def _least_squares(design: coo_matrix, wanted: Complex) -> Complex:
+    """Robust: what lies far off loses its weight."""
+    rows = design.tocsr()
+    weight = np.ones(len(wanted))
     for _ in range(_SWEEPS):
-        scaled = design.multiply((weight * robust)[:, None]).tocsr()
-        normal = (design.T @ scaled + 1e-9 * identity(design.shape[1])).tocsc()
-        maps = np.asarray(spsolve(normal, design.T @ (weight * robust * right)))
-        off = np.abs(design @ maps - right)
-        robust = 1 / (1 + (off / max(3 * float(np.median(off)), 1e-6)) ** 2)
-    return {photo: maps[at : at + 4] for photo, at in column.items()}
+        scaled = rows.multiply(weight[:, None]).tocsr()
+        normal = (rows.getH() @ scaled + 1e-9 * identity(rows.shape[1])).tocsc()
+        found = np.asarray(spsolve(normal, rows.getH() @ (weight * wanted)))
+        off = np.abs(rows @ found - wanted)
+        weight = 1 / (1 + (off / max(3 * float(np.median(off)), 1e-6)) ** 2)
+    return found
 
 
-def _map_of(photo: Photo, ground_up_m: float | None) -> FloatArray:
+def _on_the_map(block: Block, maps: dict[int, Map], seen: Sequence[_Mark]) -> Map:
+    """The turn, scale and shift that bring marks, as their photos have them, to where they were surveyed."""
+    there, wanted = [], []
+    for point, photo, mark in seen:
+        turn, shift = maps[photo]
+        there.append(turn * _flat(block.photos[photo], np.array([[mark.x_px, mark.y_px]]))[0] + shift)
+        east, north = block.frame.to_local(point.lat_deg, point.lon_deg)
+        wanted.append(complex(east, north))
+    design = coo_matrix(np.stack([np.array(there), np.ones(len(there), complex)], axis=1))
+    turn, shift = _least_squares(design, np.array(wanted))
+    return complex(turn), complex(shift)
+
+
+def _map_of(photo: Photo, ground_up_m: float | None) -> Map:
     """The map of a placed photo that looks down: the scale is its height, the turn its yaw."""
     height, yaw = height_above_ground_m(photo, ground_up_m), np.radians(photo.prior.yaw_deg)
-    return np.array([height * np.cos(yaw), -height * np.sin(yaw), photo.prior.east_m, photo.prior.north_m])
+    return complex(height * np.exp(-1j * yaw)), complex(photo.prior.east_m, photo.prior.north_m)
 
 
-def _placed(photo: Photo, lies: FloatArray, ground_up_m: float | None) -> Photo:
+def _placed(photo: Photo, lies: Map, ground_up_m: float | None) -> Photo:
     """The photo with a prior by its map."""
-    a, b, east, north = (float(v) for v in lies)
-    height = max(float(np.hypot(a, b)), 2.0)
-    yaw = float(np.degrees(np.arctan2(-b, a)) % 360)
+    turn, place = lies
+    east, north = place.real, place.imag
+    height = max(abs(turn), 2.0)
+    yaw = float(-np.degrees(np.angle(turn)) % 360)
     up = (0.0 if ground_up_m is None else ground_up_m) + height
     return replace(
         photo,
