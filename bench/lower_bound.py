@@ -26,7 +26,7 @@ from scipy.optimize import linear_sum_assignment
 from shapely import Polygon
 
 from plans.costs import FlightCosts
-from plans.energy import take_off_and_land_use
+from plans.flight_time import take_off_and_land_use
 from plans.lanes import Lane, sweep_lanes
 from plans.layout import stream_rules
 from plans.streamlines import stream_layouts

@@ -39,6 +39,9 @@ INPUT_NAMES = (
 )
 """Inputs that mission.toml may name, as paths relative to the folder or absolute."""
 
+AUTOPILOTS = "ardupilot", "px4"
+"""Autopilots that mission.toml may name for plans."""
+
 FOLDERS = ("plans", "flights", "mosaics", "damage", "reports")
 
 _STAMPS = {"created_utc": "TEXT", "author": "TEXT"}
@@ -134,11 +137,13 @@ LAYERS = (
 
 @dataclass(frozen=True)
 class MissionConfig:
-    """mission.toml as a value. Paths are as written there."""
+    """mission.toml as a value. Paths are as written there; `camera` and `autopilot` (ardupilot or px4) are
+    what plans are made for when none is named."""
 
     name: str
     place: str = ""
     camera: str = ""
+    autopilot: str = ""
     origin_lat_deg: float | None = None
     origin_lon_deg: float | None = None
     inputs: Mapping[str, str] = field(default_factory=dict)
@@ -209,11 +214,12 @@ class Workspace:
                 name=str(data["name"]),
                 place=str(data.get("place", "")),
                 camera=str(data.get("camera", "")),
+                autopilot=_autopilot(data.get("autopilot", "")),
                 origin_lat_deg=frame.get("origin_lat_deg"),
                 origin_lon_deg=frame.get("origin_lon_deg"),
                 inputs={k: str(v) for k, v in data.get("inputs", {}).items()},
             )
-        except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise WorkspaceError(f"{file}: cannot be read ({error}); mend or restore it") from None
 
     def write_config(self, config: MissionConfig) -> None:
@@ -222,6 +228,7 @@ class Workspace:
             f"name = {_toml(config.name)}",
             f"place = {_toml(config.place)}",
             f"camera = {_toml(config.camera)}",
+            *([f"autopilot = {_toml(config.autopilot)}"] if config.autopilot else []),
         ]
         if config.frame:
             lines += ["", "[frame]", f"origin_lat_deg = {config.origin_lat_deg!r}"]
@@ -341,6 +348,12 @@ def write_text(path: Path, text: str) -> None:
     except OSError as error:
         beside.unlink(missing_ok=True)
         raise WorkspaceError(f"{path}: cannot be written ({error.strerror})") from None
+
+
+def _autopilot(name: object) -> str:
+    if name not in ("", *AUTOPILOTS):
+        raise ValueError(f"autopilot is {name!r}, not one of {', '.join(AUTOPILOTS)}")
+    return str(name)
 
 
 def _toml(text: str) -> str:

@@ -11,7 +11,8 @@ import numpy as np
 import shapely
 
 from plans.drones import Drone, Kit
-from plans.energy import drain, leg_of_tour_s, path_use, square_corner_s, straight_uses, take_off_and_land_use
+from plans.energy import drain
+from plans.flight_time import corners_save_s, leg_of_tour_s, path_use, straight_uses, take_off_and_land_use
 from plans.frames import FloatArray
 from plans.lanes import Lane
 from plans.sorties import LaneCosts
@@ -133,7 +134,7 @@ class FlightCosts:
         flat = np.column_stack([points_m[:, :2], np.zeros(len(points_m))])
         airframe = self.kit.drone.airframe
         use = path_use(flat, self.kit.speed_mps, airframe, self.job.settings.wind)
-        return use * max(1.0 - square_corner_s(airframe) / max(float(use[0]), 1e-9), 0.5)
+        return use * max(1.0 - corners_save_s(self.kit.speed_mps, airframe) / max(float(use[0]), 1e-9), 0.5)
 
     def _ground(self, points_m: FloatArray) -> FloatArray:
         heights = self.job.terrain.at(points_m[:, 0], points_m[:, 1])

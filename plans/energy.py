@@ -1,4 +1,5 @@
-"""How long a multirotor needs and what it draws: legs, turns, climbs, wind, cold and age."""
+"""What a multirotor is, what wind leaves it of its speed, and what it draws: climbs, cold and age. How long
+it flies is plans.flight_time's."""
 
 from __future__ import annotations
 
@@ -49,7 +50,8 @@ def parse_wind(text: str) -> Wind:
 class Airframe:
     """What the flight-time model knows of a multirotor. The defaults are ArduCopter's own (WPNAV_ACCEL,
     _JERK, _RADIUS, _SPEED_UP, _SPEED_DN, LAND_SPEED, RTL_LOIT_TIME); flights of a real build came out within
-    2 % of the times (docs/figures.md)."""
+    2 % of the times (docs/figures.md). `return_speed_mps` is the most at which it comes home by itself; inf
+    where that is as fast as it flies its survey."""
 
     max_airspeed_mps: float = 15.0
     acceleration_mps2: float = 2.5
@@ -63,9 +65,15 @@ class Airframe:
     landing_height_m: float = 10.0
     take_off_wait_s: float = 6.0
     landing_wait_s: float = 8.0
+    return_speed_mps: float = math.inf
     climb_power_per_mps: float = 0.16
     """What a metre a second of climb draws beside hovering, as a share of hover power: weight over hover
     power (8.4 W carry a newton in the rotorcraft of Zeng et al.) over a drive's efficiency of 0.75."""
+
+    @property
+    def fastest_mps(self) -> float:
+        """The most ground speed that it is flown at in calm air."""
+        return self.max_airspeed_mps
 
 
 @dataclass(frozen=True)
@@ -94,63 +102,6 @@ def cold_factor(temperature_c: float) -> float:
     """The share of its capacity that a lithium-polymer pack gives at a temperature: linear between round
     values of makers' discharge curves at 1 C to 2 C, 1 above 20 degrees C."""
     return float(np.interp(temperature_c, _COLD_C, _COLD_SHARE))
-
-
-def ramp_s(speed_mps: npt.ArrayLike, acceleration_mps2: npt.ArrayLike, airframe: Airframe) -> FloatArray:
-    """Seconds from standing to a speed with limited acceleration and jerk; half its way is flown
-    meanwhile."""
-    v, a, j = np.asarray(speed_mps, float), np.asarray(acceleration_mps2, float), airframe.jerk_mps3
-    return np.where(v * j >= a * a, v / a + a / j, 2 * np.sqrt(v / j)) + airframe.attitude_lag_s
-
-
-def _leg_profile(
-    length_m: npt.ArrayLike, speed_mps: npt.ArrayLike, acceleration_mps2: npt.ArrayLike, airframe: Airframe
-) -> tuple[FloatArray, FloatArray]:
-    """(seconds, seconds of the ramp at each end) of legs flown from standing to standing.
-
-    A leg shorter than both ramps is flown at the speed whose ramps just fit: v ramp(v) = length.
-    """
-    length, v = np.asarray(length_m, float), np.asarray(speed_mps, float)
-    a, j, lag = np.asarray(acceleration_mps2, float), airframe.jerk_mps3, airframe.attitude_lag_s
-    b = a / j + lag
-    high = a / 2 * (np.sqrt(b * b + 4 * length / a) - b)
-    w = np.cbrt(np.maximum(length, 1e-12) * np.sqrt(j) / 2)
-    for _ in range(6):  # Newton on 2 w^3 / sqrt(j) + lag w^2 = length, v = w^2
-        w = w - (2 * w**3 / np.sqrt(j) + lag * w * w - length) / (
-            6 * w * w / np.sqrt(j) + 2 * lag * w + 1e-12
-        )
-    reached = np.minimum(v, np.where(high * j >= a * a, high, w * w))
-    ramp = ramp_s(reached, a, airframe)
-    some = length > 1e-9
-    return np.where(some, ramp + length / np.maximum(reached, 1e-9), 0.0), np.where(some, ramp, 0.0)
-
-
-def _corner_s(bend: npt.ArrayLike, airframe: Airframe) -> FloatArray:
-    """By how much two legs may overlap at a corner, seconds: the next is begun so early that the corner is
-    cut by `corner_m`. `bend` is the length of the difference of their directions, 2 sin(turn / 2)."""
-    a, j = airframe.acceleration_mps2, airframe.jerk_mps3
-    way = airframe.corner_m / np.maximum(np.asarray(bend, float), 1e-6)
-    rising, at_rise, speed = a / j, a**3 / j**2 / 6, a * a / j / 2
-    later = rising + (np.sqrt(speed**2 + 2 * a * np.maximum(way - at_rise, 0.0)) - speed) / a
-    return 2 * (np.where(way < at_rise, np.cbrt(6 * way / j), later) + airframe.attitude_lag_s / 2)
-
-
-def square_corner_s(airframe: Airframe) -> float:
-    """By how much two long legs overlap at a square corner, seconds."""
-    return float(_corner_s(np.sqrt(2.0), airframe))
-
-
-def stop_to_stop_s(length_m: npt.ArrayLike, speed_mps: npt.ArrayLike, airframe: Airframe) -> FloatArray:
-    """Seconds from standing to standing over a level length."""
-    return _leg_profile(length_m, speed_mps, airframe.acceleration_mps2, airframe)[0]
-
-
-def leg_of_tour_s(length_m: npt.ArrayLike, speed_mps: npt.ArrayLike, airframe: Airframe) -> FloatArray:
-    """Seconds that a level leg adds to a tour with a square corner at each of its ends: one corner's overlap
-    less than from standing to standing."""
-    seconds, ramp = _leg_profile(length_m, speed_mps, airframe.acceleration_mps2, airframe)
-    overlap = np.minimum(ramp, square_corner_s(airframe))
-    return np.maximum(seconds - overlap, np.asarray(length_m, float) / np.asarray(speed_mps, float))
 
 
 def ground_speed_mps(
@@ -207,98 +158,7 @@ def drain(
     return np.maximum((hover_share(airspeed_mps) + climbing) / hover_share(cruise_mps), 1.0)
 
 
-def straight_uses(
-    a_m: FloatArray,
-    b_m: FloatArray,
-    speed_mps: float,
-    airframe: Airframe,
-    wind: Wind,
-    in_tour: bool = False,
-) -> FloatArray:
-    """(seconds, battery seconds), shape (n, 2), of level straight legs from a_m to b_m, both (n, 2), from
-    standing to standing, or as parts of a tour with square corners."""
-    east, north = (b_m - a_m).T
-    speed = ground_speed_mps(east, north, speed_mps, airframe, wind)
-    length = np.hypot(east, north)
-    seconds = (leg_of_tour_s if in_tour else stop_to_stop_s)(length, speed, airframe)
-    flown = length / np.maximum(seconds, 1e-9)
-    rate = drain(_airspeed(east, north, flown, wind), 0.0, speed_mps, airframe)
-    return np.column_stack([seconds, seconds * rate])
-
-
-def _airspeed(east: FloatArray, north: FloatArray, speed: FloatArray, wind: Wind) -> FloatArray:
+def airspeed_mps(east: FloatArray, north: FloatArray, speed_mps: FloatArray, wind: Wind) -> FloatArray:
+    """Speed through the air at a ground speed along directions (east, north; any length)."""
     norm = np.maximum(np.hypot(east, north), 1e-9)
-    return np.hypot(east / norm * speed - wind.east_mps, north / norm * speed - wind.north_mps)
-
-
-def segment_uses(
-    points_m: FloatArray,
-    speeds_mps: npt.ArrayLike,
-    airframe: Airframe,
-    wind: Wind,
-    cruise_mps: float,
-) -> FloatArray:
-    """(seconds, battery seconds) of each segment of a path (k, 3) of east, north, up, shape (k - 1, 2), flown
-    from standing to standing at no more than `speeds_mps` (one, or one for each segment).
-
-    ArduCopter's way (AC_WPNav and SCurve): every segment has its own jerk-limited profile from standing to
-    standing and the next is begun early enough to cut the corner by `corner_m`, so that short segments are
-    slow however straight the path is. A segment's speed is held to the climb and descent rates. Segments
-    without length take no time. Corner overlaps are shared by both neighbours.
-    """
-    steps = np.diff(points_m, axis=0)
-    uses = np.zeros((len(steps), 2))
-    length = np.linalg.norm(steps, axis=1)
-    some = np.flatnonzero(length > 1e-6)
-    if len(some) == 0:
-        return uses
-    limit = np.broadcast_to(np.asarray(speeds_mps, float), (len(steps),))[some]
-    steps, length = steps[some], length[some]
-    unit = steps / length[:, None]
-    level, rise = np.maximum(np.hypot(unit[:, 0], unit[:, 1]), 1e-9), unit[:, 2]
-    ground = ground_speed_mps(steps[:, 0], steps[:, 1], limit, airframe, wind)
-    rates = np.where(rise > 0, airframe.climb_mps, airframe.descent_mps)
-    steep = np.maximum(np.abs(rise), 1e-9)
-    speed = np.minimum(ground / level, rates / steep)
-    acceleration = np.minimum(airframe.acceleration_mps2 / level, airframe.vertical_acceleration_mps2 / steep)
-    seconds, ramp = _leg_profile(length, speed, acceleration, airframe)
-    bend = np.linalg.norm(np.diff(unit, axis=0), axis=1)
-    overlap = np.minimum(np.minimum(ramp[:-1], ramp[1:]), _corner_s(bend, airframe))
-    seconds = seconds - (np.append(overlap, 0.0) + np.insert(overlap, 0, 0.0)) / 2
-    flown = length / seconds
-    rate = drain(_airspeed(steps[:, 0], steps[:, 1], flown * level, wind), rise * flown, cruise_mps, airframe)
-    uses[some] = np.column_stack([seconds, seconds * rate])
-    return uses
-
-
-def path_use(
-    points_m: FloatArray,
-    speed_mps: float,
-    airframe: Airframe,
-    wind: Wind,
-    cruise_mps: float | None = None,
-) -> FloatArray:
-    """(seconds, battery seconds), shape (2,), to fly a path (k, 3) of east, north, up from standing to
-    standing: see segment_uses. `cruise_mps` is the speed for which the battery's endurance holds (`speed_mps`
-    if not given)."""
-    cruise = speed_mps if cruise_mps is None else cruise_mps
-    return np.asarray(segment_uses(points_m, speed_mps, airframe, wind, cruise).sum(axis=0))
-
-
-def path_time_s(points_m: FloatArray, speed_mps: float, airframe: Airframe, wind: Wind) -> float:
-    """Seconds of `path_use`."""
-    return float(path_use(points_m, speed_mps, airframe, wind)[0])
-
-
-def take_off_and_land_use(
-    take_off_m: float, landing_m: float, cruise_mps: float, airframe: Airframe
-) -> FloatArray:
-    """(seconds, battery seconds), shape (2,), for arming and the climb to `take_off_m` above launch, and for
-    the wait above home and the descent from `landing_m` to the ground; a height of 0 leaves its part out."""
-    slow = min(landing_m, airframe.landing_height_m)
-    up = take_off_m / airframe.climb_mps
-    down = (landing_m - slow) / airframe.descent_mps + slow / airframe.landing_mps
-    waiting = airframe.take_off_wait_s * (take_off_m > 0) + airframe.landing_wait_s * (landing_m > 0)
-    climbing = float(drain(0.0, airframe.climb_mps, cruise_mps, airframe))
-    hovering = float(drain(0.0, 0.0, cruise_mps, airframe))
-    return np.array([up + down + waiting, up * climbing + (down + waiting) * hovering])
+    return np.hypot(east / norm * speed_mps - wind.east_mps, north / norm * speed_mps - wind.north_mps)

@@ -12,7 +12,8 @@ from shapely import LineString
 
 from plans.cameras import Camera
 from plans.drones import Kit
-from plans.energy import Airframe, Wind, segment_uses, straight_uses, take_off_and_land_use
+from plans.energy import Airframe, Wind
+from plans.flight_time import home_uses, segment_uses, take_off_and_land_use
 from plans.follow import FollowLimits, clearance_m, follow_ground, ground_under
 from plans.frames import FloatArray, GeoPoint, LocalFrame, Pose
 from plans.lanes import Lane
@@ -226,7 +227,7 @@ def _worst_home_s(
     places = np.array([legs[0].points_m[0], *(leg.points_m[-1] for leg in legs)])
     home = np.broadcast_to(base_m, (len(places), 2))
     kit = rules.kit
-    back = straight_uses(places[:, :2], home, kit.speed_mps, rules.airframe, rules.wind)[:, 1]
+    back = home_uses(places[:, :2], home, kit.speed_mps, rules.airframe, rules.wind)[:, 1]
     between = np.linspace(0.0, 1.0, 20)[None, :, None]
     line = places[:, None, :2] * (1 - between) + home[:, None] * between
     under = rules.terrain.at(line[..., 0], line[..., 1])

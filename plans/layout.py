@@ -11,7 +11,7 @@ from shapely import MultiPolygon, Polygon, get_parts
 
 from plans.costs import FlightCosts
 from plans.drones import Kit
-from plans.energy import leg_of_tour_s
+from plans.flight_time import leg_of_tour_s
 from plans.follow import FollowLimits
 from plans.frames import FloatArray
 from plans.lanes import Lane, SweepAxes, candidate_angles, corridor_lanes, sweep_lanes

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from plans.energy import Airframe, Battery, Wind, path_use, straight_uses, take_off_and_land_use
+from plans.energy import Airframe, Battery, Wind
+from plans.flight_time import home_uses, path_use, take_off_and_land_use
 from plans.frames import FloatArray, LocalFrame
 from plans.mission import AltitudeFrame, Command, Mission, MissionItem
 from plans.mission_shots import MOVES, PlannedFlight, flights_of, launch_m
@@ -65,7 +66,7 @@ class FlightMeter:
         )
         done = uses[0] + np.concatenate([[0.0], np.cumsum(uses[1:]) * flown / max(sum(uses[1:]), 1e-9)])
         home = np.broadcast_to(base, path[:, :2].shape)
-        back = straight_uses(path[:, :2], home, cruise, airframe, wind)[:, 1]
+        back = home_uses(path[:, :2], home, cruise, airframe, wind)[:, 1]
         down = [take_off_and_land_use(0.0, max(float(h), 0.0), cruise, airframe)[1] for h in path[:, 2]]
         return float(np.max(done + back + down))
 

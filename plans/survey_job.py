@@ -396,13 +396,13 @@ def _speed_mps(
 ) -> float:
     """The ground speed: what is asked for (10 m/s else), capped by the camera's cycle and motion blur."""
     asked = settings.speed_mps or 10.0
-    if asked > airframe.max_airspeed_mps:
+    if asked > airframe.fastest_mps:
         if settings.speed_mps is not None:
             note = (
-                f"speed lowered from {asked:.1f} to {airframe.max_airspeed_mps:.1f} m/s: its airframe's most"
+                f"speed lowered from {asked:.1f} to {airframe.fastest_mps:.1f} m/s: its airframe's most"
             )
             notes += [] if note in notes else [note]
-        asked = airframe.max_airspeed_mps
+        asked = airframe.fastest_mps
     cycle = trigger_m / camera.min_trigger_interval_s if camera.min_trigger_interval_s > 0 else math.inf
     blur = settings.blur_px * camera.gsd_m(height_m) / camera.exposure_s
     speed = min(asked, cycle, blur)

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from flight.safety.px4_time import PX4_TIME_PARAMETERS
 from flight.safety.way_home import first_param
 from flight.state import VehicleState
+from plans.px4_time import PX4_TIME_PARAMETERS
 
 _GCS_CONTINUE_IF_AUTO, _RC_CONTINUE_IF_AUTO = 2, 1
 _CONTINUE_IF_LANDING, _CONTINUE_IF_PILOT = 8, 16
@@ -36,7 +36,7 @@ PARAMETERS = (
 PX4_PARAMETERS = (
     *("NAV_DLL_ACT", "COM_DL_LOSS_T", "COM_FAIL_ACT_T", "NAV_RCL_ACT", "COM_RCL_EXCEPT", "COM_LOW_BAT_ACT"),
     *("RTL_RETURN_ALT", "RTL_DESCEND_ALT", "RTL_LAND_DELAY", "RTL_MIN_DIST", "RTL_CONE_ANG", "RTL_TYPE"),
-    *("MPC_XY_CRUISE", *PX4_TIME_PARAMETERS),
+    *PX4_TIME_PARAMETERS,
     *("GF_ACTION", "GF_MAX_HOR_DIST", "GF_MAX_VER_DIST", "TRIG_MODE", "ADSB_ICAO_ID"),
 )
 

@@ -20,7 +20,6 @@ from flight.safety.plan_ground import Ground, ground_of
 from flight.safety.plan_items import in_this_world, item_alerts
 from flight.safety.plan_path import FlightPath, LegKind, flight_paths
 from flight.safety.plan_time import flight_use
-from flight.safety.px4_time import Px4Airframe
 from flight.safety.way_home import ReturnSettings, return_settings
 from plans.capacity import count_items, item_capacity
 from plans.energy import Airframe, Battery, Wind
@@ -227,9 +226,7 @@ def _use_alerts(
     elif limits.battery is not None and use[1] > limits.battery.usable_s:
         values = {"need": use[1] / 60, "have": limits.battery.usable_s / 60}
         yield Alert("plan.too_long", Severity.BAD, values)
-    most = airframe.max_airspeed_mps
-    if isinstance(airframe, Px4Airframe):
-        most = min(most, airframe.max_speed_mps)
+    most = airframe.fastest_mps
     fast = [leg for path in paths for leg in path.legs if leg.speed_mps > most]
     if fast:
         values = {"item": fast[0].item + 1, "speed": fast[0].speed_mps, "most": most}

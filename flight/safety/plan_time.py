@@ -1,5 +1,5 @@
-"""How long the legs of a flight take, and what they use of the battery: by ArduCopter's way of flying
-(plans.energy), or PX4's (flight.safety.px4_time) where the airframe is one."""
+"""How long the legs of a flight take, and what they use of the battery, the way its autopilot flies
+(plans.flight_time)."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from flight.safety.plan_path import Leg, LegKind
-from flight.safety.px4_time import Px4Airframe, px4_landing_s, px4_segment_uses, px4_take_off_s
 from flight.safety.way_home import TOUCHDOWN_S
-from plans.energy import Airframe, Wind, drain, segment_uses
+from plans.energy import Airframe, Wind, drain
 from plans.errors import SurveyError
+from plans.flight_time import landing_s, segment_uses, take_off_s
 from plans.frames import FloatArray
+from plans.px4_time import Px4Airframe
 
 
 def leg_uses(legs: Sequence[Leg], airframe: Airframe, wind: Wind) -> FloatArray:
@@ -43,25 +44,21 @@ def _kind(leg: Leg) -> LegKind:
 
 
 def _landing_s(height_m: float, airframe: Airframe) -> float:
-    if isinstance(airframe, Px4Airframe):
-        return px4_landing_s(height_m, airframe)
-    slow = min(height_m, airframe.landing_height_m)
-    return (height_m - slow) / airframe.descent_mps + slow / airframe.landing_mps + TOUCHDOWN_S
+    touchdown_s = 0.0 if isinstance(airframe, Px4Airframe) else TOUCHDOWN_S
+    return landing_s(height_m, airframe) + touchdown_s
 
 
 def _flown(legs: Sequence[Leg], airframe: Airframe, wind: Wind, cruise_mps: float) -> FloatArray:
     """Legs of one kind: between kinds the vehicle stops."""
     points = np.array([legs[0].start, *(leg.end for leg in legs)])
     speeds = [leg.speed_mps for leg in legs]
-    if not isinstance(airframe, Px4Airframe):
-        return segment_uses(points, speeds, airframe, wind, cruise_mps)
-    if legs[0].kind is LegKind.RISE:
+    if legs[0].kind is LegKind.RISE and isinstance(airframe, Px4Airframe):
         rises = [leg.end[2] - leg.start[2] for leg in legs]
-        seconds = np.array([px4_take_off_s(max(rise, 0.0), airframe) for rise in rises])
+        seconds = np.array([take_off_s(max(rise, 0.0), airframe) for rise in rises])
         climbs = np.array(rises) / np.maximum(seconds, 1e-9)
         return np.column_stack([seconds, seconds * drain(0.0, climbs, cruise_mps, airframe)])
     stops = [leg.hold_s > 0 for leg in legs]
-    return px4_segment_uses(points, speeds, airframe, wind, cruise_mps, stops)
+    return segment_uses(points, speeds, airframe, wind, cruise_mps, stops)
 
 
 def flight_use(legs: Sequence[Leg], airframe: Airframe, wind: Wind) -> tuple[float, float]:

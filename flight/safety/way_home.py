@@ -14,11 +14,12 @@ from enum import StrEnum
 
 import numpy as np
 
-from flight.safety.px4_time import Px4Airframe, px4_airframe, px4_landing_s, px4_segment_uses
 from flight.safety.rally import HOME, Goal, Place, RallyRule, rally_rule
-from plans.energy import Airframe, Wind, drain, segment_uses
+from plans.energy import Airframe, Wind, drain
 from plans.errors import SurveyError
+from plans.flight_time import landing_s, segment_uses
 from plans.frames import FloatArray
+from plans.px4_time import Px4Airframe, px4_airframe
 
 _LEAST_HEIGHT_M = 2.0
 """RTL_ALT_MIN of ArduCopter."""
@@ -141,7 +142,7 @@ def _px4_settings(params: Mapping[str, float]) -> ReturnSettings:
         height_m=params.get("RTL_RETURN_ALT", 30.0),
         cone_slope=1.0 / math.tan(math.radians(min(max(cone, 1.0), 89.0))) if cone > 0 else 0.0,
         cone_reach_m=params.get("RTL_MIN_DIST", 10.0),
-        speed_mps=max(params.get("MPC_XY_CRUISE", 5.0), 0.1),
+        speed_mps=max(airframe.return_speed_mps, 0.1),
         climb_mps=airframe.climb_mps,
         descent_mps=airframe.descent_mps,
         landing_mps=airframe.landing_mps,
@@ -264,11 +265,7 @@ def way_home(
 
 def _level_uses(points: FloatArray, settings: ReturnSettings, wind: Wind) -> FloatArray:
     """As segment_uses, the way that its autopilot flies."""
-    speed = settings.speed_mps
-    if settings.px4 is not None:
-        speeds = [speed] * (len(points) - 1)
-        return px4_segment_uses(points, speeds, settings.px4, wind, speed)
-    return segment_uses(points, speed, settings.airframe(), wind, speed)
+    return segment_uses(points, settings.speed_mps, settings.airframe(), wind, settings.speed_mps)
 
 
 def landing(here: Place, settings: ReturnSettings) -> WayHome:
@@ -294,7 +291,7 @@ def _to_ground(clock: _Clock, settings: ReturnSettings) -> None:
     _descend(clock, slow_m, settings)
     ground = Place(clock.here.east_m, clock.here.north_m, 0.0)
     if settings.px4 is not None:
-        clock.add(Doing.LAND, px4_landing_s(slow_m, settings.px4), ground)
+        clock.add(Doing.LAND, landing_s(slow_m, settings.px4), ground)
     else:
         clock.add(Doing.LAND, slow_m / settings.landing_mps + TOUCHDOWN_S, ground)
 

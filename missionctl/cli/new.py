@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from missionctl.cli.output import JsonFlag, give
-from missionctl.cli.values import lat_lon
-from missionctl.workspace import INPUT_NAMES, MissionConfig, Workspace
+from missionctl.cli.values import ValueTypedError, lat_lon
+from missionctl.workspace import AUTOPILOTS, INPUT_NAMES, MissionConfig, Workspace
 
 
 def register(app: typer.Typer) -> None:
@@ -22,6 +22,9 @@ def new(
     place: Annotated[str, typer.Option(help="Where it is, in words.")] = "",
     camera: Annotated[
         str, typer.Option(help="Camera (name or FILE.json) that plans take when none is named.")
+    ] = "",
+    autopilot: Annotated[
+        str, typer.Option(metavar="NAME", help="ardupilot or px4: what plans are for when none is named.")
     ] = "",
     origin: Annotated[str, typer.Option(metavar="LAT,LON", help="Middle of the work area.")] = "",
     input_file: Annotated[
@@ -36,12 +39,15 @@ def new(
     from missionctl.services.planning import keep_camera
     from plans.cameras import find_camera
 
+    if autopilot not in ("", *AUTOPILOTS):
+        raise ValueTypedError(f"--autopilot {autopilot!r}: give {' or '.join(AUTOPILOTS)}")
     known = find_camera(camera) if camera else None
     point = lat_lon(origin, "--origin") if origin else None
     config = MissionConfig(
         name=name or folder.resolve().name,
         place=place,
         camera=known.name if known else "",
+        autopilot=autopilot,
         origin_lat_deg=point.lat_deg if point else None,
         origin_lon_deg=point.lon_deg if point else None,
     )
@@ -55,8 +61,6 @@ def new(
 
 
 def _input_pair(text: str) -> tuple[str, Path]:
-    from missionctl.cli.values import ValueTypedError
-
     key, _, file = text.partition("=")
     if key not in INPUT_NAMES:
         raise ValueTypedError(f"--input {text!r}: give NAME=FILE with NAME one of {', '.join(INPUT_NAMES)}")

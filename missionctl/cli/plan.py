@@ -93,7 +93,8 @@ def plan(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="What must hold a flight: ardupilot, px4, dji, dji-fly, any (default: by OUT's suffix).",
+            help="What flies: ardupilot, px4, dji, dji-fly, any (default: the mission folder's, or by OUT's "
+            "suffix). Times and batteries go by it, and how many items a flight may have.",
         ),
     ] = None,
     station: Annotated[

@@ -57,7 +57,7 @@ def resume(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Whose memory a flight must fit: ardupilot (default), px4, dji, dji-fly, any.",
+            help="What flies: ardupilot, px4, dji, dji-fly, any (default: the mission's, or ardupilot).",
         ),
     ] = None,
     zone: Annotated[

@@ -36,10 +36,12 @@ class Crew:
         return min(camera.height_for_gsd_m(gsd_m) for camera in self.cameras)
 
 
-def autopilot_for(out: Path, asked: str | None) -> str | None:
-    """The autopilot that is asked for, or the usual one of a plan file; None for any. Raises SurveyError."""
+def autopilot_for(out: Path, asked: str | None, kept: str = "") -> str | None:
+    """The autopilot that is asked for, or the usual one of a plan file: the mission folder's (`kept`) where
+    the format is one of MAVLink's. None for any. Raises SurveyError."""
     if asked is None:
-        return _BY_SUFFIX.get(out.suffix.lower())
+        usual = _BY_SUFFIX.get(out.suffix.lower())
+        return kept if kept and usual == "ardupilot" else usual
     name = asked.strip().lower()
     if name == ANY:
         return None

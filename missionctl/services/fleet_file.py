@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from plans.energy import Airframe, Battery
 from plans.errors import SurveyError
+from plans.flight_time import airframe_of
 from plans.frames import GeoPoint
 
 _MOST_DRONES = 50
@@ -47,12 +48,12 @@ class FleetDrone(BaseModel):
         known = {key: value for key, value in given.items() if value is not None}
         return replace(usual, endurance_s=self.endurance_min * 60.0, **known)
 
-    @property
-    def airframe(self) -> Airframe:
-        """Its airframe; what the file does not say is the default."""
+    def airframe(self, autopilot: str | None) -> Airframe:
+        """Its airframe; what the file does not say is the usual under its autopilot."""
         fields = ("max_airspeed_mps", "climb_mps", "descent_mps", "acceleration_mps2")
         given: dict[str, Any] = {name: getattr(self, name) for name in fields}
-        return Airframe(**{name: value for name, value in given.items() if value is not None})
+        known = {name: value for name, value in given.items() if value is not None}
+        return replace(airframe_of(autopilot), **known)
 
     @property
     def place(self) -> GeoPoint | None:

@@ -41,6 +41,7 @@ from plans.drones import Drone
 from plans.energy import Battery, Wind
 from plans.errors import CameraError, PlanFileError, PlanningError, SurveyError, TerrainError
 from plans.exposure import exposed_share, read_exposure
+from plans.flight_time import airframe_of
 from plans.formats import PLAN_SUFFIXES, write_plan
 from plans.formats.qgc_plan import read_camera
 from plans.formats.survey_goal import goal_of
@@ -249,13 +250,15 @@ def keep_camera(workspace: Workspace, camera: Camera) -> None:
 
 def read_crew(request: PlanRequest, workspace: Workspace | None) -> Crew:
     """The drones that are asked for, alike or out of a fleet file, with their cameras."""
-    usual = autopilot_for(request.out, request.autopilot)
+    kept = workspace.config.autopilot if workspace else ""
+    usual = autopilot_for(request.out, request.autopilot, kept)
     pack = Battery(
         request.endurance_s, request.temperature_c, request.pack_health, request.reserve, request.swap_s
     )
     if request.fleet is None:
         camera = choose_camera(request.camera, request.photo, workspace)
-        return Crew(camera, (camera,), (Drone(battery=pack, autopilot=usual),) * request.drones)
+        drone = Drone(airframe=airframe_of(usual), battery=pack, autopilot=usual)
+        return Crew(camera, (camera,), (drone,) * request.drones)
     fleet = read_fleet(request.fleet)
     named = [one.camera for one in fleet]
     drones = []
@@ -267,7 +270,9 @@ def read_crew(request: PlanRequest, workspace: Workspace | None) -> Crew:
             else:
                 camera = choose_camera(request.camera, request.photo, workspace)
             autopilot = autopilot_for(request.out, one.autopilot) if one.autopilot else usual
-        drones.append(Drone(one.name, one.airframe, one.battery(pack), camera, one.place, autopilot))
+        drones.append(
+            Drone(one.name, one.airframe(autopilot), one.battery(pack), camera, one.place, autopilot)
+        )
     if all(named) and (request.camera or request.photo):
         raise CameraError("every drone of the fleet names its camera: leave --camera and --photo out")
     cameras = tuple(drone.camera for drone in drones if drone.camera)

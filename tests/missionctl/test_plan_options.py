@@ -11,6 +11,7 @@ import pytest
 import rasterio
 from rasterio import Affine
 
+from missionctl.errors import WorkspaceError
 from missionctl.services.fleet_file import read_fleet
 from missionctl.services.planning import own_cameras
 from missionctl.workspace import Workspace
@@ -113,6 +114,32 @@ def test_a_flight_is_what_its_autopilot_holds(tmp_path, plan):
 )
 def test_the_usual_autopilot_is_that_of_the_file(zone, plan, out, limit):
     assert plan(zone, *MAVIC, "--gsd", 8, out=out)["drones"][0]["item_limit"] == limit
+
+
+def test_a_mission_says_once_what_flies_it(zone, tmp_path, run_json):
+    county = tmp_path / "county"
+    run_json("new", county, "--camera", "DJI Mavic 3E", "--autopilot", "px4")
+
+    def made(out, *words):
+        return run_json("plan", zone, "-o", county / "plans" / out, "--gsd", 8, "--speed", 10, *words)
+
+    usual = made("a.plan")
+    assert usual["drones"][0]["item_limit"] == 500
+    assert usual["duration_s"] > 1.02 * made("b.plan", "--autopilot", "ardupilot")["duration_s"]
+    assert made("c.kmz")["drones"][0]["item_limit"] == 65_535, "DJI's format is for DJI's apps"
+    fleet = tmp_path / "fleet.json"
+    fleet.write_text('[{"name": "a", "endurance_min": 25, "autopilot": "ardupilot"}]')
+    assert made("d.plan", "--fleet", fleet)["drones"][0]["item_limit"] == 649
+
+
+def test_a_mission_is_not_for_an_autopilot_that_is_not_known(tmp_path, run_json, complaint):
+    county = tmp_path / "county"
+    assert "ardupilot or px4" in complaint("new", county, "--autopilot", "betaflight")
+    run_json("new", county)
+    toml = county / "mission.toml"
+    toml.write_text(toml.read_text() + 'autopilot = "betaflight"\n')
+    with pytest.raises(WorkspaceError, match="betaflight"):
+        Workspace.open(county)
 
 
 def people(path, values, step_m, west_m, north_m, **more):

@@ -18,13 +18,9 @@ from plans.energy import (
     ground_speed_mps,
     hover_share,
     parse_wind,
-    path_time_s,
-    path_use,
-    stop_to_stop_s,
-    straight_uses,
-    take_off_and_land_use,
 )
 from plans.errors import SurveyError
+from plans.flight_time import path_time_s, path_use, stop_to_stop_s, straight_uses, take_off_and_land_use
 
 from .conftest import repeatable
 

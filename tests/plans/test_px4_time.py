@@ -7,19 +7,25 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from shapely import Polygon
 
 from flight.safety.plan_check import check_plan
-from flight.safety.px4_time import (
+from flight.safety.way_home import Place, return_settings, way_home
+from plans.cameras import find_camera
+from plans.drones import Drone
+from plans.energy import Airframe, Wind
+from plans.flight_time import airframe_of, leg_of_tour_s, segment_uses, stop_to_stop_s
+from plans.frames import GeoPoint, LocalFrame
+from plans.mission import AltitudeFrame, Command, Mission, MissionItem
+from plans.px4_time import (
     Px4Airframe,
     px4_airframe,
     px4_landing_s,
     px4_segment_uses,
     px4_take_off_s,
 )
-from flight.safety.way_home import Place, return_settings, way_home
-from plans.energy import Airframe, Wind, segment_uses
-from plans.frames import GeoPoint, LocalFrame
-from plans.mission import AltitudeFrame, Command, Mission, MissionItem
+from plans.survey import SurveySettings, plan_survey
+from plans.zones import Zone
 
 PX4 = Px4Airframe()
 CALM = Wind()
@@ -44,6 +50,55 @@ def seconds(points, speed=10.0, airframe=PX4, wind=CALM, **more):
 def test_a_lane_takes_as_long_as_a_real_one_took(length_m, flown_s):
     middle = seconds(lanes(length_m))[4]
     assert middle == pytest.approx(flown_s, rel=0.05)
+
+
+@pytest.mark.parametrize("length_m", [0.0, 1.0, 5.0, 16.7, 33.3, 83.0, 184.0, 386.0, 1500.0])
+@pytest.mark.parametrize("speed", [4.0, 10.0, 14.0])
+def test_a_leg_of_a_tour_takes_as_long_as_in_a_whole_flight(length_m, speed):
+    inside = seconds(lanes(length_m, spacing_m=50.0), speed)[4]
+    many = np.full(2000, length_m)  # read from a table
+    assert leg_of_tour_s(length_m, speed, PX4) == pytest.approx(inside, rel=1e-6)
+    assert leg_of_tour_s(many, speed, PX4) == pytest.approx(np.full(2000, inside), rel=2e-3, abs=0.01)
+    alone = seconds(np.array([(0.0, 0.0, 40.0), (0.0, length_m, 40.0)]), speed)[0]
+    assert stop_to_stop_s(length_m, speed, PX4) == pytest.approx(alone, rel=1e-6)
+
+
+def test_a_plan_for_a_px4_is_reckoned_as_one_flew_it():
+    """Lanes of 33 m at 40 m and 10 m/s, 124 items: a real PX4 took 598 s, motors off (docs/figures.md)."""
+    local = LocalFrame(30.05, 103.15)
+    corners = [local.to_geo(e, n) for e, n in ((40, 30), (540, 30), (540, 63), (40, 63))]
+    zone = Zone("bank", Polygon([(float(lon), float(lat)) for lat, lon in corners]))
+    wishes = SurveySettings(height_agl_m=40.0, angle_deg=0.0)
+    launch = [GeoPoint(30.05, 103.15)]
+    camera = find_camera("DJI Mavic 3E")
+    px4, copter = (
+        plan_survey(
+            [zone],
+            camera,
+            wishes,
+            launches=launch,
+            drones=[Drone(airframe=airframe_of(name), autopilot=name)],
+        ).sorties[0]
+        for name in ("px4", "ardupilot")
+    )
+    assert len(px4.mission.items) == 124
+    assert px4.duration_s == pytest.approx(598.0, rel=0.05)
+    assert px4.duration_s == pytest.approx(
+        check_plan(px4.mission, autopilot="px4").facts.duration_s, rel=0.01
+    )
+    assert copter.duration_s < 0.8 * px4.duration_s
+    assert px4.worst_home_s > px4.battery_s * 1.05, "it comes home at 5 m/s, whatever its survey's speed"
+
+
+def test_a_px4_is_planned_no_faster_than_it_flies():
+    local = LocalFrame(30.05, 103.15)
+    corners = [local.to_geo(e, n) for e, n in ((40, 30), (240, 30), (240, 230), (40, 230))]
+    zone = Zone("bank", Polygon([(float(lon), float(lat)) for lat, lon in corners]))
+    wishes = SurveySettings(height_agl_m=100.0, speed_mps=14.0)
+    camera = find_camera("Sony RX1R II")
+    plan = plan_survey([zone], camera, wishes, drones=[Drone(airframe=airframe_of("px4"), autopilot="px4")])
+    assert plan.kits[0].speed_mps <= PX4.max_speed_mps
+    assert any("its airframe's most" in note for note in plan.notes)
 
 
 def test_a_survey_of_short_lanes_is_slower_than_an_arducopter_flies_it():

@@ -36,7 +36,8 @@ _Z_MATTERS_MPS = 0.5
 class Px4Airframe(Airframe):
     """What the time model knows of a PX4 multirotor; the defaults are PX4's. `accept_m` is how far before a
     waypoint the next one is flown to, `turn_gain` scales how sharply corners are taken, `take_off_mps` is
-    kept up to `slow_below_m`, where a landing begins to slow down."""
+    kept up to `slow_below_m`, where a landing begins to slow down. It comes home at MPC_XY_CRUISE, whatever
+    speed the mission ordered."""
 
     acceleration_mps2: float = 3.0
     vertical_acceleration_mps2: float = 4.0
@@ -45,11 +46,18 @@ class Px4Airframe(Airframe):
     landing_mps: float = 0.7
     landing_height_m: float = 5.0
     take_off_wait_s: float = _ARMED_S
+    landing_wait_s: float = 0.0
+    return_speed_mps: float = 5.0
     max_speed_mps: float = 12.0
     accept_m: float = 2.0
     turn_gain: float = 0.5
     take_off_mps: float = 1.5
     slow_below_m: float = 10.0
+
+    @property
+    def fastest_mps(self) -> float:
+        """The most ground speed that it is flown at in calm air."""
+        return min(self.max_airspeed_mps, self.max_speed_mps)
 
 
 _NAMES = {
@@ -61,6 +69,7 @@ _NAMES = {
     "MPC_LAND_SPEED": "landing_mps",
     "MPC_LAND_ALT2": "landing_height_m",
     "MPC_XY_VEL_MAX": "max_speed_mps",
+    "MPC_XY_CRUISE": "return_speed_mps",
     "NAV_ACC_RAD": "accept_m",
     "MPC_XY_TRAJ_P": "turn_gain",
     "MPC_TKO_SPEED": "take_off_mps",
@@ -77,7 +86,7 @@ def px4_airframe(params: Mapping[str, float]) -> Px4Airframe:
 
 def px4_segment_uses(
     points_m: FloatArray,
-    speeds_mps: Sequence[float],
+    speeds_mps: npt.ArrayLike,
     airframe: Px4Airframe,
     wind: Wind,
     cruise_mps: float,
@@ -89,7 +98,7 @@ def px4_segment_uses(
     steps = np.diff(points_m, axis=0)
     level, rise = np.hypot(steps[:, 0], steps[:, 1]), steps[:, 2]
     limit = np.minimum(np.asarray(speeds_mps, float), airframe.max_speed_mps)
-    speed = _CRUISE_SHARE * ground_speed_mps(steps[:, 0], steps[:, 1], limit, airframe, wind)
+    speed = _cruise_mps(ground_speed_mps(steps[:, 0], steps[:, 1], limit, airframe, wind), airframe)
     rates = np.where(rise > 0, airframe.climb_mps, airframe.descent_mps)
     steep = np.abs(rise) * speed > _Z_MATTERS_MPS * level
     slope = np.abs(rise) / np.maximum(level, 1e-9)
@@ -121,24 +130,78 @@ def _level_s(
     left = np.where(waits, 0.05, left)
     turning = 2 * np.sqrt(2 * left * np.sin(turn / 2) / j)
     begins, turned = np.insert(left[:-1], 0, 0.0), np.insert(turning[:-1], 0, 0.0)
-    way = np.maximum(
-        length - np.where(waits, 0.0, accept) + np.where(turned > 0, accept, 0.0) - begins * turned, 0.0
-    )
-    low, high = np.minimum(begins, speed), speed  # the speed that it reaches: what fits into the way
+    way = length - np.where(waits, 0.0, accept) + np.where(turned > 0, accept, 0.0) - begins * turned
+    seconds = turned + _way_s(way, begins, speed, left, through, airframe)
+    return np.asarray(np.where(length > accept, seconds, 0.0))
+
+
+def px4_stop_to_stop_s(
+    length_m: npt.ArrayLike, speed_mps: npt.ArrayLike, airframe: Px4Airframe
+) -> FloatArray:
+    """Seconds from standing to standing over a level length."""
+    length, speed = np.asarray(length_m, float), _cruise_mps(speed_mps, airframe)
+    left = np.minimum(_braking(airframe.accept_m, 0.0, *_limits(airframe)), speed)
+    seconds = _way_s(length - airframe.accept_m, 0.0, speed, left, 0.0, airframe)
+    return np.asarray(np.where(length > airframe.accept_m, seconds, 0.0))
+
+
+def px4_leg_of_tour_s(length_m: npt.ArrayLike, speed_mps: npt.ArrayLike, airframe: Px4Airframe) -> FloatArray:
+    """Seconds that a level leg adds to a tour with a square corner at each of its ends. At one speed for all
+    lengths they are read from a table, within a thousandth."""
+    length, speed = np.asarray(length_m, float), np.asarray(speed_mps, float)
+    if speed.ndim or length.size < 2 * len(_TABLE):
+        return _between_corners_s(length, speed, airframe)
+    cruise = float(_cruise_mps(speed, airframe))
+    known = airframe.accept_m + _TABLE * 30.0 * cruise  # no leg of that length is too short for its speed
+    seconds = _between_corners_s(known * (1 + 1e-9), speed, airframe)
+    beyond = np.maximum(length - known[-1], 0.0) / cruise
+    return np.where(length > airframe.accept_m, np.interp(length, known, seconds) + beyond, 0.0)
+
+
+_TABLE = np.linspace(0.0, 1.0, 500) ** 2
+
+
+def _between_corners_s(length: FloatArray, speed_mps: FloatArray, airframe: Px4Airframe) -> FloatArray:
+    speed, (a, j) = _cruise_mps(speed_mps, airframe), _limits(airframe)
+    through = np.minimum(math.sqrt(a * airframe.turn_gain * airframe.accept_m), speed)
+    left = np.minimum(_braking(airframe.accept_m, through, a, j), speed)
+    turning = 2 * np.sqrt(math.sqrt(2.0) * left / j)
+    seconds = turning + _way_s(length - left * turning, left, speed, left, through, airframe)
+    return np.asarray(np.where(length > airframe.accept_m, seconds, 0.0))
+
+
+def _cruise_mps(speed_mps: npt.ArrayLike, airframe: Px4Airframe) -> FloatArray:
+    return np.asarray(_CRUISE_SHARE * np.minimum(speed_mps, airframe.max_speed_mps))
+
+
+def _limits(airframe: Px4Airframe) -> tuple[float, float]:
+    return airframe.acceleration_mps2, airframe.jerk_mps3
+
+
+def _way_s(
+    way_m: FloatArray,
+    begins: npt.ArrayLike,
+    speed: npt.ArrayLike,
+    left: FloatArray,
+    through: npt.ArrayLike,
+    airframe: Px4Airframe,
+) -> FloatArray:
+    """Seconds of a way begun at one speed, flown at no more than `speed` and left at another."""
+    way, begins = np.maximum(way_m, 0.0), np.asarray(begins, float)
+    low, high = np.minimum(begins, speed), np.asarray(speed, float)  # the speed that it reaches: what fits
     for _ in range(40):
         middle = (low + high) / 2
         fits = _rising(begins, middle, airframe)[1] + _slowing(middle, left, through, airframe)[1] <= way
         low, high = np.where(fits, middle, low), np.where(fits, high, middle)
     up_s, up_m = _rising(begins, low, airframe)
     down_s, down_m = _slowing(low, left, through, airframe)
-    seconds = turned + up_s + down_s + np.maximum(way - up_m - down_m, 0.0) / np.maximum(low, 0.05)
-    return np.asarray(np.where(length > accept, seconds, 0.0))
+    return np.asarray(up_s + down_s + np.maximum(way - up_m - down_m, 0.0) / np.maximum(low, 0.05))
 
 
-def _braking(distance_m: FloatArray, end_mps: npt.ArrayLike, a: float, j: float) -> FloatArray:
+def _braking(distance_m: npt.ArrayLike, end_mps: npt.ArrayLike, a: float, j: float) -> FloatArray:
     """The speed from which it comes down to `end_mps` within a distance (computeMaxSpeedFromDistance)."""
-    b, end = 4 * a * a / j, np.asarray(end_mps, float)
-    return np.asarray(np.maximum((np.sqrt(b * b + 8 * a * distance_m + 4 * end * end) - b) / 2, end))
+    b, end, way = 4 * a * a / j, np.asarray(end_mps, float), np.asarray(distance_m, float)
+    return np.asarray(np.maximum((np.sqrt(b * b + 8 * a * way + 4 * end * end) - b) / 2, end))
 
 
 def _rising(begins: FloatArray, reached: FloatArray, airframe: Px4Airframe) -> tuple[FloatArray, FloatArray]:
@@ -150,13 +213,13 @@ def _rising(begins: FloatArray, reached: FloatArray, airframe: Px4Airframe) -> t
 
 
 def _slowing(
-    reached: FloatArray, left: FloatArray, through: FloatArray, airframe: Px4Airframe
+    reached: FloatArray, left: FloatArray, through: npt.ArrayLike, airframe: Px4Airframe
 ) -> tuple[FloatArray, FloatArray]:
     """(seconds, metres) of slowing down along the curve of `_braking`, whose speed v at the distance d from a
     leg's end is v2 + b v = 2 a d + through2; then at `through` where that is reached before the end."""
     a = airframe.acceleration_mps2
     b = 4 * a * a / airframe.jerk_mps3
-    top = np.maximum(reached, left)
+    top, through = np.maximum(reached, left), np.asarray(through, float)
     seconds = (top - left) / a + b / (2 * a) * np.log(np.maximum(top, 1e-9) / np.maximum(left, 1e-9))
     metres = (top**2 - left**2 + b * (top - left)) / (2 * a)
     even = np.where(left <= through + 1e-9, np.maximum(b * through / (2 * a) - airframe.accept_m, 0.0), 0.0)
