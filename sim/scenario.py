@@ -7,6 +7,14 @@
     vehicles = 2
     world = "county"                      # a world's folder, from where this file is
 
+    [place]                               # instead: a real place; files from where this one is, in any CRS
+    ortho = "valley.tif"
+    dem = "heights.tif"
+    dsm = "roofs.tif"                     # if houses and trees are to stand up
+    launch = [30.05, 103.15]              # else the most level open ground near the middle
+    around = [30.05, 103.15]              # cut out a square about this place
+    size_m = 900
+
     [weather]
     wind_mps = 7.0
     from_deg = 250.0
@@ -56,7 +64,7 @@ import tomllib
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -69,6 +77,9 @@ from sim.goals import Goals
 from sim.radio import RadioSettings, Reach
 from sim.sensors import find_gnss
 from sim.server import SimSettings
+
+if TYPE_CHECKING:
+    from sim.world.real import RealPlace
 
 _Share = Annotated[float, Field(ge=0, le=1)]
 _Some = Annotated[float, Field(ge=0)]
@@ -100,6 +111,15 @@ class _Radio(_Strict):
 
 class _Terrain(_Strict):
     on_card: bool = True
+
+
+class _Place(_Strict):
+    ortho: Annotated[str, Field(min_length=1)]
+    dem: Annotated[str, Field(min_length=1)]
+    dsm: Annotated[str, Field(min_length=1)] | None = None
+    launch: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None
+    around: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None
+    size_m: Annotated[float, Field(gt=0)] | None = None
 
 
 class _Battery(_Strict):
@@ -146,6 +166,7 @@ class _File(_Strict):
     gnss: str | None = None
     vehicles: Annotated[int, Field(ge=1, le=50)] | None = None
     world: Annotated[str, Field(min_length=1)] | None = None
+    place: _Place | None = None
     weather: _Weather | None = None
     radio: _Radio | None = None
     radios: Annotated[list[_Radio], Field(max_length=20)] = Field(default_factory=list)
@@ -166,6 +187,8 @@ class Scenario:
     gnss: str | None = None
     vehicles: int | None = None
     world: Path | None = None
+    """A world's folder; of a `real_place` it is where its world is made."""
+    real_place: RealPlace | None = None
     weather: Weather | None = None
     radio: RadioSettings | None = None
     radios: tuple[RadioSettings, ...] = ()
@@ -177,9 +200,11 @@ class Scenario:
     goals: Goals | None = None
 
     def apply(self, settings: SimSettings) -> SimSettings:
-        """The settings with all that this scenario says; its faults and parameters come after theirs.
+        """The settings with all that this scenario says; its faults and parameters come after theirs. The
+        world of a real place is made first, unless it is there already.
 
-        Raises ScenarioError when a fault is meant for a vehicle that is not simulated.
+        Raises ScenarioError when a fault is meant for a vehicle that is not simulated, WorldError for files
+        of which no world can be made.
         """
         vehicles = self.vehicles or settings.vehicles
         for number, fault in enumerate(self.faults, 1):
@@ -188,6 +213,10 @@ class Scenario:
                     f"scenario {self.name!r}: fault {number} ({fault.kind}) is for vehicle {fault.vehicle}, "
                     f"but {vehicles} fly; give --vehicles {fault.vehicle} or more"
                 )
+        if self.real_place is not None and self.world is not None and settings.world is None:
+            from sim.world import make_real_world  # only simulations of a world pay for the imaging libraries
+
+            make_real_world(self.world, self.real_place)
         pack = settings.pack
         if self.capacity_mah is not None:
             pack = replace(pack, capacity_mah=self.capacity_mah)
@@ -233,16 +262,18 @@ def parse_scenario(text: str, source: str) -> Scenario:
     except ValidationError as error:
         raise ScenarioError(f"{source}: {_first_problem(error)}") from error
     try:
-        return _scenario_of(file, Path(source).parent)
+        return _scenario_of(file, Path(source))
     except (ScenarioError, SettingsError) as error:
         raise ScenarioError(f"{source}: {error}") from error
 
 
-def _scenario_of(file: _File, folder: Path) -> Scenario:
+def _scenario_of(file: _File, source: Path) -> Scenario:
     if file.start is not None and file.start.tzinfo is None:
         raise ScenarioError("start: has no time zone; write for example 2026-07-01T02:00:00Z")
     if file.gnss is not None:
         find_gnss(file.gnss)
+    if file.world is not None and file.place is not None:
+        raise ScenarioError("world and place: give one of them")
     for name, value in file.params.items():
         if problem := problem_with(name, value):
             raise ScenarioError(f"params: {problem}")
@@ -252,7 +283,8 @@ def _scenario_of(file: _File, folder: Path) -> Scenario:
         start_utc=file.start.astimezone(dt.UTC) if file.start else None,
         gnss=file.gnss,
         vehicles=file.vehicles,
-        world=folder / file.world if file.world else None,
+        world=_world_folder(file, source),
+        real_place=_real_place(file.place, source.parent) if file.place is not None else None,
         weather=Weather(**file.weather.model_dump()) if file.weather else None,
         radio=_radio_of(file.radio, "radio") if file.radio else None,
         radios=tuple(_radio_of(radio, f"radios {n}") for n, radio in enumerate(file.radios, 1)),
@@ -265,6 +297,33 @@ def _scenario_of(file: _File, folder: Path) -> Scenario:
     )
 
 
+def _world_folder(file: _File, source: Path) -> Path | None:
+    """The folder that is named; that of a real place lies beside the scenario, under its name."""
+    if file.place is not None:
+        return source.with_suffix(".world")
+    return source.parent / file.world if file.world else None
+
+
+def _real_place(entry: _Place, folder: Path) -> RealPlace:
+    from sim.world.real import RealPlace
+
+    return RealPlace(
+        ortho=folder / entry.ortho,
+        dem=folder / entry.dem,
+        dsm=folder / entry.dsm if entry.dsm is not None else None,
+        launch=_point(entry.launch, "place.launch") if entry.launch is not None else None,
+        centre=_point(entry.around, "place.around") if entry.around is not None else None,
+        size_m=entry.size_m,
+    )
+
+
+def _point(lat_lon: list[float], where: str) -> GeoPoint:
+    lat, lon = lat_lon
+    if not (abs(lat) <= 90.0 and abs(lon) <= 180.0):
+        raise ScenarioError(f"{where}: {lat:g}, {lon:g} is no place; write [LAT, LON] in degrees")
+    return GeoPoint(lat, lon)
+
+
 def _radio_of(entry: _Radio, where: str) -> RadioSettings:
     plain = RadioSettings(entry.loss, entry.latency_s, entry.jitter_s, entry.bytes_per_s)
     if entry.range_m is None:
@@ -272,12 +331,7 @@ def _radio_of(entry: _Radio, where: str) -> RadioSettings:
         if idle:
             raise ScenarioError(f"{where}: {', '.join(idle)} has no effect without range_m; add it")
         return plain
-    station = None
-    if entry.station is not None:
-        lat, lon = entry.station
-        if not (abs(lat) <= 90.0 and abs(lon) <= 180.0):
-            raise ScenarioError(f"{where}.station: {lat:g}, {lon:g} is no place; write [LAT, LON] in degrees")
-        station = GeoPoint(lat, lon)
+    station = _point(entry.station, f"{where}.station") if entry.station is not None else None
     reach = Reach(entry.range_m, station, entry.antenna_m, entry.mhz * 1e6, entry.over_terrain)
     return replace(plain, reach=reach)
 
@@ -303,6 +357,7 @@ def _first_problem(error: ValidationError) -> str:
             place += f".{part}" if place else str(part)
     if found["type"] == "extra_forbidden":
         parts: dict[Any, type[BaseModel]] = {
+            "place": _Place,
             "weather": _Weather,
             "radio": _Radio,
             "radios": _Radio,

@@ -130,6 +130,11 @@ class World:
         return self.folder / "scene" / "water.png"
 
     @property
+    def surface(self) -> Path:
+        """Ground with all that stands on it, float32, 1 m, AMSL; only of a real place with a DSM."""
+        return self.folder / "scene" / "surface.tif"
+
+    @property
     def objects(self) -> Path:
         """The renderer's buildings and trees."""
         return self.folder / "scene" / "objects.npz"

@@ -42,8 +42,8 @@ _NUMBERS = {
     "battery_sag": {"ohm": (0.01, 0.15), "charge_share": (0.0, 0.4)},
     "wind_step": {"wind_mps": (4.0, 22.0), "from_deg": (0.0, 360.0), "gust_mps": (0.5, 4.0)},
     "motor_weak": {"thrust_share": (0.2, 0.5)},
-    "aircraft_near": {"east_m": (-900.0, 900.0), "north_m": (-900.0, 900.0), "speed_mps": (0.0, 80.0)},
-    "bird_near": {"east_m": (-90.0, 90.0), "north_m": (-90.0, 90.0), "speed_mps": (0.0, 15.0)},
+    "aircraft_near": {"east_m": (-900.0, 900.0), "north_m": (-900.0, 900.0), "speed_mps": (20.0, 80.0)},
+    "bird_near": {"east_m": (-90.0, 90.0), "north_m": (-90.0, 90.0), "speed_mps": (8.0, 15.0)},
     "compass_error": {"deg": (-120.0, 120.0)},
     "pressure_drift": {"hpa_per_h": (-20.0, 20.0)},
     "rising_water": {"up_m": (1.0, 6.0)},
@@ -87,7 +87,8 @@ class Ether(Link):
 class FlightRecord:
     """One flight, and what was left when the crew was done."""
 
-    faults: tuple[Fault, ...]
+    faults: tuple[str, ...]
+    """Their kinds."""
     took_off: bool
     flight_s: float
     photos: int
@@ -300,7 +301,7 @@ class Day:
         self._live(max((number + 1) * self._every_s - vehicle.time_s, 0.0))
         self._timeline = FaultTimeline((), vehicle)
         return FlightRecord(
-            tuple(faults),
+            tuple(fault.kind for fault in faults),
             took_off,
             self.watcher.summary().flight_s - began_s,
             *self._shots,
