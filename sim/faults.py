@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from sim.autopilot.core import Vehicle
+from sim.autopilot.craft import Craft
 from sim.errors import ScenarioError
 from sim.place import Tide
 from sim.traffic import Aircraft
@@ -90,21 +90,21 @@ class Cuttable(Protocol):
     cut: bool
 
 
-def _gps_loss(fault: Fault, vehicle: Vehicle, on: bool) -> None:
+def _gps_loss(fault: Fault, vehicle: Craft, on: bool) -> None:
     vehicle.estimator.available = not on
 
 
-def _gps_jump(fault: Fault, vehicle: Vehicle, on: bool) -> None:
+def _gps_jump(fault: Fault, vehicle: Craft, on: bool) -> None:
     vehicle.estimator.jump_m = (fault.east_m, fault.north_m, fault.up_m) if on else (0.0, 0.0, 0.0)
 
 
-def _battery_sag(fault: Fault, vehicle: Vehicle, on: bool) -> None:
+def _battery_sag(fault: Fault, vehicle: Craft, on: bool) -> None:
     vehicle.battery.extra_resistance_ohm = fault.ohm if on else 0.0
     if on:
         vehicle.battery.used_mah += fault.charge_share * vehicle.battery.pack.capacity_mah
 
 
-def _wind_step(fault: Fault, vehicle: Vehicle, on: bool) -> None:
+def _wind_step(fault: Fault, vehicle: Craft, on: bool) -> None:
     if on:
         vehicle.wind.set(
             replace(
@@ -118,26 +118,26 @@ def _wind_step(fault: Fault, vehicle: Vehicle, on: bool) -> None:
         vehicle.wind.set(vehicle.setup.weather)
 
 
-def _camera_stuck(fault: Fault, vehicle: Vehicle, on: bool) -> None:
+def _camera_stuck(fault: Fault, vehicle: Craft, on: bool) -> None:
     vehicle.camera_stuck = on
 
 
-def _rc_loss(fault: Fault, vehicle: Vehicle, on: bool) -> None:
+def _rc_loss(fault: Fault, vehicle: Craft, on: bool) -> None:
     vehicle.sticks.failed = on
 
 
-def _motor_weak(fault: Fault, vehicle: Vehicle, on: bool) -> None:
+def _motor_weak(fault: Fault, vehicle: Craft, on: bool) -> None:
     vehicle.motor_share = fault.thrust_share if on else 1.0
 
 
-def _aircraft_near(fault: Fault, vehicle: Vehicle, on: bool) -> None:
+def _aircraft_near(fault: Fault, vehicle: Craft, on: bool) -> None:
     icao = 0xA00000 + _number_of(fault)
     vehicle.aircraft = [other for other in vehicle.aircraft if other.icao != icao]
     if on:
         vehicle.aircraft.append(_comes_near(fault, vehicle, icao, "SIM01"))
 
 
-def _bird_near(fault: Fault, vehicle: Vehicle, on: bool) -> None:
+def _bird_near(fault: Fault, vehicle: Craft, on: bool) -> None:
     number = _number_of(fault)
     vehicle.birds = [bird for bird in vehicle.birds if bird.icao != number]
     if on:
@@ -149,32 +149,32 @@ def _number_of(fault: Fault) -> int:
     return zlib.crc32(repr(fault).encode()) & 0xFFFFF
 
 
-def _comes_near(fault: Fault, vehicle: Vehicle, number: int, name: str) -> Aircraft:
+def _comes_near(fault: Fault, vehicle: Craft, number: int, name: str) -> Aircraft:
     body = vehicle.body
     start = (body.east_m + fault.east_m, body.north_m + fault.north_m, body.up_m + fault.up_m)
     course = (fault.from_deg + 180.0) % 360.0
     return Aircraft(number, name, vehicle.time_s, *start, course, fault.speed_mps)
 
 
-def _card_full(fault: Fault, vehicle: Vehicle, on: bool) -> None:
+def _card_full(fault: Fault, vehicle: Craft, on: bool) -> None:
     vehicle.card_full = on
 
 
-def _compass_error(fault: Fault, vehicle: Vehicle, on: bool) -> None:
+def _compass_error(fault: Fault, vehicle: Craft, on: bool) -> None:
     vehicle.estimator.compass_off_rad = math.radians(fault.deg) if on else 0.0
 
 
-def _pressure_drift(fault: Fault, vehicle: Vehicle, on: bool) -> None:
+def _pressure_drift(fault: Fault, vehicle: Craft, on: bool) -> None:
     vehicle.estimator.pressure_hpa_per_s = fault.hpa_per_h / 3600.0 if on else 0.0
 
 
-def _rising_water(fault: Fault, vehicle: Vehicle, on: bool) -> None:
+def _rising_water(fault: Fault, vehicle: Craft, on: bool) -> None:
     if on:
         climb_mps = fault.up_m / fault.duration_s if fault.duration_s > 0.0 else math.inf
         vehicle.place.tide = Tide(vehicle.time_s, climb_mps, fault.up_m)
 
 
-_ON_VEHICLE: dict[str, Callable[[Fault, Vehicle, bool], None]] = {
+_ON_VEHICLE: dict[str, Callable[[Fault, Craft, bool], None]] = {
     "gps_loss": _gps_loss,
     "gps_jump": _gps_jump,
     "battery_sag": _battery_sag,
@@ -223,7 +223,7 @@ class FaultTimeline:
     def __init__(
         self,
         faults: Sequence[Fault],
-        vehicle: Vehicle,
+        vehicle: Craft,
         links: Sequence[Cuttable] = (),
         on_change: Callable[[Fault, bool], None] | None = None,
     ) -> None:

@@ -9,9 +9,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sim.autopilot.core import SLOW_EVERY, Event, Shot, Text, Vehicle
-from sim.autopilot.mission import LAND, RTL
-from sim.autopilot.modes import Mode
+from sim.autopilot.craft import SLOW_EVERY, Craft, Event, Shot, Text
 from sim.dynamics import STEP_S
 from sim.faults import Fault
 from sim.goals import GoalResult
@@ -65,13 +63,12 @@ class FlightSummary:
 
 _NEAR_LAUNCH_M = 60.0
 _NEAR_MISS_M = 30.0
-_WAYS_HOME = (Mode.RTL, Mode.SMART_RTL, Mode.LAND)
 
 
 class Watcher:
     """Watches one vehicle. `hear` takes its events, `on_fault` its faults; call `update` after each step."""
 
-    def __init__(self, vehicle: Vehicle, on_news: Callable[[News], None] | None = None) -> None:
+    def __init__(self, vehicle: Craft, on_news: Callable[[News], None] | None = None) -> None:
         self._vehicle, self._on_news = vehicle, on_news
         body = vehicle.body
         self._launch = self._last = (body.east_m, body.north_m)
@@ -113,8 +110,8 @@ class Watcher:
         if vehicle.armed is not self._armed:
             self._armed = vehicle.armed
             self._tell("armed" if vehicle.armed else "disarmed", vehicle.mode.name)
-        if vehicle.geofence.breach_count > self._breaches:
-            self._breaches = vehicle.geofence.breach_count
+        if vehicle.breach_count > self._breaches:
+            self._breaches = vehicle.breach_count
             self._tell("fence", f"breach {self._breaches}")
         if vehicle.in_water and not self._in_water:
             self._in_water = True
@@ -124,7 +121,7 @@ class Watcher:
         if airborne:
             self._fly()
             self._meet()
-            if self._return_share is None and (vehicle.mode in _WAYS_HOME or _item_leads_home(vehicle)):
+            if self._return_share is None and vehicle.heads_home:
                 self._return_share = vehicle.battery.charge_share
         if airborne is not self._airborne:
             self._airborne = airborne
@@ -175,10 +172,3 @@ class Watcher:
             in_water=self._in_water,
             return_share=self._return_share,
         )
-
-
-def _item_leads_home(vehicle: Vehicle) -> bool:
-    index = vehicle.walk.nav_index
-    if vehicle.mode is not Mode.AUTO or not 0 < index < len(vehicle.mission):
-        return False
-    return vehicle.mission[index].command in (RTL, LAND)

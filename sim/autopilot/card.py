@@ -9,7 +9,7 @@ import struct
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from sim.autopilot.params import INT8, INT16, INT32, PARAMETERS, REAL32, Params
+from sim.autopilot.params import INT8, INT16, INT32, REAL32, Params
 
 CARD_BYTES = 64 << 20
 PHOTO_FOLDER = "/DCIM"
@@ -38,21 +38,26 @@ class Card:
     """Files by path. Faults are OSErrors with the numbers of a file system.
 
     `photos` is the folder in which the camera writes: it can be read and cleared, not written. `logs` gives
-    the logs by number, `params` the parameters.
+    the logs by their paths below `log_folder`, `params` the parameters; those can be read in one file where
+    `packs_params`.
     """
 
     def __init__(
         self,
-        logs: Callable[[], Mapping[int, bytes | bytearray]],
+        logs: Callable[[], Mapping[str, bytes | bytearray]],
         params: Params,
         photos: Path | None = None,
         capacity_bytes: int = CARD_BYTES,
+        log_folder: str = LOG_FOLDER,
+        packs_params: bool = True,
     ) -> None:
-        self._logs = logs
+        self._logs, self._log_folder = logs, log_folder
+        self._packs_params = packs_params
         self._params = params
         self._photos = photos
         self._capacity = capacity_bytes
-        self._folders = {"/", "/APM", LOG_FOLDER, PHOTO_FOLDER}
+        self._fixed = {"/", PHOTO_FOLDER, log_folder, *_above(log_folder)}
+        self._folders = set(self._fixed)
         self._files: dict[str, bytearray] = {}
 
     # -- looking -------------------------------------------------------------------------------------------
@@ -65,28 +70,35 @@ class Card:
             for item in on_host.iterdir():
                 if not item.name.startswith("."):
                     found[item.name] = (item.is_dir(), item.stat().st_size if item.is_file() else 0)
-        elif folder not in self._folders:
+        elif folder not in self._all_folders():
             raise fault(errno.ENOTDIR if self._exists(folder) else errno.ENOENT)
         head = folder.rstrip("/") + "/"
-        for path in self._folders - {folder}:
+        for path in self._all_folders() - {folder}:
             if path.startswith(head) and "/" not in path[len(head) :]:
                 found[path[len(head) :]] = (True, 0)
         for path, content in self._files.items():
             if path.startswith(head) and "/" not in path[len(head) :]:
                 found[path[len(head) :]] = (False, len(content))
-        if folder == LOG_FOLDER:
-            found |= {f"{number:08d}.BIN": (False, len(log)) for number, log in self._logs().items()}
+        for name, log in self._logs().items():
+            path = f"{self._log_folder}/{name}"
+            if path.startswith(head) and "/" not in path[len(head) :]:
+                found[path[len(head) :]] = (False, len(log))
         return [(name, *found[name]) for name in sorted(found)]
 
     def _exists(self, path: str) -> bool:
         on_host = self._on_host(path)
         return (
             path in self._files
-            or path in self._folders
+            or path in self._all_folders()
             or (on_host is not None and on_host.exists())
             or self._log(path) is not None
-            or path == PACKED_PARAMS
+            or (path == PACKED_PARAMS and self._packs_params)
         )
+
+    def _all_folders(self) -> set[str]:
+        """Those that were made, and those that logs lie in."""
+        logs = (f"{self._log_folder}/{name}" for name in self._logs())
+        return self._folders.union(*map(_above, logs))
 
     def _on_host(self, path: str) -> Path | None:
         """Where a path under the photo folder lies on this machine."""
@@ -95,15 +107,12 @@ class Card:
         return self._photos / path[len(PHOTO_FOLDER) :].lstrip("/")
 
     def _log(self, path: str) -> bytes | bytearray | None:
-        folder, _, name = path.rpartition("/")
-        stem, _, suffix = name.partition(".")
-        if folder != LOG_FOLDER or suffix != "BIN" or not stem.isdigit():
-            return None
-        return self._logs().get(int(stem))
+        head = self._log_folder + "/"
+        return self._logs().get(path[len(head) :]) if path.startswith(head) else None
 
     def content(self, path: str, piece_bytes: int = 0) -> bytes | bytearray:
         """A whole file. `piece_bytes` matters only for one that is made up: the length of its blocks."""
-        if path == PACKED_PARAMS:
+        if path == PACKED_PARAMS and self._packs_params:
             return pack_params(self._params, piece_bytes)
         log = self._log(path)
         if log is not None:
@@ -176,7 +185,7 @@ class Card:
         """Remove an empty folder."""
         if path not in self._folders:
             raise fault(errno.ENOTDIR if self._exists(path) else errno.ENOENT)
-        if path in ("/", "/APM", LOG_FOLDER, PHOTO_FOLDER):
+        if path in self._fixed:
             raise fault(errno.EACCES)
         if self.list(path):
             raise fault(errno.ENOTEMPTY)
@@ -197,7 +206,7 @@ def pack_params(params: Params, piece_bytes: int) -> bytes:
     `piece_bytes`."""
     packed = bytearray(struct.pack("<HHH", _MAGIC, len(params), len(params)))
     last = ""
-    for name, info in PARAMETERS.items():
+    for name, info in params.known.items():
         common = min(_alike(last, name), 15, len(name) - 1)
         kind, form = _KINDS[info.type]
         value = params[name] if info.type == REAL32 else int(params[name])
@@ -208,6 +217,12 @@ def pack_params(params: Params, piece_bytes: int) -> bytes:
         packed += block
         last = name
     return bytes(packed)
+
+
+def _above(path: str) -> set[str]:
+    """The folders that a path leads through."""
+    parts = path.strip("/").split("/")
+    return {"/" + "/".join(parts[:count]) for count in range(1, len(parts))}
 
 
 def _alike(a: str, b: str) -> int:

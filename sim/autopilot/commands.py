@@ -18,7 +18,10 @@ from sim.autopilot.modes import Mode, mode_of
 from sim.controller import Point
 
 if TYPE_CHECKING:
-    from sim.autopilot.mavlink import Channel
+    from sim.autopilot.core import Vehicle
+    from sim.autopilot.mavlink import Channel as AnyChannel
+
+    Channel = AnyChannel[Vehicle]
 
 ACCEPTED, TEMPORARILY_REJECTED, DENIED, UNSUPPORTED, FAILED = 0, 1, 2, 3, 4
 """MAV_RESULT."""

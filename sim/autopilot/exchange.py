@@ -70,16 +70,12 @@ class Exchange:
         handler(message)
         return True
 
-    @property
-    def busy(self) -> bool:
-        """True while an upload is under way."""
-        return self._upload is not None
-
     def update(self) -> None:
         """Ask again, or give up, if the station has gone quiet."""
-        upload, now = self._upload, self._vehicle.time_s
+        upload = self._upload
         if upload is None:
             return
+        now = self._vehicle.time_s
         if now - upload.heard_s >= GIVE_UP_S:
             self._upload = None
             self._ack(upload.sysid, upload.compid, Result.OPERATION_CANCELLED, upload.kind)

@@ -153,7 +153,7 @@ class Fence:
         self._vehicle = vehicle
         self.breached = Limit(0)
         self.breach_count = 0
-        self.breach_ms = 0
+        self.breach_ms = self.told_ms = 0
         self._enabled = Limit(0)
         self._followed: tuple[float, float] | None = None
         self._beyond_m: dict[Limit, float] = {}

@@ -12,7 +12,7 @@ import struct
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
@@ -21,7 +21,9 @@ from sim.autopilot.card import MADE_UP_BYTES, Card, tidy
 from sim.dynamics import STEP_S
 
 if TYPE_CHECKING:
-    from sim.autopilot.mavlink import Channel
+    from sim.autopilot.mavlink import Channel as AnyChannel
+
+    Channel = AnyChannel[Any]
 
 _HEAD = struct.Struct("<HBBBBBxI")
 _ROOM = 251 - _HEAD.size

@@ -19,7 +19,9 @@ from sim.autopilot.modes import Mode
 from sim.autopilot.params import PARAMETERS
 
 if TYPE_CHECKING:
-    from sim.autopilot.mavlink import Channel
+    from sim.autopilot.mavlink import Channel as AnyChannel
+
+    Channel = AnyChannel[Vehicle]
 
 PIECE_BYTES = 90
 PIECES_PER_STEP = 20
@@ -175,9 +177,9 @@ class Logbook:
         yaw = shot.airframe_yaw_deg % 360
         return record("CAM", self._now_us, 0, shot.index & 0xFFFF, week_ms, week, *place, *angles, yaw)
 
-    def contents(self) -> dict[int, bytearray]:
-        """The logs by number."""
-        return {number: log.data for number, log in self.logs.items()}
+    def contents(self) -> dict[str, bytearray]:
+        """The logs by the name of their file."""
+        return {f"{number:08d}.BIN": log.data for number, log in self.logs.items()}
 
     # -- download ------------------------------------------------------------------------------------------
 

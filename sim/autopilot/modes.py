@@ -32,6 +32,9 @@ ARMABLE = frozenset({Mode.STABILIZE, Mode.ALT_HOLD, Mode.LOITER, Mode.POSHOLD, M
 LANDS_ITSELF = frozenset({Mode.AUTO, Mode.GUIDED, Mode.RTL, Mode.LAND, Mode.SMART_RTL})
 """Modes that disarm by themselves after touching down."""
 
+WAYS_HOME = frozenset({Mode.RTL, Mode.SMART_RTL, Mode.LAND})
+"""Modes that end the flight."""
+
 BY_STICKS = frozenset({Mode.STABILIZE, Mode.ALT_HOLD, Mode.LOITER, Mode.POSHOLD})
 """Modes that a pilot's sticks fly."""
 

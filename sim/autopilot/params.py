@@ -7,6 +7,7 @@ whatever their type, as ArduPilot does it.
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 INT8, INT16, INT32, REAL32 = 2, 4, 6, 9
@@ -114,24 +115,25 @@ EK3_ENABLE           int8   1      1     1      fact
 _TYPES = {"int8": INT8, "int16": INT16, "int32": INT32, "real": REAL32}
 
 
-def _read_table() -> dict[str, ParamInfo]:
+def read_table(text: str) -> dict[str, ParamInfo]:
+    """Parameters by name from lines of name, type, default, least and greatest value, and "fact"."""
     table = {}
-    for line in _TABLE.split("\n"):
+    for line in text.split("\n"):
         if fields := line.split():
             name, kind, default, low, high, *fact = fields
             table[name] = ParamInfo(name, _TYPES[kind], float(default), float(low), float(high), bool(fact))
     return table
 
 
-PARAMETERS = _read_table()
+PARAMETERS = read_table(_TABLE)
 """Every parameter by name, in the order in which the vehicle lists them."""
 
 
-def problem_with(name: str, value: float) -> str | None:
+def problem_with(name: str, value: float, known: Mapping[str, ParamInfo] = PARAMETERS) -> str | None:
     """What is wrong with setting a parameter to this before the flight, or None."""
-    info = PARAMETERS.get(name)
+    info = known.get(name)
     if info is None:
-        near = difflib.get_close_matches(name.upper(), PARAMETERS, 3)
+        near = difflib.get_close_matches(name.upper(), known, 3)
         return f"{name} is not a parameter of this vehicle" + (
             f"; near it: {', '.join(near)}" if near else ""
         )
@@ -143,11 +145,12 @@ def problem_with(name: str, value: float) -> str | None:
 
 
 class Params:
-    """The values of one vehicle."""
+    """The values of one vehicle, whose parameters are those of `known`."""
 
-    def __init__(self, **changed: float) -> None:
-        self._values = {name: info.default for name, info in PARAMETERS.items()}
-        self._names = list(PARAMETERS)
+    def __init__(self, known: Mapping[str, ParamInfo] = PARAMETERS, **changed: float) -> None:
+        self.known = known
+        self._values = {name: info.default for name, info in known.items()}
+        self._names = list(known)
         for name, value in changed.items():
             self.put(name, value)
 
@@ -172,7 +175,7 @@ class Params:
         """What PARAM_SET does: False if there is no such parameter. Facts keep their value; integers are
         rounded; values are not held to their range (ArduPilot does not either), but NaN and numbers
         beyond all reason are refused."""
-        info = PARAMETERS.get(name)
+        info = self.known.get(name)
         if info is None:
             return False
         if not info.read_only and abs(value) <= 1e9:
@@ -181,5 +184,5 @@ class Params:
 
     def put(self, name: str, value: float) -> None:
         """Set a value from inside (facts too)."""
-        info = PARAMETERS[name]
+        info = self.known[name]
         self._values[name] = float(value) if info.type == REAL32 else float(round(value))

@@ -119,7 +119,7 @@ def test_refusals_have_their_codes(client, op, data, code):
 
 
 def card(tmp_path=None, capacity=1000):
-    return Card(lambda: {3: b"log"}, Params(), tmp_path, capacity)
+    return Card(lambda: {"00000003.BIN": b"log"}, Params(), tmp_path, capacity)
 
 
 def test_a_full_card_and_a_path_out_of_it(tmp_path):
