@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
-from imagery.views import View, overlap
+from imagery.views import View, neighbours, overlap
 
 GAIN_SIGMA = 0.15
 VIGNETTING_SIGMA = 0.10
 SAMPLES_PER_PAIR = 300
+LEAST_SHARED = 30
 DARKEST, BRIGHTEST = 12, 243
 HIGHLIGHT = 248.0
 """Where the brightest 2 % of most photos come to lie."""
@@ -28,7 +31,7 @@ class Exposure:
     log_gain: npt.NDArray[np.float64]
     vignetting: npt.NDArray[np.float64]
 
-    def factor(self, photo: int, radius: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def factor(self, photo: int, radius: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float32]:
         """Multipliers (rows, cols, 3) at these radii."""
         r2 = np.minimum(radius.astype(np.float32), 1.1) ** 2  # outside the photo it does not matter
         a, b = (np.float32(v) for v in self.vignetting)
@@ -43,15 +46,14 @@ def solve_exposure(views: Sequence[View], photos: int, seed: int = 0) -> Exposur
     """
     rng = np.random.default_rng(seed)
     pair_i, pair_j, ratio, basis = [], [], [], []
-    for n, a in enumerate(views):
-        for b in views[n + 1 :]:
-            sample = _sample(a, b, rng)
-            if sample is not None:
-                difference, radial = sample
-                pair_i.append(np.full(len(difference), a.photo))
-                pair_j.append(np.full(len(difference), b.photo))
-                ratio.append(difference)
-                basis.append(radial)
+    for a, b in ((views[i], views[j]) for i, j in neighbours(views)):
+        sample = _sample(a, b, rng)
+        if sample is not None:
+            difference, radial = sample
+            pair_i.append(np.full(len(difference), a.photo))
+            pair_j.append(np.full(len(difference), b.photo))
+            ratio.append(difference)
+            basis.append(radial)
     if not ratio:
         return Exposure(np.zeros((photos, 3)), np.zeros(2))
     even = _least_squares(
@@ -60,13 +62,21 @@ def solve_exposure(views: Sequence[View], photos: int, seed: int = 0) -> Exposur
     return _levelled(even, views)
 
 
+def evened(view: View, exposure: Exposure) -> View:
+    """The view under its corrections."""
+    if view.window.empty:
+        return view
+    factor = exposure.factor(view.photo, view.radius)
+    return replace(view, colour=np.asarray(cv2.multiply(view.colour, factor, dtype=cv2.CV_8U), np.uint8))
+
+
 def _levelled(exposure: Exposure, views: Sequence[View]) -> Exposure:
     """The same corrections darkened or brightened as one, so that few highlights are lost."""
     bright = []
     for view in views:
-        seen = view.colour[::4, ::4][view.valid[::4, ::4]]
+        seen = view.colour[view.valid]
         if len(seen):
-            factor = exposure.factor(view.photo, view.radius[::4, ::4][view.valid[::4, ::4]])
+            factor = exposure.factor(view.photo, view.radius[view.valid])
             bright.append(np.log(np.maximum(np.percentile((seen * factor).max(axis=1), 98), 1.0)))
     excess = float(np.percentile(bright, 80) - np.log(HIGHLIGHT)) if bright else 0.0
     return Exposure(exposure.log_gain - np.clip(excess, -0.2, 0.4), exposure.vignetting)
@@ -81,7 +91,7 @@ def _sample(
         return None
     sa, sb = window.within(a.window), window.within(b.window)
     both = np.flatnonzero((a.valid[sa] & b.valid[sb]).ravel())
-    if len(both) < 50:
+    if len(both) < LEAST_SHARED:
         return None
     cells = rng.choice(both, min(SAMPLES_PER_PAIR, len(both)), replace=False)
     rows, cols = np.divmod(cells, window.shape[1])

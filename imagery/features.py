@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,14 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from imagery.dng import dng_preview, is_dng
 from imagery.errors import PhotoError
 from imagery.photos import Photo
 
 Float32 = npt.NDArray[np.float32]
 UInt8 = npt.NDArray[np.uint8]
+Decode = Callable[[Path, int], UInt8]
+"""Gives a photo (rows, cols, 3) BGR reduced by 1, 2, 4 or 8."""
 
 _REDUCED = {
     1: cv2.IMREAD_COLOR,
@@ -31,6 +35,8 @@ _REDUCED_GREY = {
 }
 
 
+_THUMBNAIL_QUALITY = 95
+_DETAIL_CELLS = (16, 12)
 _LEAST_CORNER = 0.001
 """Of the strongest corner of the photo."""
 _CORNER_DISTANCE_PX = 5
@@ -46,7 +52,7 @@ class FeatureRules:
     """How many features are looked for, and at which scale."""
 
     image_mpx: float = 0.56
-    per_photo: int = 2400
+    per_photo: int = 1600
     thumbnail_factor: int = 8
 
 
@@ -56,28 +62,37 @@ class Features:
 
     `xy_px` (n, 2) are pixels of the full photo, the strongest of each part of the photo first; `descriptors`
     (n, 128) uint8 RootSIFT; `sigma_px` is the size of one pixel of the image they were found in, in full
-    pixels; `thumbnail` (rows, cols, 3) uint8 BGR is the photo reduced by `thumbnail_factor`; `sharpness` the
-    variance of its Laplacian.
+    pixels; `thumbnail_jpeg` is the photo reduced by `thumbnail_factor`, a seventh of its pixels' size;
+    `sharpness` the variance of its Laplacian, `detail` (12, 16) float32 its square over the photo's parts,
+    brightness allowed for.
     """
 
     xy_px: Float32
     descriptors: UInt8
     sigma_px: float
-    thumbnail: UInt8
+    thumbnail_jpeg: bytes
     thumbnail_factor: int
     sharpness: float
+    detail: Float32 = field(default_factory=lambda: np.zeros((1, 1), np.float32), repr=False)
+
+    @property
+    def thumbnail(self) -> UInt8:
+        """(rows, cols, 3) BGR."""
+        return np.asarray(cv2.imdecode(np.frombuffer(self.thumbnail_jpeg, np.uint8), cv2.IMREAD_COLOR))
 
     @property
     def without_picture(self) -> Features:
         """The same without the thumbnail: all that matching needs, a third of the size on the way to it."""
-        return replace(self, thumbnail=np.zeros((0, 0, 3), np.uint8))
+        return replace(self, thumbnail_jpeg=b"")
 
 
 def read_photo_bytes(path: Path) -> npt.NDArray[np.uint8]:
-    """The file's bytes.
+    """The file's bytes, or those of a DNG's preview.
 
     Raises PhotoError when it is missing, empty, or a JPEG that ends too early.
     """
+    if is_dng(path):
+        return np.frombuffer(dng_preview(path), np.uint8)
     try:
         data = np.fromfile(path, np.uint8)
     except OSError as error:
@@ -124,8 +139,8 @@ def _decoded(path: Path, how: int) -> UInt8:
     return np.asarray(image, np.uint8)
 
 
-def extract_features(photo: Photo, rules: FeatureRules) -> Features:
-    """Decode a photo at reduced size and find its features.
+def extract_features(photo: Photo, rules: FeatureRules, decode: Decode = decode) -> Features:
+    """Decode a photo at reduced size and find its features; `decode` may be one that keeps what it decodes.
 
     Raises PhotoError when it cannot be decoded.
     """
@@ -145,15 +160,24 @@ def extract_features(photo: Photo, rules: FeatureRules) -> Features:
         ),
         interpolation=cv2.INTER_AREA,
     )
+    _, thumbnail = cv2.imencode(".jpg", thumbnail, [cv2.IMWRITE_JPEG_QUALITY, _THUMBNAIL_QUALITY])
     xy, descriptors = _corners(grey, rules.per_photo)
     return Features(
         xy_px=_to_full(xy, grey.shape, camera.image_width_px, camera.image_height_px),
         descriptors=descriptors,
         sigma_px=camera.image_width_px / grey.shape[1],
-        thumbnail=np.asarray(thumbnail, np.uint8),
+        thumbnail_jpeg=thumbnail.tobytes(),
         thumbnail_factor=rules.thumbnail_factor,
         sharpness=float(cv2.Laplacian(grey, cv2.CV_32F).var()),
+        detail=_detail(grey),
     )
+
+
+def _detail(grey: UInt8) -> Float32:
+    rippled = cv2.Laplacian(grey, cv2.CV_32F)
+    light = cv2.resize(grey, _DETAIL_CELLS, interpolation=cv2.INTER_AREA).astype(np.float32)
+    energy = cv2.resize(rippled * rippled, _DETAIL_CELLS, interpolation=cv2.INTER_AREA)
+    return np.asarray(energy / (light * light + 1), np.float32)
 
 
 def _resized(grey: Any, full_pixels: int, scale: float) -> UInt8:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from imagery.errors import PhotoError
-from imagery.features import FeatureRules, Features, extract_features
+from imagery.features import Decode, FeatureRules, Features, decode, extract_features
 from imagery.matching import PairMatches, match_pair
 from imagery.photos import Photo
 
@@ -35,11 +35,13 @@ class Found:
     _features: dict[FileKey, Features | str] = field(default_factory=dict, repr=False)
     _matches: dict[tuple[FileKey, FileKey], PairMatches | None] = field(default_factory=dict, repr=False)
 
-    def features(self, photos: tuple[Photo, ...], pool: Executor, on_share: OnShare) -> list[Features | str]:
+    def features(
+        self, photos: tuple[Photo, ...], pool: Executor, on_share: OnShare, decode: Decode = decode
+    ) -> list[Features | str]:
         """For each photo its features, or the reason why it has none."""
         keys = [file_key(p.path) for p in photos]
         jobs: dict[FileKey, Future[Features | str]] = {
-            key: pool.submit(_features_or_reason, photo, self.rules)
+            key: pool.submit(_features_or_reason, photo, self.rules, decode)
             for key, photo in zip(keys, photos, strict=True)
             if key not in self._features
         }
@@ -70,8 +72,8 @@ class Found:
         return features
 
 
-def _features_or_reason(photo: Photo, rules: FeatureRules) -> Features | str:
+def _features_or_reason(photo: Photo, rules: FeatureRules, decode: Decode) -> Features | str:
     try:
-        return extract_features(photo, rules)
+        return extract_features(photo, rules, decode)
     except PhotoError as error:
         return str(error)

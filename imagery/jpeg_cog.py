@@ -74,7 +74,7 @@ class Square:
 
 
 def pack_square(row: int, col: int, colour: UInt8, mask: Bool, quality: int) -> Square:
-    """Compress one square: `colour` (rows, cols, 3) is RGB, `mask` (rows, cols) True where it is valid; both
+    """Compress one square: `colour` (rows, cols, 3) is BGR, `mask` (rows, cols) True where it is valid; both
     up to SQUARE_PX a side."""
     if not mask.any():
         return Square(row, col)
@@ -104,19 +104,22 @@ def _filled_mask(mask: Bool) -> Bool:
 def _halved(colour: UInt8, mask: Bool) -> tuple[UInt8, Bool]:
     """Half the size: the mean of the valid ones of each four pixels; valid where two of them are."""
     size = (colour.shape[1] // 2, colour.shape[0] // 2)
+    half = np.asarray(cv2.resize(colour, size, interpolation=cv2.INTER_AREA), np.uint8)
     if mask.all():
-        return np.asarray(cv2.resize(colour, size, interpolation=cv2.INTER_AREA)), np.ones(size[::-1], bool)
-    weight = mask.astype(np.float32)
-    share = np.asarray(cv2.resize(weight, size, interpolation=cv2.INTER_AREA))
-    total = np.asarray(cv2.resize(colour * weight[..., None], size, interpolation=cv2.INTER_AREA))
-    mean = total / np.maximum(share, 0.25)[..., None]
-    return np.rint(mean).astype(np.uint8), share >= 0.5
+        return half, np.ones(size[::-1], bool)
+    quarters = mask.view(np.uint8).reshape(size[1], 2, size[0], 2)
+    count = quarters[:, 0, :, 0] + quarters[:, 0, :, 1] + quarters[:, 1, :, 0] + quarters[:, 1, :, 1]
+    row, col = np.nonzero((count > 0) & (count < 4))  # along the rim only
+    four = np.s_[2 * row[:, None] + np.array([0, 0, 1, 1]), 2 * col[:, None] + np.array([0, 1, 0, 1])]
+    valid = mask[four][..., None]
+    mean = (colour[four] * valid).sum(axis=1, dtype=np.float32) / valid.sum(axis=1)
+    half[row, col] = np.rint(mean).astype(np.uint8)
+    half[count == 0] = 0
+    return half, count >= 2
 
 
 def _pack(row: int, col: int, colour: UInt8, mask: Bool, quality: int) -> _Packed:
-    done, data = cv2.imencode(
-        ".jpg", cv2.cvtColor(np.ascontiguousarray(colour), cv2.COLOR_RGB2BGR), _jpeg(quality)
-    )
+    done, data = cv2.imencode(".jpg", np.ascontiguousarray(colour), _jpeg(quality))
     if not done:
         raise RasterError("a tile of the picture cannot be compressed; free some memory")
     return _Packed(row, col, data.tobytes(), zlib.compress(np.packbits(mask, axis=1).tobytes(), 6))

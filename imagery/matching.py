@@ -1,7 +1,7 @@
 """Matches between neighbouring photos: a few strong features find the geometry, the geometry finds the rest.
 
-All against all is only done for the strongest features of both photos (or for all of them, when those
-agree on nothing). Where these give few matches, they tell the epipolar geometry and where the ground of one
+All against all is only done for the strongest features of both photos (or for twice as many, when those agree
+on nothing). Where these give few matches, they tell the epipolar geometry and where the ground of one
 photo lies in the other; every further feature is looked for only there.
 """
 
@@ -22,16 +22,16 @@ UInt8 = npt.NDArray[np.uint8]
 Ids = npt.NDArray[np.int32]
 
 _STRONG_INLIERS = 20
-"""So many of the strongest features must agree, otherwise all are compared with all."""
+"""So many of the strongest features must agree, otherwise more are compared."""
 
 
 @dataclass(frozen=True)
 class MatchRules:
-    """When two features are the same place. Lengths in pixels of the reduced photos. With `plenty` of matches
-    among the strongest features no others are looked for."""
+    """When two features are the same place. Lengths in pixels of the reduced photos. `strongest` features
+    are compared all with all, then more; with `plenty` of matches no others are looked for."""
 
-    strongest: int = 800
-    plenty: int = 120
+    strongest: tuple[int, ...] = (800, 1600)
+    plenty: int = 80
     ratio: float = 0.8
     epipolar_px: float = 1.5
     guided_epipolar_px: float = 2.0
@@ -70,11 +70,12 @@ def match_pair(
     rules = rules or MatchRules()
     if min(len(a.xy_px), len(b.xy_px)) < rules.min_matches:
         return None
-    n = rules.strongest
-    ids = _agreeing(a, b, *_mutual_matches(a.descriptors[:n], b.descriptors[:n], rules.ratio), rules)
-    if ids is None or len(ids[0]) < _STRONG_INLIERS:
-        ids = _agreeing(a, b, *_mutual_matches(a.descriptors, b.descriptors, rules.ratio), rules)
-    elif len(ids[0]) < rules.plenty:
+    ids = None
+    for n in rules.strongest:
+        ids = _agreeing(a, b, *_mutual_matches(a.descriptors[:n], b.descriptors[:n], rules.ratio), rules)
+        if ids is not None and len(ids[0]) >= _STRONG_INLIERS:
+            break
+    if ids is not None and len(ids[0]) < rules.plenty:
         geometry = _geometry(a.xy_px[ids[0]], b.xy_px[ids[1]], max(a.sigma_px, b.sigma_px), rules)
         if geometry is not None:
             ids = _guided_matches(a, b, geometry, rules)

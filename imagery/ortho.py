@@ -223,10 +223,13 @@ def inside_photo(pixels: Float32, camera: Camera, margin_px: float = EDGE_MARGIN
     return np.asarray(inside & (y >= margin_px) & (y <= camera.image_height_px - 1 - margin_px))
 
 
-def pixel_map(node_pixels: Float32, shape: tuple[int, int], factor: float) -> Float32:
-    """Where each pixel of a window comes from: (rows, cols, 2), in a photo reduced by `factor`."""
-    reduced = (node_pixels + np.float32(0.5)) / np.float32(factor) - np.float32(0.5)
-    return between_nodes(reduced.astype(np.float32), shape)
+def pixel_map(
+    node_pixels: Float32, shape: tuple[int, int], factor: float, corner: tuple[int, int]
+) -> Float32:
+    """Where each pixel of a window comes from: (rows, cols, 2), counted from `corner` (x, y) of a photo
+    reduced by `factor`."""
+    reduced = (node_pixels + np.float32(0.5)) / np.float32(factor) - np.array(corner, np.float32)
+    return between_nodes((reduced - np.float32(0.5)).astype(np.float32), shape)
 
 
 def between_nodes(values: Float32, shape: tuple[int, int], step: int = NODE_STEP_PX) -> Float32:

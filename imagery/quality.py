@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from shapely import Polygon
 
+from imagery.account import Account
 from imagery.adjust import Adjustment
 from imagery.control_report import ControlReport
 from imagery.photos import Block, Dropped
@@ -57,6 +59,8 @@ class MosaicReport:
     lag_s: float
     """By how long positions in the tags are older than the exposures, as the adjustment found it."""
     control: ControlReport | None = None
+    account: Account | None = None
+    """What each photo gave, and how good it is where; None only where a report was made by hand."""
 
     def report(self) -> dict[str, Any]:
         """The run as JSON-ready values."""
@@ -76,6 +80,7 @@ class MosaicReport:
             "crs": f"EPSG:{self.epsg}",
             "lag_ms": round(1000 * self.lag_s, 1),
             "control": self.control.report() if self.control else None,
+            **(self.account.report() if self.account else {}),
         }
 
 
@@ -131,14 +136,6 @@ def _patch(view: View, row: int, col: int, size: int) -> npt.NDArray[np.float32]
     return np.asarray(view.colour[r : r + size, c : c + size].mean(axis=2), np.float32)
 
 
-def count_of_views(views: Sequence[View], shape: tuple[int, int]) -> npt.NDArray[np.uint8]:
-    """How many photos see each cell."""
-    count = np.zeros(shape, np.uint8)
-    for view in views:
-        count[view.window.slices] += view.valid
-    return count
-
-
 def shared_share(a: View, b: View) -> float:
     """Share of the smaller view's cells that both see."""
     window = overlap(a, b)
@@ -156,3 +153,12 @@ def peak_rss_mb() -> float | None:
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 1e6 if sys.platform == "darwin" else peak / 1024
+
+
+def held_mb() -> float:
+    """The memory that the process holds now, in MB; its largest so far on systems that do not tell."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as told:
+            return int(told.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+    except OSError:
+        return peak_rss_mb() or 0.0

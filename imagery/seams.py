@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import numpy.typing as npt
+from scipy.ndimage import find_objects
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import breadth_first_order, maximum_flow
 
-from imagery.exposure import Exposure
 from imagery.ortho import Window
 from imagery.views import View, colour_difference
 
@@ -38,12 +38,12 @@ class SeamRules:
     graph_cut: bool = True
 
 
-def nadir_labels(views: Sequence[View], shape: tuple[int, int], priority: Sequence[bool]) -> Labels:
-    """The photo that sees each cell steepest; photos without `priority` only where no other sees it."""
+def nadir_labels(views: Sequence[View], shape: tuple[int, int]) -> Labels:
+    """The photo that sees each cell at the least cost: the steepest, away from its edge."""
     labels = np.full(shape, NOBODY, np.int16)
     best = np.full(shape, np.inf, np.float32)
     for view in views:
-        cost = view.cost + np.float32(0 if priority[view.photo] else 100)
+        cost = view.cost.astype(np.float32)
         window = view.window.slices
         better = view.valid & (cost < best[window])
         best[window][better] = cost[better]
@@ -51,48 +51,50 @@ def nadir_labels(views: Sequence[View], shape: tuple[int, int], priority: Sequen
     return labels
 
 
+def label_windows(labels: Labels) -> dict[int, Window]:
+    """The smallest window that holds a photo's cells, for each photo that has any."""
+    found = find_objects(labels.astype(np.int32) + 1)
+    return {
+        photo: Window(at[0].start, at[0].stop, at[1].start, at[1].stop)
+        for photo, at in enumerate(found)
+        if at is not None
+    }
+
+
 def find_seams(
     views: Sequence[View],
-    exposure: Exposure,
     shape: tuple[int, int],
     priority: Sequence[bool],
     rules: SeamRules | None = None,
     tall: Float32 | None = None,
 ) -> Labels:
-    """Labels (rows, cols) of the coarse grid: photo index, or NOBODY.
+    """Labels (rows, cols) of the coarse grid: photo index, or NOBODY. The views are evened; photos without
+    `priority` get only what no other sees.
 
     `tall` (rows, cols), 0..1, marks what stands above the surface: seams keep off it.
     """
     rules = rules or SeamRules()
-    labels = nadir_labels(views, shape, priority)
+    labels = nadir_labels(views, shape)
     if not rules.graph_cut or len(views) < 2:
         return labels
-    even = {v.photo: _evened(v, exposure) for v in views}
-    composite = _compose(labels, views, even)
+    composite = _compose(labels, views)
     by_photo = {v.photo: v for v in views}
     for _ in range(rules.sweeps):
         for view in views:
             if priority[view.photo]:
-                _expand(view, even[view.photo], labels, composite, None, by_photo, rules, tall)
+                _expand(view, labels, composite, None, by_photo, rules, tall)
     band = _near_seams(labels, rules.coarse_cells)
     for view in views:
         if priority[view.photo]:
-            _expand(view, even[view.photo], labels, composite, band, by_photo, rules, tall)
+            _expand(view, labels, composite, band, by_photo, rules, tall)
     return labels
 
 
-def _evened(view: View, exposure: Exposure) -> npt.NDArray[np.uint8]:
-    factor = exposure.factor(view.photo, view.radius)
-    return np.clip(view.colour * factor, 0, 255).astype(np.uint8)
-
-
-def _compose(
-    labels: Labels, views: Sequence[View], even: dict[int, npt.NDArray[np.uint8]]
-) -> npt.NDArray[np.uint8]:
+def _compose(labels: Labels, views: Sequence[View]) -> npt.NDArray[np.uint8]:
     out = np.zeros((*labels.shape, 3), np.uint8)
     for view in views:
         mine = labels[view.window.slices] == view.photo
-        out[view.window.slices][mine] = even[view.photo][mine]
+        out[view.window.slices][mine] = view.colour[mine]
     return out
 
 
@@ -105,7 +107,6 @@ def _near_seams(labels: Labels, reach: int) -> npt.NDArray[np.bool_]:
 
 def _expand(
     view: View,
-    colour: npt.NDArray[np.uint8],
     labels: Labels,
     composite: npt.NDArray[np.uint8],
     band: npt.NDArray[np.bool_] | None,
@@ -125,7 +126,7 @@ def _expand(
             return
         window = Window(*(a + b for a, b in zip((window.row0,) * 2 + (window.col0,) * 2, near, strict=True)))
     at = window.within(view.window)
-    valid, cost, colour = view.valid[at], view.cost[at], colour[at]
+    valid, cost, colour = view.valid[at], view.cost[at], view.colour[at]
     mine, theirs = labels[window.slices], composite[window.slices]
     difference = np.minimum(colour_difference(theirs, colour), rules.difference_cap)
     difference[~valid | (mine == NOBODY)] = rules.difference_cap

@@ -6,51 +6,119 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
 
+import cv2
 import numpy as np
 import numpy.typing as npt
+
+from imagery.features import decode, decode_grey
 
 UInt8 = npt.NDArray[np.uint8]
 
 
-class PhotoShelf:
-    """A cache of decoded photos for several threads: least recently used goes first.
+@dataclass(frozen=True)
+class Piece:
+    """A part of a photo: `picture` (rows, cols, 3) uint8 BGR, whose first pixel is the photo's at `corner`
+    (x, y)."""
+
+    picture: UInt8
+    corner: tuple[int, int]
+
+
+class PieceShelf:
+    """A cache of pieces of photos for several threads: least recently used goes first.
 
     Two threads that ask for one photo decode it once.
     """
 
-    def __init__(self, load: Callable[[int, int], UInt8], limit_bytes: int) -> None:
+    def __init__(self, load: Callable[[int], Piece], limit_bytes: int) -> None:
         self._load, self._limit = load, limit_bytes
         self._lock = threading.Lock()
-        self._images: OrderedDict[tuple[int, int], Future[UInt8]] = OrderedDict()
+        self._pieces: OrderedDict[int, Future[Piece]] = OrderedDict()
 
-    def get(self, photo: int, factor: int) -> UInt8:
-        """The photo (rows, cols, 3) reduced by `factor`."""
-        key = (photo, factor)
+    def get(self, photo: int) -> Piece:
+        """The piece of this photo."""
         with self._lock:
-            future = self._images.get(key)
+            future = self._pieces.get(photo)
             mine = future is None
             if future is None:
-                future = self._images[key] = Future()
-            self._images.move_to_end(key)
+                future = self._pieces[photo] = Future()
+            self._pieces.move_to_end(photo)
         if mine:
             try:
-                future.set_result(self._load(photo, factor))
+                future.set_result(self._load(photo))
             except BaseException as error:
                 future.set_exception(error)
                 with self._lock:
-                    self._images.pop(key, None)
+                    self._pieces.pop(photo, None)
                 raise
             self._shrink()
         return future.result()
 
     def _shrink(self) -> None:
         with self._lock:
-            sizes = {k: f.result().nbytes for k, f in self._images.items() if f.done() and not f.exception()}
+            sizes = {
+                k: f.result().picture.nbytes
+                for k, f in self._pieces.items()
+                if f.done() and not f.exception()
+            }
             total = sum(sizes.values())
-            for key in list(self._images):
-                if total <= self._limit or len(self._images) <= 2:
+            for key in list(self._pieces):
+                if total <= self._limit or len(self._pieces) <= 2:
                     break
                 if key in sizes:
                     total -= sizes[key]
-                    del self._images[key]
+                    del self._pieces[key]
+
+
+class Pictures:
+    """Decodes photos; where the whole block fits into memory each only once, reduced by `factor`, and makes
+    what is asked for smaller from that.
+
+    What it gives hangs on `keep` (by a rounding), never on who asked first.
+    """
+
+    def __init__(self, keep: bool, factor: int = 1) -> None:
+        self.keep, self.factor = keep, factor
+        self._lock = threading.Lock()
+        self._kept: dict[Path, Future[UInt8]] = {}
+
+    def colour(self, path: Path, factor: int) -> UInt8:
+        """The photo (rows, cols, 3) BGR reduced by `factor`. Raises PhotoError."""
+        if not self.keep or factor < self.factor:
+            return decode(path, factor)
+        return reduced(self._whole(path), factor // self.factor)
+
+    def grey(self, path: Path, factor: int) -> UInt8:
+        """The same in grey, (rows, cols)."""
+        if not self.keep or factor < self.factor:
+            return decode_grey(path, factor)
+        return np.asarray(cv2.cvtColor(self.colour(path, factor), cv2.COLOR_BGR2GRAY), np.uint8)
+
+    def _whole(self, path: Path) -> UInt8:
+        with self._lock:
+            future = self._kept.get(path)
+            mine = future is None
+            if future is None:
+                future = self._kept[path] = Future()
+        if mine:
+            try:
+                future.set_result(decode(path, self.factor))
+            except BaseException as error:
+                future.set_exception(error)
+                raise
+        return future.result()
+
+
+def reduced(picture: UInt8, factor: int) -> UInt8:
+    """Each factor x factor pixels averaged; the last ones are filled up by repeating the edge."""
+    below, right = -picture.shape[0] % factor, -picture.shape[1] % factor
+    if below or right:
+        picture = np.asarray(cv2.copyMakeBorder(picture, 0, below, 0, right, cv2.BORDER_REPLICATE), np.uint8)
+    while factor > 1:  # by halves: a quarter at once takes twice as long
+        size = picture.shape[1] // 2, picture.shape[0] // 2
+        picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
+        factor //= 2
+    return picture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -26,6 +26,8 @@ _ROUGH_SPREADS, _ROUGH_M = 3.0, 0.4
 _COARSER = 4
 _SWEEPS = 3
 _NEIGHBOURS = 12
+_LEAST_NODES, _NODES_PER_POINT = 4000, 3
+"""Finer than its points a sheet shows nothing more, and costs half a second on a small block."""
 
 
 @dataclass(frozen=True)
@@ -96,9 +98,11 @@ def surface_from_points(
     correction that falls to zero away from the points. The lift is never nothing: a DEM and the photos seldom
     share one datum, and the adjustment can trade a little focal length for height. Points that stand out of a
     DEM that otherwise follows the ground are crowns and roofs: they would lift the ground beside them. The
-    step grows when the grid would have more than `max_nodes`.
+    step grows when the grid would have more than `max_nodes`, or many more than there are points; a finer
+    base keeps its own step.
     """
     west, south, east, north = bounds
+    max_nodes = min(max_nodes, max(_LEAST_NODES, _NODES_PER_POINT * len(points)))
     step = max(step_m, float(np.sqrt((east - west) * (north - south) / max_nodes)))
     cols, rows = int(np.ceil((east - west) / step)) + 1, int(np.ceil((north - south) / step)) + 1
     cols, rows = max(cols, 3), max(rows, 3)
@@ -125,6 +129,9 @@ def surface_from_points(
         tolerance_m,
         pull=1e-3 if base else 1e-7,
     )
+    if base and base.step_m < step:
+        added = Surface(west, north, step, correction.astype(np.float32)).at(*base.node_places())
+        return replace(base, heights_m=(base.heights_m + np.float32(level) + added).astype(np.float32))
     return Surface(west, north, step, (start + level + correction).astype(np.float32))
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
-from functools import cached_property
+from typing import TypeVar
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+import shapely
 
 from imagery.ortho import (
     MosaicGrid,
@@ -23,59 +27,191 @@ from imagery.surface import Surface
 from plans.cameras import Camera
 from plans.frames import FloatArray, Pose
 
+_T = TypeVar("_T")
 UInt8 = npt.NDArray[np.uint8]
 Float32 = npt.NDArray[np.float32]
 
 _NODE_STEP_CELLS = 4
 _FAR_RADIUS = 1.5  # stands for all that lies outside the photo, NaN included
+WORTH = 0.1
+"""So much costlier than the best photo of a place another one may be and still paint it (`View.cost`)."""
+_LAST = 100.0
+"""Added to the cost of photos that are only wanted where no other sees."""
 
 
 @dataclass(frozen=True)
 class View:
-    """One photo on the coarse grid, over `window`.
+    """One photo on the coarse grid, over the part of what it sees where it is worth painting.
 
-    `colour` (rows, cols, 3) uint8 BGR; `valid` (rows, cols); `radius` (rows, cols) float32, the distance
-    from the principal point over half the image's diagonal; `lean` (rows, cols) float32, the tangent of the
-    angle off nadir; `outline` (n, 2) local metres.
+    `colour` (rows, cols, 3) uint8 BGR; `valid` (rows, cols); `radius` (rows, cols) float16, the distance from
+    the principal point over half the image's diagonal; `cost` (rows, cols) float16, how little this photo is
+    wanted at each cell; `outline` (n, 2) of all it sees, local metres.
     """
 
     photo: int
     window: Window
     colour: UInt8
     valid: npt.NDArray[np.bool_]
-    radius: Float32
-    lean: Float32
+    radius: npt.NDArray[np.float16]
+    cost: npt.NDArray[np.float16]
     outline: FloatArray
 
-    @cached_property
-    def cost(self) -> Float32:
-        """How little this photo is wanted at each cell: grows with the lean and towards the image's edge."""
-        return self.lean**2 + np.float32(0.15) * np.maximum(self.radius - np.float32(0.6), 0)
+
+@dataclass(frozen=True)
+class Sights:
+    """What all photos see: `count` (rows, cols) of photos per cell, uint16; `best` (rows, cols) the least
+    cost of any, float32; `outlines` and `windows` per photo."""
+
+    count: npt.NDArray[np.uint16]
+    best: Float32
+    outlines: tuple[FloatArray, ...]
+    windows: tuple[Window, ...]
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """Geometry of one photo over a window: see View."""
+
+    pixels: Float32
+    valid: npt.NDArray[np.bool_]
+    radius: Float32
+    cost: Float32
+
+
+def look_around(
+    cameras: Sequence[Camera],
+    poses: Sequence[Pose],
+    wanted: Sequence[bool],
+    cells: MosaicGrid,
+    surface: Surface,
+    pool: Executor,
+) -> Sights:
+    """What each photo sees; those that are not `wanted` count only where no other sees."""
+    outlines = [ground_outline(c, p, surface) for c, p in zip(cameras, poses, strict=True)]
+    windows = [_window_of(outline, cells) for outline in outlines]
+    count = np.zeros(cells.shape, np.uint16)
+    best = np.full(cells.shape, np.inf, np.float32)
+
+    def seen(photo: int) -> tuple[npt.NDArray[np.bool_], Float32]:
+        found = _seen(cameras[photo], poses[photo], windows[photo], cells, surface)
+        return found.valid, np.where(found.valid, found.cost + _extra(wanted[photo]), np.float32(np.inf))
+
+    for window, (valid, cost) in zip(windows, in_order(pool, seen, range(len(poses))), strict=True):
+        count[window.slices] += valid
+        np.minimum(best[window.slices], cost, out=best[window.slices])
+    return Sights(count, best, tuple(outlines), tuple(windows))
 
 
 def make_view(
-    photo: int, camera: Camera, pose: Pose, thumbnail: UInt8, factor: int, cells: MosaicGrid, surface: Surface
+    photo: int,
+    camera: Camera,
+    pose: Pose,
+    wanted: bool,
+    thumbnail: UInt8,
+    factor: int,
+    cells: MosaicGrid,
+    surface: Surface,
+    sights: Sights,
 ) -> View:
-    """Orthorectify a thumbnail (the photo reduced by `factor`) onto the coarse grid."""
-    outline = ground_outline(camera, pose, surface)
-    window = cells.window_of(outline[:, 0], outline[:, 1]).grown(2).clipped(cells.shape)
+    """Orthorectify a thumbnail (the photo reduced by `factor`) onto the coarse grid, where it is worth it."""
+    whole = sights.windows[photo]
+    seen = _seen(camera, pose, whole, cells, surface)
+    worth = seen.valid & (seen.cost + _extra(wanted) <= sights.best[whole.slices] + np.float32(WORTH))
+    return _view(photo, thumbnail, factor, seen, whole, worth, _extra(wanted), sights.outlines[photo])
+
+
+def make_glance(
+    photo: int,
+    camera: Camera,
+    pose: Pose,
+    thumbnail: UInt8,
+    factor: int,
+    cells: MosaicGrid,
+    surface: Surface,
+    outline: FloatArray,
+) -> View:
+    """All that a photo sees, on a grid of larger cells: enough to compare light."""
+    whole = _window_of(outline, cells)
+    seen = _seen(camera, pose, whole, cells, surface)
+    return _view(photo, thumbnail, factor, seen, whole, seen.valid, np.float32(0), outline)
+
+
+def _view(
+    photo: int,
+    thumbnail: UInt8,
+    factor: int,
+    seen: _Seen,
+    whole: Window,
+    worth: npt.NDArray[np.bool_],
+    extra: np.float32,
+    outline: FloatArray,
+) -> View:
+    at = _bounds(worth)
+    rows, cols = at.slices
+    source = (seen.pixels[rows, cols] + np.float32(0.5)) / np.float32(factor) - np.float32(0.5)
+    shape = at.shape
+    return View(
+        photo=photo,
+        window=Window(whole.row0 + at.row0, whole.row0 + at.row1, whole.col0 + at.col0, whole.col0 + at.col1),
+        colour=warp_photo(thumbnail, source) if not at.empty else np.zeros((*shape, 3), np.uint8),
+        valid=worth[rows, cols].copy(),
+        radius=seen.radius[rows, cols].astype(np.float16),
+        cost=np.minimum(seen.cost[rows, cols] + extra, 1e4).astype(np.float16),
+        outline=outline,
+    )
+
+
+def in_order(pool: Executor, work: Callable[[int], _T], items: Sequence[int], ahead: int = 8) -> Iterator[_T]:
+    """What `pool.map` gives, with few results waiting at a time: they may be large."""
+    jobs: deque[Future[_T]] = deque()
+    for item in items:
+        jobs.append(pool.submit(work, item))
+        if len(jobs) >= ahead:
+            yield jobs.popleft().result()
+    while jobs:
+        yield jobs.popleft().result()
+
+
+def _extra(wanted: bool) -> np.float32:
+    return np.float32(0 if wanted else _LAST)
+
+
+def _window_of(outline: FloatArray, cells: MosaicGrid) -> Window:
+    return cells.window_of(outline[:, 0], outline[:, 1]).grown(2).clipped(cells.shape)
+
+
+def _seen(camera: Camera, pose: Pose, window: Window, cells: MosaicGrid, surface: Surface) -> _Seen:
     enu = ground_nodes(cells, window, surface, _NODE_STEP_CELLS).enu
     node_pixels = project_places(camera, pose, enu)
     depth = np.maximum(pose.up_m - enu[..., 2], 1.0)
-    lean = np.hypot(enu[..., 0] - pose.east_m, enu[..., 1] - pose.north_m) / depth
+    node_lean = np.hypot(enu[..., 0] - pose.east_m, enu[..., 1] - pose.north_m) / depth
     pixels = between_nodes(node_pixels, window.shape, _NODE_STEP_CELLS)
-    source = (pixels + np.float32(0.5)) / np.float32(factor) - np.float32(0.5)
     x, y = cv2.split(pixels - np.array(camera.principal_px, np.float32))
     half = 0.5 * float(np.hypot(camera.image_width_px, camera.image_height_px))
-    return View(
-        photo=photo,
-        window=window,
-        colour=warp_photo(thumbnail, source),
-        valid=inside_photo(pixels, camera),
-        radius=np.fmin(cv2.magnitude(x, y) / np.float32(half), np.float32(_FAR_RADIUS)),
-        lean=between_nodes(lean.astype(np.float32), window.shape, _NODE_STEP_CELLS),
-        outline=outline,
-    )
+    radius = np.fmin(cv2.magnitude(x, y) / np.float32(half), np.float32(_FAR_RADIUS))
+    lean = between_nodes(node_lean.astype(np.float32), window.shape, _NODE_STEP_CELLS)
+    cost = lean**2 + np.float32(0.15) * np.maximum(radius - np.float32(0.6), 0)
+    return _Seen(pixels, inside_photo(pixels, camera), radius, cost)
+
+
+def _bounds(mask: npt.NDArray[np.bool_]) -> Window:
+    """The smallest window that holds all True; an empty one where there are none."""
+    rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        return Window(0, 0, 0, 0)
+    return Window(int(rows[0]), int(rows[-1]) + 1, int(cols[0]), int(cols[-1]) + 1)
+
+
+def neighbours(views: Sequence[View]) -> list[tuple[int, int]]:
+    """Pairs (i < j) of indices of views whose windows overlap, in order."""
+    boxes = [shapely.box(v.window.col0, v.window.row0, v.window.col1, v.window.row1) for v in views]
+    first, second = shapely.STRtree(boxes).query(boxes)
+    pairs = np.stack([first, second], axis=1)[first < second]
+    return [
+        (int(i), int(j))
+        for i, j in pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
+        if overlap(views[i], views[j]) is not None
+    ]
 
 
 def overlap(a: View, b: View) -> Window | None:

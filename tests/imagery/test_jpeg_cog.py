@@ -29,7 +29,9 @@ def write(path, colour, mask, shuffle=0):
         cog = JpegCog(frame, spool, 92)
         for r, c in places:
             part = np.s_[r * SQUARE_PX : (r + 1) * SQUARE_PX, c * SQUARE_PX : (c + 1) * SQUARE_PX]
-            cog.add(pack_square(r, c, np.where(mask[part][..., None], colour[part], 0), mask[part], 92))
+            cog.add(
+                pack_square(r, c, np.where(mask[part][..., None], colour[part][..., ::-1], 0), mask[part], 92)
+            )
         cog.write(path)
 
 
@@ -128,7 +130,7 @@ def test_beyond_four_gigabytes_it_is_a_bigtiff(tmp_path):
         cog = JpegCog(frame, spool, 92)
         for r in (0, 1):
             part = np.s_[r * SQUARE_PX : (r + 1) * SQUARE_PX]
-            cog.add(pack_square(r, 0, colour[part], mask[part], 92))
+            cog.add(pack_square(r, 0, colour[part][..., ::-1], mask[part], 92))
         spool.far = True
         cog.write(tmp_path / "big.tif")
     assert (tmp_path / "big.tif").read_bytes()[:4] == b"II\x2b\x00"

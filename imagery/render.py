@@ -1,0 +1,300 @@
+"""The mosaic's picture: ground, light and seams worked out on a coarse grid, then painted square by square.
+
+What is held for each photo is small (half a megabyte of coarse picture, later its part of the mosaic,
+decoded); memory follows a budget, and what comes out hangs neither on it nor on the number of workers.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from imagery.adjust import Adjustment
+from imagery.blend import Mixture, Painting, mixture, needed_part, paint_tile
+from imagery.errors import MosaicError
+from imagery.exposure import Exposure, evened, solve_exposure
+from imagery.features import Features
+from imagery.jpeg_cog import SQUARE_PX, CogFrame, JpegCog, Square, pack_square
+from imagery.ortho import MosaicGrid, Window, ground_outline, make_grid
+from imagery.photos import Block
+from imagery.quality import held_mb, seam_rms_px
+from imagery.raster_io import whole_file, write_cog
+from imagery.seams import Labels, SeamRules, find_seams, label_windows
+from imagery.shelf import Pictures, Piece, PieceShelf, reduced
+from imagery.surface import Bounds, Surface, flat_surface, good_points, read_dem, surface_from_points
+from imagery.views import Sights, View, in_order, look_around, make_glance, make_view
+
+CELL_PX = 8
+GLANCE_CELLS = 4
+JPEG_QUALITY = 92
+WORKING_BYTES = 40_000_000
+"""Of a worker that paints a square."""
+LEAST_SHELF_BYTES = 100_000_000
+ROWS_IN_WORK = 3
+
+
+@dataclass(frozen=True)
+class RenderRules:
+    """How a block is painted; see MosaicOptions."""
+
+    gsd_m: float | None
+    dem: Path | None
+    crs_epsg: int | None
+    quick: bool
+    workers: int
+    budget_mb: int
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """The mosaic before it is painted: its pixels, which photo paints which cell, and what each sees."""
+
+    grid: MosaicGrid
+    surface: Surface
+    sights: Sights
+    painting: Painting
+    seam_rms_px: float | None
+
+    @property
+    def cells(self) -> MosaicGrid:
+        """The coarse grid of the labels."""
+        return self.grid.coarser(CELL_PX)
+
+
+def lay_out(
+    block: Block, features: Sequence[Features], adjustment: Adjustment, rules: RenderRules, pool: Executor
+) -> Canvas:
+    """Ground, light and seams of an adjusted block."""
+    surface = make_surface(block, adjustment, rules.dem)
+    grid = _grid(block, adjustment, surface, rules)
+    cells = grid.coarser(CELL_PX)
+    sights, exposure, views = _look(adjustment, features, cells, surface, pool)
+    tied = [bool(t) for t in adjustment.tied]
+    labels = find_seams(views, cells.shape, tied, SeamRules(graph_cut=not rules.quick))
+    painting = _painting(grid, labels, mixture(views, labels), surface, adjustment, exposure)
+    return Canvas(grid, surface, sights, painting, seam_rms_px(views, labels, CELL_PX))
+
+
+def paint_mosaic(
+    canvas: Canvas,
+    block: Block,
+    out: Path,
+    pictures: Pictures,
+    rules: RenderRules,
+    pool: Executor,
+    on_share: Callable[[float], None],
+) -> float:
+    """Paint all squares into `out` (COG); the area in m2. Nothing stands under `out` before it is whole.
+
+    Raises MosaicError when no photo shows any ground, ImageryError when the file cannot be written.
+    """
+    grid = canvas.grid
+    frame = CogFrame(*grid.shape, grid.west, grid.north, grid.gsd_m, grid.epsg, _acquired(block))
+    spool_path = out.with_name(f".{out.stem}.tiles{os.getpid()}")
+    with whole_file(out) as part:
+        try:
+            with open(spool_path, "w+b") as spool:
+                cog = JpegCog(frame, spool, JPEG_QUALITY)
+                pixels = _paint(canvas.painting, block, cog, pictures, rules, pool, on_share)
+                if pixels == 0:
+                    raise MosaicError("no photo shows any ground; check their tags and the DEM")
+                cog.write(part)
+        finally:
+            spool_path.unlink(missing_ok=True)
+    return pixels * grid.gsd_m**2
+
+
+def _paint(
+    painting: Painting,
+    block: Block,
+    cog: JpegCog,
+    pictures: Pictures,
+    rules: RenderRules,
+    pool: Executor,
+    on_share: Callable[[float], None],
+) -> int:
+    parts = {p: needed_part(painting, p, cells) for p, cells in label_windows(painting.labels).items()}
+    limit = _shelf_bytes(block, rules)
+
+    def load(photo: int) -> Piece:
+        picture = pictures.colour(block.photos[photo].path, painting.factors[photo])
+        if pictures.keep:
+            return Piece(picture, (0, 0))
+        part = parts[photo]
+        return Piece(picture[part.slices].copy(), (part.col0, part.row0))
+
+    shelf = PieceShelf(load, limit)
+
+    def paint(window: Window) -> tuple[Square, int]:
+        tile = paint_tile(painting, window, shelf.get)
+        place = window.row0 // SQUARE_PX, window.col0 // SQUARE_PX
+        if tile is None:
+            return Square(*place), 0
+        return pack_square(*place, tile.colour, tile.mask, JPEG_QUALITY), int(tile.mask.sum())
+
+    sizes = sum(3 * part.shape[0] * part.shape[1] for part in parts.values())
+    windows = _square_windows(painting.grid.shape, sizes / limit)
+    pixels = 0
+    jobs: deque[Future[tuple[Square, int]]] = deque()
+    ahead = iter(windows)
+    for window in itertools.islice(ahead, 2 * rules.workers):
+        jobs.append(pool.submit(paint, window))
+    for n in range(len(windows)):
+        square, covered = jobs.popleft().result()
+        for window in itertools.islice(ahead, 1):
+            jobs.append(pool.submit(paint, window))
+        cog.add(square)
+        pixels += covered
+        on_share((n + 1) / len(windows))
+    return pixels
+
+
+def _shelf_bytes(block: Block, rules: RenderRules) -> int:
+    """What the budget leaves for decoded pieces: beside what is held, each worker decodes one photo."""
+    largest = max(p.camera.image_width_px * p.camera.image_height_px * 3 for p in block.photos)
+    working = rules.workers * (2 * largest + WORKING_BYTES)
+    return max(int(rules.budget_mb * 1e6 - held_mb() * 1e6 - working), LEAST_SHELF_BYTES)
+
+
+def write_companions(canvas: Canvas, block: Block, out: Path) -> None:
+    """OUT.source.tif: photo number (1..n, 0 none) per cell; OUT.views.tif: how many photos see it."""
+    cells = canvas.cells
+    names = {f"PHOTO_{p.index + 1}": p.name for p in block.photos}
+    for kind, values, tags in (
+        ("source", (canvas.painting.labels + 1).astype(np.uint16), names),
+        ("views", np.minimum(canvas.sights.count, 255).astype(np.uint8), None),
+    ):
+        write_cog(
+            out.with_name(f"{out.stem}.{kind}.tif"),
+            values,
+            cells.transform,
+            cells.crs,
+            nodata=0,
+            resampling="nearest",
+            tags=tags,
+        )
+
+
+def make_surface(block: Block, adjustment: Adjustment, dem: Path | None) -> Surface:
+    """The ground under the block: the DEM where given, bent to the adjusted points."""
+    level = flat_surface(_bounds(adjustment, adjustment.ground_up_m, 0.0), adjustment.ground_up_m)
+    outlines = np.concatenate(
+        [ground_outline(c, p, level) for c, p in zip(adjustment.cameras, adjustment.poses, strict=True)]
+    )
+    west, south = outlines.min(axis=0) - 10.0
+    east, north = outlines.max(axis=0) + 10.0
+    bounds = (float(west), float(south), float(east), float(north))
+    points = good_points(adjustment)
+    base = None
+    if dem is not None:
+        base = read_dem(dem, block.frame, bounds, max(1.0, (bounds[2] - bounds[0]) / 1500))
+    return surface_from_points(points, bounds, 1.0, base=base) if len(points) else base or level
+
+
+def _look(
+    adjustment: Adjustment, features: Sequence[Features], cells: MosaicGrid, surface: Surface, pool: Executor
+) -> tuple[Sights, Exposure, list[View]]:
+    """What all photos see, the light that makes them even, and the part of each that is worth painting,
+    evened, on the coarse grid."""
+    tied = [bool(t) for t in adjustment.tied]
+    cameras, poses = adjustment.cameras, adjustment.poses
+    sights = look_around(cameras, poses, tied, cells, surface, pool)
+
+    large = cells.coarser(GLANCE_CELLS)
+
+    def glance(i: int) -> View:
+        small, factor = reduced(features[i].thumbnail, GLANCE_CELLS), features[i].thumbnail_factor
+        outline = sights.outlines[i]
+        return make_glance(i, cameras[i], poses[i], small, GLANCE_CELLS * factor, large, surface, outline)
+
+    exposure = solve_exposure(list(in_order(pool, glance, range(len(poses)))), len(poses))
+
+    def view(i: int) -> View:
+        thumbnail, factor = features[i].thumbnail, features[i].thumbnail_factor
+        seen = make_view(i, cameras[i], poses[i], tied[i], thumbnail, factor, cells, surface, sights)
+        return evened(seen, exposure)
+
+    return sights, exposure, list(in_order(pool, view, range(len(poses))))
+
+
+def _bounds(adjustment: Adjustment, ground_m: float, margin_m: float) -> Bounds:
+    centres = np.array([p.centre for p in adjustment.poses])
+    low, high = centres.min(axis=0) - margin_m, centres.max(axis=0) + margin_m
+    return float(low[0]), float(low[1]), float(high[0]), float(high[1])
+
+
+def _native_gsd_m(adjustment: Adjustment, surface: Surface) -> float:
+    ground = [float(surface.at([p.east_m], [p.north_m])[0]) for p in adjustment.poses]
+    return float(
+        np.median(
+            [
+                max(p.up_m - g, 1.0) / c.focal_px
+                for p, g, c in zip(adjustment.poses, ground, adjustment.cameras, strict=True)
+            ]
+        )
+    )
+
+
+def _grid(block: Block, adjustment: Adjustment, surface: Surface, rules: RenderRules) -> MosaicGrid:
+    native = _native_gsd_m(adjustment, surface)
+    gsd = rules.gsd_m or native * (2 if rules.quick else 1)
+    outlines = [
+        ground_outline(c, p, surface) for c, p in zip(adjustment.cameras, adjustment.poses, strict=True)
+    ]
+    return make_grid(block.frame, outlines, gsd, rules.crs_epsg)
+
+
+def _painting(
+    grid: MosaicGrid,
+    labels: Labels,
+    mixed: Mixture,
+    surface: Surface,
+    adjustment: Adjustment,
+    exposure: Exposure,
+) -> Painting:
+    factors = []
+    for pose, camera in zip(adjustment.poses, adjustment.cameras, strict=True):
+        own = max(pose.up_m - float(surface.at([pose.east_m], [pose.north_m])[0]), 1.0) / camera.focal_px
+        factor = 1
+        while factor < 8 and own * factor * 2 <= grid.gsd_m * 1.15:
+            factor *= 2
+        factors.append(factor)
+    return Painting(
+        grid, labels, mixed, CELL_PX, surface, adjustment.cameras, adjustment.poses, exposure, tuple(factors)
+    )
+
+
+def _square_windows(shape: tuple[int, int], fill: float) -> list[Window]:
+    """Squares in rows to and fro: neighbours in time are neighbours in place, and what photos give to the
+    rows in work is kept. Where that would not fit (`fill` is by how much all photos' parts overfill the
+    shelf), in strips side by side."""
+    squares = -(-shape[0] // SQUARE_PX), -(-shape[1] // SQUARE_PX)
+    strips = math.ceil(fill * min(1.0, ROWS_IN_WORK / squares[0]))
+    wide = max(1, squares[1] // max(1, strips)) * SQUARE_PX
+    windows = []
+    for left in range(0, shape[1], wide):
+        right = min(left + wide, shape[1])
+        for n, row in enumerate(range(0, shape[0], SQUARE_PX)):
+            line = [
+                Window(row, min(row + SQUARE_PX, shape[0]), col, min(col + SQUARE_PX, right))
+                for col in range(left, right, SQUARE_PX)
+            ]
+            windows += line if n % 2 == 0 else line[::-1]
+    return windows
+
+
+def _acquired(block: Block) -> dict[str, str]:
+    """When the photos were taken, as raster tags; empty where one of them does not tell in UTC."""
+    times = [p.time_utc for p in block.photos if p.time_utc is not None]
+    if len(times) < len(block.photos):
+        return {}
+    first, last = (t.isoformat(timespec="seconds") for t in (min(times), max(times)))
+    return {"ACQUIRED_UTC": first, "ACQUIRED_END_UTC": last}
