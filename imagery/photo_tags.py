@@ -6,6 +6,7 @@ segments in JPEG files).
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import io
 import math
@@ -13,19 +14,21 @@ import os
 import struct
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, cast
-from xml.etree.ElementTree import Element, SubElement, register_namespace
+from typing import Any
+from xml.etree.ElementTree import SubElement, register_namespace
 from xml.etree.ElementTree import tostring as serialise
 
-from defusedxml import DefusedXmlException, ElementTree
+from defusedxml import ElementTree
 from PIL import ExifTags, Image, UnidentifiedImageError
 from PIL.TiffImagePlugin import IFDRational
 
+from imagery.dng import dng_preview, is_dng
 from imagery.errors import PhotoError
+from imagery.maker_xmp import DJI_NAMESPACE, maker_tags, xmp_root
 
 _EXIF_HEADER = b"Exif\x00\x00"
+_ZONE_FAULT_S = 60.0
 _XMP_HEADER = b"http://ns.adobe.com/xap/1.0/\x00"
-_DJI_NAMESPACE = "http://www.dji.com/drone-dji/1.0/"
 
 
 class PhotoTagError(PhotoError):
@@ -38,14 +41,17 @@ class PhotoTags:
 
     `yaw_deg`, `pitch_deg`, `roll_deg` are the camera's (gimbal's; pitch -90 looks down), `flight_*` the
     airframe's. `clock` is the camera's own clock without a zone; `time_utc` only where the zone is known.
+    `sensor_width_mm` is worked out from the resolution of the focal plane.
     """
 
     make: str | None = None
     model: str | None = None
+    serial: str | None = None
     clock: dt.datetime | None = None
     time_utc: dt.datetime | None = None
     focal_mm: float | None = None
     focal_35mm: float | None = None
+    sensor_width_mm: float | None = None
     exposure_s: float | None = None
     image_width_px: int | None = None
     image_height_px: int | None = None
@@ -65,7 +71,7 @@ class PhotoTags:
 
 
 def read_tags(path: Path) -> PhotoTags:
-    """The tags of a JPEG or TIFF; only headers are read.
+    """The tags of a JPEG, TIFF or DNG (the size is its preview's); of JPEG and TIFF only headers are read.
 
     Raises PhotoTagError when the file is not an image or its header is cut short.
     """
@@ -73,43 +79,43 @@ def read_tags(path: Path) -> PhotoTags:
         with Image.open(path) as image:
             width, height = image.size
             exif = image.getexif()
-            xmp = image.info.get("xmp", b"")
+            xmp = image.info.get("xmp", b"") or exif.get(ExifTags.Base.XMLPacket, b"")
             details = exif.get_ifd(ExifTags.IFD.Exif)
             gps = exif.get_ifd(ExifTags.IFD.GPSInfo)
+        if is_dng(path):
+            with Image.open(io.BytesIO(dng_preview(path))) as preview:
+                width, height = preview.size
     except FileNotFoundError:
         raise PhotoTagError(f"{path}: no such photo") from None
+    except PhotoError as error:
+        raise PhotoTagError(str(error)) from None
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, struct.error) as error:
         raise PhotoTagError(f"{path}: not a readable photo ({error}); copy it from the card again") from None
-    dji = _dji_values(xmp)
-    lat = _first(dji.get("GpsLatitude"), _degrees(gps.get(2), gps.get(1)))
-    lon = _first(dji.get("GpsLongitude", dji.get("GpsLongtitude")), _degrees(gps.get(4), gps.get(3)))
+    maker = maker_tags(xmp)
+    lat = _first(maker.pop("lat_deg", None), _degrees(gps.get(2), gps.get(1)))
+    lon = _first(maker.pop("lon_deg", None), _degrees(gps.get(4), gps.get(3)))
     if lat == 0 and lon == 0:  # "no fix" in most cameras
         lat = lon = None
-    sigmas = [dji[k] for k in ("RtkStdLon", "RtkStdLat") if k in dji]
     clock = _clock(details)
     return PhotoTags(
         make=_text(exif.get(ExifTags.Base.Make)),
         model=_text(exif.get(ExifTags.Base.Model)),
+        serial=_text(details.get(ExifTags.Base.BodySerialNumber)),
         clock=clock,
         time_utc=_time_utc(details, gps, clock),
         focal_mm=_number(details.get(ExifTags.Base.FocalLength)),
-        focal_35mm=_number(details.get(ExifTags.Base.FocalLengthIn35mmFilm)),
+        focal_35mm=_number(details.get(ExifTags.Base.FocalLengthIn35mmFilm)) or None,
+        sensor_width_mm=_sensor_width_mm(details, width, height),
         exposure_s=_number(details.get(ExifTags.Base.ExposureTime)),
         image_width_px=width,
         image_height_px=height,
         orientation=exif.get(ExifTags.Base.Orientation),
         lat_deg=lat,
         lon_deg=lon,
-        alt_amsl_m=_first(dji.get("AbsoluteAltitude"), _altitude(gps)),
-        height_rel_m=dji.get("RelativeAltitude"),
-        yaw_deg=_first(dji.get("GimbalYawDegree"), _number(gps.get(17))),
-        pitch_deg=dji.get("GimbalPitchDegree"),
-        roll_deg=dji.get("GimbalRollDegree"),
-        flight_yaw_deg=dji.get("FlightYawDegree"),
-        flight_pitch_deg=dji.get("FlightPitchDegree"),
-        flight_roll_deg=dji.get("FlightRollDegree"),
-        position_sigma_h_m=max(sigmas) if sigmas else _number(gps.get(31)),
-        position_sigma_v_m=dji.get("RtkStdHgt"),
+        alt_amsl_m=_first(maker.pop("alt_amsl_m", None), _altitude(gps)),
+        yaw_deg=_first(maker.pop("yaw_deg", None), _number(gps.get(17))),
+        position_sigma_h_m=_first(maker.pop("position_sigma_h_m", None), _number(gps.get(31))),
+        **maker,
     )
 
 
@@ -198,12 +204,18 @@ def _clock(details: dict[int, Any]) -> dt.datetime | None:
 
 
 def _time_utc(details: dict[int, Any], gps: dict[int, Any], clock: dt.datetime | None) -> dt.datetime | None:
+    """By clock and zone, to a part of a second; by GPS where that says otherwise or the zone is missing."""
+    by_zone, by_gps = None, _gps_time(gps)
     offset = _text(details.get(ExifTags.Base.OffsetTimeOriginal))
     if clock and offset:
-        try:
-            return dt.datetime.fromisoformat(clock.isoformat() + offset).astimezone(dt.UTC)
-        except ValueError:
-            pass  # a malformed zone is no zone; the GPS time below may still tell
+        with contextlib.suppress(ValueError, OverflowError):  # a malformed zone is no zone
+            by_zone = dt.datetime.fromisoformat(clock.isoformat() + offset).astimezone(dt.UTC)
+    if by_zone and by_gps and abs((by_zone - by_gps).total_seconds()) > _ZONE_FAULT_S:
+        return by_gps
+    return by_zone or by_gps
+
+
+def _gps_time(gps: dict[int, Any]) -> dt.datetime | None:
     day, time = _text(gps.get(29)), gps.get(7)
     try:
         hours, minutes, seconds = (float(v) for v in time)  # type: ignore[union-attr]
@@ -213,31 +225,15 @@ def _time_utc(details: dict[int, Any], gps: dict[int, Any], clock: dt.datetime |
         return None
 
 
-def _xmp_root(xmp: bytes | str) -> Element | None:
-    text = xmp.encode() if isinstance(xmp, str) else xmp
-    start, end = text.find(b"<x:xmpmeta"), text.find(b"</x:xmpmeta>")
-    if start < 0 or end < 0:
+def _sensor_width_mm(details: dict[int, Any], width_px: int, height_px: int) -> float | None:
+    """The sensor's width from pixels per unit of the focal plane, which are those of the photo as taken."""
+    per_unit = _number(details.get(ExifTags.Base.FocalPlaneXResolution))
+    unit_mm = {2: 25.4, 3: 10.0, 4: 1.0, 5: 0.001}.get(details.get(ExifTags.Base.FocalPlaneResolutionUnit, 2))
+    taken_px = _number(details.get(ExifTags.Base.ExifImageWidth)) or width_px
+    if not per_unit or unit_mm is None or per_unit <= 0 or taken_px < max(width_px, 1) * 0.99:
         return None
-    try:
-        return cast(Element, ElementTree.fromstring(text[start : end + len(b"</x:xmpmeta>")]))
-    except (ElementTree.ParseError, DefusedXmlException):
-        return None  # a photo with broken XMP still has its EXIF
-
-
-def _dji_values(xmp: bytes | str) -> dict[str, float]:
-    """Numbers of the drone-dji namespace, whether written as attributes or as elements."""
-    root = _xmp_root(xmp)
-    if root is None:
-        return {}
-    found: dict[str, float] = {}
-    prefix = "{" + _DJI_NAMESPACE + "}"
-    for element in root.iter():
-        pairs = [*element.attrib.items(), (element.tag, element.text)]
-        for key, value in pairs:
-            number = _number(value)
-            if key.startswith(prefix) and number is not None:
-                found[key[len(prefix) :]] = number
-    return found
+    width_mm = taken_px / per_unit * unit_mm
+    return width_mm if 2.0 <= width_mm <= 60.0 else None
 
 
 def _rational(value: float, denominator: int = 1_000_000) -> IFDRational:
@@ -266,6 +262,12 @@ def _exif_bytes(tags: PhotoTags, exif: Image.Exif) -> bytes:
     ):
         if value is not None:
             details[int(tag)] = _rational(value)
+    if tags.serial is not None:
+        details[int(ExifTags.Base.BodySerialNumber)] = tags.serial
+    if tags.sensor_width_mm and tags.image_width_px:
+        per_mm = tags.image_width_px / tags.sensor_width_mm
+        details[int(ExifTags.Base.FocalPlaneXResolution)] = _rational(per_mm)
+        details[int(ExifTags.Base.FocalPlaneResolutionUnit)] = 4
     if tags.focal_35mm is not None:
         details[int(ExifTags.Base.FocalLengthIn35mmFilm)] = round(tags.focal_35mm)
     clock = tags.clock or (tags.time_utc and tags.time_utc.replace(tzinfo=None))
@@ -306,14 +308,14 @@ def _xmp_bytes(tags: PhotoTags, old_xmp: bytes | str) -> bytes:
         "RtkStdLat": tags.position_sigma_h_m,
         "RtkStdHgt": tags.position_sigma_v_m,
     }
-    root = _xmp_root(old_xmp)
+    root = xmp_root(old_xmp)
     if root is None:
         root = ElementTree.fromstring(_EMPTY_XMP)
     descriptions = root.findall(f".//{{{_RDF}}}Description")
     for key, value in values.items():
         if value is None:
             continue
-        name = f"{{{_DJI_NAMESPACE}}}{key}"
+        name = f"{{{DJI_NAMESPACE}}}{key}"
         text = f"{value:+.{9 if key.startswith('Gps') else 4}f}"
         element = root.find(f".//{name}")
         holder = next((d for d in descriptions if name in d.attrib), None)
@@ -329,7 +331,7 @@ def _xmp_bytes(tags: PhotoTags, old_xmp: bytes | str) -> bytes:
             descriptions[0].set(name, text)
     register_namespace("x", "adobe:ns:meta/")
     register_namespace("rdf", _RDF)
-    register_namespace("drone-dji", _DJI_NAMESPACE)
+    register_namespace("drone-dji", DJI_NAMESPACE)
     head, tail = b'<?xpacket begin="\xef\xbb\xbf" id="W5M0MpCehiHzreSzNTczkc9d"?>', b'<?xpacket end="w"?>'
     return head + serialise(root, encoding="utf-8") + tail
 

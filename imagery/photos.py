@@ -10,12 +10,15 @@ from pathlib import Path
 
 import numpy as np
 
+from imagery.dng import is_dng
 from imagery.errors import MosaicError
+from imagery.geo_file import GeoTags
 from imagery.photo_tags import PhotoTagError, PhotoTags, read_tags
+from imagery.tag_faults import Judged, camera_key, judge_tags
 from plans.cameras import Camera, camera_for_exif_model
 from plans.frames import GeoPoint, LocalFrame, Pose
 
-PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".tif", ".tiff"})
+PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".tif", ".tiff", ".dng"})
 
 GPS_SIGMA_H_M = 2.0
 GPS_SIGMA_V_M = 3.0
@@ -61,6 +64,8 @@ class Photo:
     time_utc: dt.datetime | None = None
     placed: bool = True
     """Whether its tags have a position; `prior` is a placeholder until imagery.unplaced finds one."""
+    why_unplaced: str = NO_POSITION
+    serial: str | None = None
 
 
 @dataclass(frozen=True)
@@ -68,15 +73,18 @@ class Block:
     """Photos that are placed together.
 
     `ground_up_m` is the first guess of the ground's height (AMSL), None where the tags give no hint.
+    `warnings` say which tags were not believed.
     """
 
     frame: LocalFrame
     photos: tuple[Photo, ...]
     ground_up_m: float | None
+    warnings: tuple[str, ...] = ()
 
 
 def list_photo_files(folder: Path) -> list[Path]:
-    """Files of the folder (not of folders inside) that look like photos, by name.
+    """Files of the folder (not of folders inside) that look like photos, by name; of a photo that was saved
+    as JPEG and as DNG only the JPEG.
 
     Raises MosaicError when the folder is missing or holds none.
     """
@@ -86,6 +94,8 @@ def list_photo_files(folder: Path) -> list[Path]:
     files = sorted(
         p for p in folder.iterdir() if p.suffix.lower() in PHOTO_SUFFIXES and not p.name.startswith(".")
     )
+    developed = {p.stem for p in files if not is_dng(p)}
+    files = [p for p in files if not (is_dng(p) and p.stem in developed)]
     if not files:
         raise MosaicError(
             f"{folder}: holds no photos (.jpg, .jpeg, .tif); check that the card was copied here"
@@ -94,15 +104,19 @@ def list_photo_files(folder: Path) -> list[Path]:
 
 
 def read_block(
-    files: Iterable[Path], frame: LocalFrame | None = None, anchors: Sequence[GeoPoint] = ()
+    files: Iterable[Path],
+    frame: LocalFrame | None = None,
+    anchors: Sequence[GeoPoint] = (),
+    geo: GeoTags | None = None,
 ) -> tuple[Block, tuple[Dropped, ...]]:
-    """Read the tags of photos and place them by what they say.
+    """Read the tags of photos and place them by what they say, once they have been held against each other.
 
     Photos without a position are kept where others, or `anchors` (ground control), say where the block is.
+    What `geo` says of a photo counts before its own tags.
 
     Raises MosaicError when no file can be placed; the message gives the first reason.
     """
-    good: list[tuple[Path, PhotoTags]] = []
+    read: list[tuple[Path, PhotoTags]] = []
     dropped: list[Dropped] = []
     for path in files:
         try:
@@ -110,17 +124,22 @@ def read_block(
         except PhotoTagError as error:
             dropped.append(Dropped(path.name, str(error)))
             continue
+        if geo is not None:
+            tags = geo.over(path.name, tags)
         reason = _why_unusable(tags)
         if reason:
             dropped.append(Dropped(path.name, f"{path}: {reason}"))
         else:
-            good.append((path, tags))
+            read.append((path, tags))
+    judged = judge_tags(read)
+    dropped += [Dropped(path.name, reason) for path, reason in judged.left_out]
+    good = judged.photos
     if not good:
         first = dropped[0].reason if dropped else "no files were given"
         raise MosaicError(f"no usable photo: {first}")
     if not anchors and all(t.lat_deg is None for _, t in good):
         raise MosaicError(f"no usable photo: {good[0][0]}: {NO_POSITION}")
-    return _place_by_tags(good, frame, anchors), tuple(dropped)
+    return _place_by_tags(judged, frame, anchors), tuple(dropped)
 
 
 def _why_unusable(tags: PhotoTags) -> str | None:
@@ -135,9 +154,8 @@ def _why_unusable(tags: PhotoTags) -> str | None:
     return None
 
 
-def _place_by_tags(
-    good: Sequence[tuple[Path, PhotoTags]], frame: LocalFrame | None, anchors: Sequence[GeoPoint]
-) -> Block:
+def _place_by_tags(judged: Judged, frame: LocalFrame | None, anchors: Sequence[GeoPoint]) -> Block:
+    good = judged.photos
     told = [
         GeoPoint(t.lat_deg, t.lon_deg) for _, t in good if t.lat_deg is not None and t.lon_deg is not None
     ]
@@ -148,7 +166,8 @@ def _place_by_tags(
         for _, t in good
     ]
     east, north = frame.to_local([p.lat_deg for p in points], [p.lon_deg for p in points])
-    ups, sigma_v, ground = _heights([t for _, t in good])
+    clocks = _clocks_s([t for _, t in good])
+    ups, sigma_v, ground = _heights([t for _, t in good], clocks)
     courses = _courses(east, north)
     photos = []
     for i, (path, tags) in enumerate(good):
@@ -166,12 +185,14 @@ def _place_by_tags(
                 sigma_v_m=float(sigma_v[i]),
                 sigma_yaw_deg=sigma_yaw,
                 sigma_tilt_deg=sigma_tilt,
-                clock_s=_clock_s(tags),
+                clock_s=clocks[i],
                 time_utc=tags.time_utc,
                 placed=points[i] is not nowhere,
+                why_unplaced=judged.unplaced.get(path, NO_POSITION),
+                serial=tags.serial,
             )
         )
-    return Block(frame, tuple(photos), ground)
+    return Block(frame, tuple(photos), ground, tuple(judged.warnings))
 
 
 def _without_far_ones(points: Sequence[GeoPoint], max_deg: float = 0.5) -> list[GeoPoint]:
@@ -182,7 +203,9 @@ def _without_far_ones(points: Sequence[GeoPoint], max_deg: float = 0.5) -> list[
     return near or list(points)
 
 
-def _heights(tags: Sequence[PhotoTags]) -> tuple[np.ndarray, np.ndarray, float | None]:
+def _heights(
+    tags: Sequence[PhotoTags], clocks_s: Sequence[float | None]
+) -> tuple[np.ndarray, np.ndarray, float | None]:
     """Camera heights AMSL, their sigmas, and the ground's first guess.
 
     A receiver that states its accuracy is believed. Otherwise heights above launch (barometer) give the
@@ -192,7 +215,7 @@ def _heights(tags: Sequence[PhotoTags]) -> tuple[np.ndarray, np.ndarray, float |
     amsl = np.array([math.nan if t.alt_amsl_m is None else t.alt_amsl_m for t in tags])
     above = np.array([math.nan if t.height_rel_m is None else t.height_rel_m for t in tags])
     stated = np.array([math.nan if t.position_sigma_v_m is None else t.position_sigma_v_m for t in tags])
-    launch = _launch_heights(amsl - above, flights_by_clock([_clock_s(t) for t in tags]))
+    launch = _launch_heights(amsl - above, flights_by_clock(clocks_s))
     believed = np.isfinite(stated) & (stated < 0.5) & np.isfinite(amsl)
     by_barometer = np.isfinite(above) & np.isfinite(launch)
     ups = np.where(believed, amsl, np.where(by_barometer, launch + above, amsl))
@@ -229,8 +252,19 @@ def flights_by_clock(clocks_s: Sequence[float | None]) -> np.ndarray:
     return flights
 
 
-def _clock_s(tags: PhotoTags) -> float | None:
-    return tags.clock.timestamp() if tags.clock else None
+def _clocks_s(tags: Sequence[PhotoTags]) -> list[float | None]:
+    """Seconds of the cameras' clocks, each camera's moved by its usual distance from UTC where that is told:
+    so the photos of several cameras have one time."""
+    ahead: dict[tuple[str | None, ...], list[float]] = {}
+    for t in tags:
+        if t.clock and t.time_utc:
+            seconds = (t.clock.replace(tzinfo=dt.UTC) - t.time_utc).total_seconds()
+            ahead.setdefault(camera_key(t), []).append(seconds)
+    usual = {key: float(np.median(values)) for key, values in ahead.items()}
+    return [
+        t.clock.replace(tzinfo=dt.UTC).timestamp() - usual.get(camera_key(t), 0.0) if t.clock else None
+        for t in tags
+    ]
 
 
 def _courses(east_m: np.ndarray, north_m: np.ndarray) -> np.ndarray:
@@ -255,7 +289,8 @@ def _attitude(tags: PhotoTags, course_deg: float) -> tuple[float, float, float, 
 
 
 def camera_of(tags: PhotoTags, name: str) -> tuple[Camera, bool]:
-    """The camera by its EXIF model, else by its 35 mm focal length, else a common lens; and whether known.
+    """The camera by its EXIF model, else by its focal plane's resolution, else by its 35 mm focal length,
+    else a common lens; and whether known.
 
     The size is the photo's own.
     """
@@ -267,9 +302,10 @@ def camera_of(tags: PhotoTags, name: str) -> tuple[Camera, bool]:
             return known.scaled(width, height), True
         crop = replace(known, sensor_height_mm=known.sensor_width_mm * height / width)
         return crop.scaled(width, height), False
-    focal_35 = tags.focal_35mm or 26.0
-    diagonal = math.hypot(width, height)
-    focal_px = focal_35 / 43.2666 * diagonal
+    if tags.focal_mm and tags.sensor_width_mm:
+        focal_px = tags.focal_mm / tags.sensor_width_mm * width
+    else:
+        focal_px = (tags.focal_35mm or 26.0) / 43.2666 * math.hypot(width, height)
     return (
         Camera(
             name=tags.model or f"camera of {name}",
@@ -279,7 +315,7 @@ def camera_of(tags: PhotoTags, name: str) -> tuple[Camera, bool]:
             image_width_px=width,
             image_height_px=height,
         ),
-        tags.focal_35mm is not None,
+        bool(tags.focal_35mm or (tags.focal_mm and tags.sensor_width_mm)),
     )
 
 

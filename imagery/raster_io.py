@@ -15,6 +15,7 @@ import pyproj
 import rasterio
 import rasterio.shutil
 from affine import Affine
+from rasterio._err import CPLE_BaseError
 from rasterio.enums import ColorInterp
 from rasterio.io import MemoryFile
 
@@ -148,12 +149,13 @@ def finish_cog(
         options |= {"COMPRESS": "DEFLATE", "LEVEL": 6, "PREDICTOR": "YES"}
     else:
         options |= {"COMPRESS": "JPEG", "QUALITY": jpeg_quality, "OVERVIEW_QUALITY": jpeg_quality}
-    with whole_file(path) as part:
+    with whole_file(path) as part, MemoryFile(ext=".tif") as memory:  # on a full disk GDAL itself would crash
         try:
             with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
-                rasterio.shutil.copy(str(source), str(part), driver="COG", **options)
-        except rasterio.errors.RasterioError as error:
-            raise RasterError(f"{path}: cannot be written ({error}); free some space") from error
+                rasterio.shutil.copy(str(source), memory.name, driver="COG", **options)
+        except (rasterio.errors.RasterioError, CPLE_BaseError) as error:
+            raise RasterError(f"{path}: cannot be made ({error})") from error
+        part.write_bytes(memory.getbuffer())
 
 
 def _as_bands(arrays: npt.NDArray[Any] | Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:

@@ -21,7 +21,7 @@ from imagery.control import ControlPoint, Mark
 from imagery.features import Features
 from imagery.matching import PairMatches
 from imagery.pairs import neighbour_pairs
-from imagery.photos import NO_POSITION, Block, Dropped, Photo, height_above_ground_m
+from imagery.photos import Block, Dropped, Photo, height_above_ground_m
 from plans.frames import Pose
 
 Pair = tuple[int, int]
@@ -139,7 +139,7 @@ def place_unplaced(
         _placed(p, maps[p.index], ground) if p.index in maps else p for p in block.photos if held[p.index]
     ]
     dropped = tuple(
-        Dropped(p.name, f"{p.path}: {NO_POSITION}; it shows no ground that placed photos show")
+        Dropped(p.name, f"{p.path}: {p.why_unplaced}; it shows no ground that placed photos show")
         for p in lost
         if not held[p.index]
     )

@@ -29,6 +29,10 @@ def mosaic(
         Path | None,
         typer.Option(metavar="FILE", help="Ground control and check points: CSV or gcp_list.txt."),
     ] = None,
+    geotags: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Positions of photos: ODM's geo.txt, Pix4D's CSV, or a table."),
+    ] = None,
     quality: Annotated[str, typer.Option(help="quick or full.")] = "full",
     live: Annotated[
         bool, typer.Option("--live", help="Follow the folder: drafts while photos arrive, then the mosaic.")
@@ -56,6 +60,7 @@ def mosaic(
         quality=quality,
         memory_mb=memory,
         control=gcp,
+        geotags=geotags,
     )
     following = None
     if live:
