@@ -15,7 +15,15 @@ from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from flight.commands.basics import arming_reasons
 from flight.commands.confirmed import Confirmed, Danger, check_confirmed
-from flight.commands.evidence import ActionResult, Doing, check_number, in_flight, moving, still
+from flight.commands.evidence import (
+    ActionResult,
+    Doing,
+    check_number,
+    in_flight,
+    moving,
+    still,
+    stops_s,
+)
 from flight.errors import ArmingError, CommandError, NotSeenError
 from flight.state import Position
 from flight.vehicle import Vehicle
@@ -27,6 +35,8 @@ _CLIMBS_S = 30.0
 _REFUSED_YET_RISING_S = 4.0
 _STOPS_S = 15.0
 _GOES_S = 10.0
+_STILL_S = 1.0
+_SINKS_MPS = 0.2
 _HIGHEST_M = 10_000.0
 
 
@@ -89,9 +99,10 @@ async def take_off(vehicle: Vehicle, height_m: float, confirmed: Confirmed) -> A
             await _arm(doing)
         await _lift(doing, height_m)
     rising_m = place.alt_rel_m + min(2.0, 0.5 * height_m)
-    if not await doing.seen(lambda p: p.alt_rel_m > rising_m, _CLIMBS_S):
+    seen = await doing.seen(lambda p: p.alt_rel_m > rising_m, _CLIMBS_S)
+    if seen is None:
         raise doing.not_seen("does not climb; look at it")
-    return doing.result(f"{_height(vehicle):.1f} m up and climbing to {height_m:g} m")
+    return doing.result(f"{seen.alt_rel_m:.1f} m up and climbing to {height_m:g} m")
 
 
 async def _lift(doing: Doing, height_m: float) -> None:
@@ -138,11 +149,12 @@ async def start_mission(vehicle: Vehicle, confirmed: Confirmed | None = None) ->
     least_m = place.alt_rel_m + 1.0
 
     def flies(now: Position) -> bool:
-        return now.alt_rel_m > least_m if ground else moving(now)
+        return vehicle.state.mode == mode and (now.alt_rel_m > least_m if ground else moving(now))
 
-    if not await doing.seen(flies, _CLIMBS_S):
+    seen = await doing.seen(flies, _CLIMBS_S, 0.0 if ground else stops_s(place))
+    if seen is None:
         raise doing.not_seen("does not move; look at it")
-    return doing.result(f"{vehicle.state.mode}, {_motion(vehicle)}")
+    return doing.result(f"{vehicle.state.mode}, {_motion(seen)}")
 
 
 async def pause(vehicle: Vehicle) -> ActionResult:
@@ -156,15 +168,16 @@ async def pause(vehicle: Vehicle) -> ActionResult:
         mavlink.MAV_CMD_DO_PAUSE_CONTINUE, 0.0, unless=_REFUSALS
     ):
         await doing.enter("BRAKE")
-    if not await doing.seen(still, _STOPS_S):
+    seen = await doing.seen(still, _STOPS_S, for_s=_STILL_S)  # at a corner it stands still too
+    if seen is None:
         raise doing.not_seen("does not stop; look at it")
-    return doing.result(f"hovers in {vehicle.state.mode} at {_height(vehicle):.1f} m")
+    return doing.result(f"hovers in {vehicle.state.mode} at {seen.alt_rel_m:.1f} m")
 
 
 async def go_on(vehicle: Vehicle) -> ActionResult:
     """Continue what was paused: the way to a place in GUIDED, the mission elsewhere."""
     doing = Doing(vehicle, "continue")
-    await doing.place_in_flight()
+    place = await doing.place_in_flight()
     state = vehicle.state
     if state.is_px4:
         await doing.enter("AUTO.MISSION")
@@ -173,8 +186,8 @@ async def go_on(vehicle: Vehicle) -> ActionResult:
     else:
         await doing.enter("AUTO")
     since_s = vehicle.now_s()
-    flying = doing.seen(moving, _GOES_S)
-    if not await flying:
+    flying = await doing.seen(moving, _GOES_S, stops_s(place))
+    if flying is None:
         mission = vehicle.state.mission
         active = (
             mission is not None
@@ -185,26 +198,41 @@ async def go_on(vehicle: Vehicle) -> ActionResult:
             raise doing.not_seen("does not move: it is in GUIDED and has nowhere to go; start the mission")
         if not active:
             raise doing.not_seen("does not move; look at it")
-    return doing.result(f"{vehicle.state.mode}, {_motion(vehicle)}")
+    return doing.result(f"{vehicle.state.mode}, {_motion(flying or vehicle.state.position)}")
 
 
 async def return_home(vehicle: Vehicle) -> ActionResult:
     """Come home and land (RTL)."""
     doing = Doing(vehicle, "return home")
-    await doing.place_in_flight()
-    await doing.enter("AUTO.RTL" if vehicle.state.is_px4 else "RTL")
-    moves = await doing.seen(lambda p: moving(p) or not in_flight(vehicle.state), _GOES_S)
-    return doing.result(f"{vehicle.state.mode}, {_motion(vehicle)}", proven=moves)
+    place = await doing.place_in_flight()
+    mode = "AUTO.RTL" if vehicle.state.is_px4 else "RTL"
+    await doing.enter(mode)
+
+    def comes(now: Position) -> bool:
+        return vehicle.state.mode == mode and (moving(now) or not in_flight(vehicle.state))
+
+    seen = await doing.seen(comes, _GOES_S, stops_s(place))
+    return doing.result(
+        f"{vehicle.state.mode}, {_motion(seen or vehicle.state.position)}", proven=seen is not None
+    )
 
 
 async def land(vehicle: Vehicle) -> ActionResult:
-    """Land here. Returns when it sinks."""
+    """Land here. Returns when it sinks, in that mode and no longer by what it flew before; or is down."""
     doing = Doing(vehicle, "land")
-    await doing.place_in_flight()
-    await doing.enter("AUTO.LAND" if vehicle.state.is_px4 else "LAND")
-    if not await doing.seen(lambda p: p.down_mps > 0.2 or not in_flight(vehicle.state), _STOPS_S):
-        raise doing.not_seen("does not sink; look at it")
-    return doing.result(f"{vehicle.state.mode}, {_motion(vehicle)} at {_height(vehicle):.1f} m")
+    place = await doing.place_in_flight()
+    mode = "AUTO.LAND" if vehicle.state.is_px4 else "LAND"
+    await doing.enter(mode)
+
+    def lands(now: Position) -> bool:
+        return not in_flight(vehicle.state) or (vehicle.state.mode == mode and now.down_mps > _SINKS_MPS)
+
+    seen = await doing.seen(lands, _STOPS_S, stops_s(place))
+    if seen is None:
+        raise doing.not_seen(f"does not sink: {vehicle.state.mode}, {_motion(vehicle.state.position)}")
+    if not in_flight(vehicle.state):
+        return doing.result(f"{vehicle.state.mode}, on the ground")
+    return doing.result(f"{mode}, sinks at {seen.down_mps:.1f} m/s at {seen.alt_rel_m:.1f} m")
 
 
 async def emergency_stop(vehicle: Vehicle, confirmed: Confirmed) -> ActionResult:
@@ -263,13 +291,7 @@ async def _ask_for_item(doing: Doing, seq: int) -> None:
         vehicle.send(mavlink.MAVLink_mission_set_current_message(vehicle.sysid, vehicle.compid, seq))
 
 
-def _height(vehicle: Vehicle) -> float:
-    place = vehicle.state.position
-    return place.alt_rel_m if place is not None else math.nan
-
-
-def _motion(vehicle: Vehicle) -> str:
-    place = vehicle.state.position
+def _motion(place: Position | None) -> str:
     if place is None:
         return "motion not told"
     if abs(place.down_mps) > max(0.4, place.ground_speed_mps):

@@ -20,6 +20,7 @@ from plans.frames import GeoPoint
 
 _REASONS_S = 1.5
 _POLL_S = 0.02
+_BRAKES_MPS2 = 2.0
 _STILL_MPS, _STILL_UP_MPS = 0.6, 0.4
 _METRES_PER_DEGREE = 111_195.0
 _AIRBORNE_M = 1.0
@@ -130,16 +131,26 @@ class Doing:
             await asyncio.sleep(_POLL_S)
         return True
 
-    async def seen(self, condition: Callable[[Position], bool], least_s: float) -> bool:
-        """Wait for a position, told after this call, that fulfils a condition. `least_s` is for the vehicle;
-        what the link takes comes on top."""
-        since_s = self.vehicle.now_s()
+    async def seen(
+        self, condition: Callable[[Position], bool], least_s: float, after_s: float = 0.0, for_s: float = 0.0
+    ) -> Position | None:
+        """Wait for a position, told `after_s` after this call or later, that fulfils a condition, as all do
+        that are told in the `for_s` before it. None when it does not come: `least_s` is for the vehicle; what
+        the link takes comes on top."""
+        begins_s = self.vehicle.now_s() + after_s
+        first_s: float | None = None
 
         def shows(state: VehicleState) -> bool:
+            nonlocal first_s
             place = state.position
-            return place is not None and place.at_s > since_s and condition(place)
+            if place is None or place.at_s <= begins_s or not condition(place):
+                first_s = None
+                return False
+            first_s = place.at_s if first_s is None else first_s
+            return place.at_s - first_s >= for_s
 
-        return await self.holds(shows, least_s + self.delay_s())
+        timeout_s = after_s + for_s + least_s + self.delay_s()
+        return self.state.position if await self.holds(shows, timeout_s) else None
 
     def delay_s(self) -> float:
         """How old what is seen may be: the link's way and the time between positions."""
@@ -184,6 +195,11 @@ def in_flight(state: VehicleState) -> bool:
 def still(place: Position) -> bool:
     """Whether it hovers."""
     return place.ground_speed_mps < _STILL_MPS and abs(place.down_mps) < _STILL_UP_MPS
+
+
+def stops_s(place: Position) -> float:
+    """By when what it flies now is over if it is told something else: later motion is of that."""
+    return 1.0 + math.hypot(place.ground_speed_mps, place.down_mps) / _BRAKES_MPS2
 
 
 def moving(place: Position) -> bool:

@@ -19,6 +19,7 @@ from flight.commands.evidence import (
     check_place,
     moved,
     offset_m,
+    stops_s,
 )
 from flight.commands.orbits import Circle, carrot, steady_speed
 from flight.commands.protocol import ABOVE_HOME, ABOVE_SEA, Order
@@ -70,7 +71,7 @@ async def go_to(
     if math.hypot(*offset_m(here, place)) > _FARTHEST_M:
         raise doing.fault(f"{place.lat_deg:g}, {place.lon_deg:g} is over {_FARTHEST_M / 1000:g} km away")
     await _reposition(doing, here, place, goal_m, speed_mps)
-    seen = await _approach(doing, place, goal_m, until_there)
+    seen = await _approach(doing, place, goal_m, until_there, stops_s(here))
     return doing.result(seen)
 
 
@@ -94,8 +95,10 @@ async def _reposition(
         await doing.command(mavlink.MAV_CMD_DO_CHANGE_SPEED, 1.0, speed_mps, -1.0)
 
 
-async def _approach(doing: Doing, place: GeoPoint, height_m: float, until_there: bool) -> str:
-    """See it come closer, or arrive. In words what was seen."""
+async def _approach(
+    doing: Doing, place: GeoPoint, height_m: float, until_there: bool, after_s: float = 0.0
+) -> str:
+    """See it come closer, or arrive, when what it flew before is over (`after_s`). In words what was seen."""
 
     def away_m(now: Position) -> float:
         return math.hypot(*offset_m(now, place), now.alt_rel_m - height_m)
@@ -107,7 +110,7 @@ async def _approach(doing: Doing, place: GeoPoint, height_m: float, until_there:
             and now.ground_speed_mps < 1.0
         )
 
-    start = doing.state.position
+    start = await doing.seen(lambda now: True, _STALLS_S, after_s) or doing.state.position
     assert start is not None
     closest_m = away_m(start)
     while not await doing.seen(there, 0.0):
@@ -141,9 +144,10 @@ async def change_altitude(vehicle: Vehicle, height_m: float) -> ActionResult:
         left_m = abs(now.alt_rel_m - height_m)
         return left_m < max(0.7, off_m - 1.0)
 
-    if not await doing.seen(changes, _STARTS_S):
+    seen = await doing.seen(changes, _STARTS_S, stops_s(here))
+    if seen is None:
         raise doing.not_seen(f"stays at {_height(doing):.1f} m; look at it")
-    return doing.result(f"at {_height(doing):.1f} m, {vehicle.state.mode}")
+    return doing.result(f"at {seen.alt_rel_m:.1f} m, {vehicle.state.mode}")
 
 
 async def _goal(doing: Doing, here: Position) -> GeoPoint | None:
@@ -163,10 +167,10 @@ async def change_speed(vehicle: Vehicle, speed_mps: float) -> ActionResult:
     await doing.place_in_flight()
     await doing.command(mavlink.MAV_CMD_DO_CHANGE_SPEED, 1.0, speed_mps, -1.0)
     near_mps = max(0.5, 0.1 * speed_mps)
-    proven = await doing.seen(lambda now: abs(now.ground_speed_mps - speed_mps) < near_mps, _STARTS_S)
-    now = doing.state.position
+    seen = await doing.seen(lambda now: abs(now.ground_speed_mps - speed_mps) < near_mps, _STARTS_S)
+    now = seen or doing.state.position
     flown_mps = now.ground_speed_mps if now is not None else math.nan
-    return doing.result(f"flies at {flown_mps:.1f} m/s", proven)
+    return doing.result(f"flies at {flown_mps:.1f} m/s", proven=seen is not None)
 
 
 async def orbit(

@@ -1,4 +1,5 @@
-"""Does a flight keep inside its fence and out of no-fly areas: every leg, and every straight way home."""
+"""Does a flight keep inside its fence and out of no-fly areas: every leg, and every straight way home, or to
+the rally point that the autopilot would choose."""
 
 from __future__ import annotations
 
@@ -6,14 +7,19 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import shapely
 from shapely import Geometry, LineString, Polygon
 
 from flight.safety.alerts import Alert, Severity
 from flight.safety.plan_path import FlightPath, Leg, LegKind
+from flight.safety.rally import Goal
+from flight.safety.way_home import ReturnSettings
 from plans.frames import GeoPoint, LocalFrame
 from plans.mission import Mission
 
+_PIECE_M = 50.0
+_SAME_M = 1.0
 _TOUCH_M = 0.5
 """Lanes end on walls and ways run along them, and plan files round: so little is no trespass."""
 
@@ -35,6 +41,7 @@ class _Fence:
     inside: bool
     """True where the vehicle must be inside, False where outside."""
     margin_m: float
+    wall: bool = False
 
 
 def area_alerts(
@@ -44,14 +51,16 @@ def area_alerts(
     no_fly: Sequence[NoFlyArea],
     margin_m: float,
     joined: bool,
+    returns: ReturnSettings,
 ) -> Iterator[Alert]:
     """What is wrong with the fence, and which legs leave it or enter what is forbidden. `joined`: inside one
     of several inclusion fences is enough."""
     fences: list[_Fence] = []
     kinds = (
         ("inclusion", True, [NoFlyArea("", ring) for ring in mission.fence_inclusion]),
+        ("no_fly", False, [area for area in no_fly if not area.wall]),
         ("exclusion", False, [NoFlyArea("", ring) for ring in mission.fence_exclusion]),
-        ("no_fly", False, no_fly),
+        ("no_fly", False, [area for area in no_fly if area.wall]),
     )
     for kind, inside, rings in kinds:
         for number, ring in enumerate(rings, start=1):
@@ -62,7 +71,7 @@ def area_alerts(
             elif ring.wall:
                 core = area.buffer(-_TOUCH_M, join_style="mitre")
                 parts = [part for part in shapely.get_parts(core) if part.area > 0]
-                fences += [_Fence(label, part, inside, 0.0) for part in parts]
+                fences += [_Fence(label, part, inside, 0.0, wall=True) for part in parts]
             else:
                 fences.append(_Fence(label, area, inside, margin_m))
     if joined:
@@ -70,8 +79,22 @@ def area_alerts(
         fences = [fence for fence in fences if not fence.inside]
         if within:
             fences.append(_Fence("inclusion", shapely.union_all(within), True, margin_m))
+    fans = [_fans(path, returns) for path in paths]
+    told: list[tuple[_Fence, str]] = []
     for fence in fences:
-        yield from _fence_alerts(fence, paths)
+        found = list(_fence_alerts(fence, paths, fans))
+        yield from (a for a in found if not any(a.key == key and _same_place(fence, at) for at, key in told))
+        told += [(fence, alert.key) for alert in found]
+
+
+def _same_place(fence: _Fence, told: _Fence) -> bool:
+    """Whether a warning of `fence` says again what was told of another: of the area that a wall stands
+    around, or of the same area under another name."""
+    if fence.inside or told.inside:
+        return False
+    if fence.wall:
+        return bool(fence.area.intersects(told.area))
+    return bool(fence.area.boundary.hausdorff_distance(told.area.boundary) < _SAME_M)
 
 
 def _polygon(ring: Sequence[GeoPoint], local: LocalFrame) -> Polygon | None:
@@ -83,13 +106,19 @@ def _polygon(ring: Sequence[GeoPoint], local: LocalFrame) -> Polygon | None:
     return area if area.is_valid and area.area > 0 else None
 
 
-def _fence_alerts(fence: _Fence, paths: Sequence[FlightPath]) -> Iterator[Alert]:
+def _fence_alerts(
+    fence: _Fence, paths: Sequence[FlightPath], fans: Sequence[Sequence[_Fan]]
+) -> Iterator[Alert]:
     shapely.prepare(fence.area)
     name = {"fence": fence.name}
     side = "leaves_fence" if fence.inside else "enters"
-    for path in paths:
+    for path, ways in zip(paths, fans, strict=True):
         if path.launch_m is not None and fence.area.contains(shapely.Point(path.launch_m)) != fence.inside:
             yield Alert("plan.launch_forbidden", Severity.BAD, name, about=fence.name)
+        for number, place in enumerate(path.rallies, start=1):
+            if fence.area.contains(shapely.Point(path.goal_m(Goal(place, number)))) != fence.inside:
+                about = f"{fence.name} {number}"
+                yield Alert("plan.rally_forbidden", Severity.WARN, {**name, "number": number}, about=about)
         crossing = [(leg, far) for leg in path.legs if (far := _trespass_m(fence, leg)) > 0]
         if crossing:
             leg, far = max(crossing, key=lambda found: found[1])
@@ -102,10 +131,14 @@ def _fence_alerts(fence: _Fence, paths: Sequence[FlightPath]) -> Iterator[Alert]
         if near is not None and gap < fence.margin_m:
             values = {**name, "item": near.item + 1, "distance": gap, "margin": fence.margin_m}
             yield Alert("plan.near_fence", Severity.WARN, values, about=fence.name)
-        back = [leg for leg in path.legs if _way_home_trespasses(fence, leg, path)]
-        if back:
-            values = {**name, "item": back[0].item + 1, "legs": len(back)}
-            yield Alert(f"plan.way_home_{side}", Severity.WARN, values, about=fence.name)
+        for rally in sorted({fan.rally for fan in ways}):
+            back = [fan.leg for fan in ways if fan.rally == rally and _trespasses(fence, fan)]
+            if back:
+                legs = len({id(leg) for leg in back})
+                values = {**name, "item": back[0].item + 1, "legs": legs, "number": rally}
+                to = "to_rally" if rally else "home"
+                about = f"{fence.name} {rally}" if rally else fence.name
+                yield Alert(f"plan.way_{to}_{side}", Severity.WARN, values, about=about)
 
 
 def _first(pair: tuple[float, object]) -> float:
@@ -146,12 +179,33 @@ def _gap_m(fence: _Fence, leg: Leg) -> float:
     return float(fence.area.boundary.distance(_line(leg)))
 
 
-def _way_home_trespasses(fence: _Fence, leg: Leg, path: FlightPath) -> bool:
-    """Whether the straight way home from anywhere on a leg goes where it must not: all of them together are
-    a triangle."""
-    if path.launch_m is None or leg.kind is LegKind.HOME:
-        return False
-    home = path.launch_m
-    corners = shapely.MultiPoint([leg.start[:2], leg.end[:2], home])
-    fan = corners.convex_hull
-    return not fence.area.covers(fan) if fence.inside else bool(fence.area.intersects(fan))
+@dataclass(frozen=True)
+class _Fan:
+    """All straight ways home from a leg, or from a piece of it, to a rally point (0: home): a triangle."""
+
+    leg: Leg
+    rally: int
+    area: Geometry
+
+
+def _fans(path: FlightPath, returns: ReturnSettings) -> list[_Fan]:
+    """The ways home from everywhere on a flight. Where there are rally points the legs are looked at piece by
+    piece: its ends may lead to different ones."""
+    if path.launch_m is None:
+        return []
+    found = []
+    for leg in path.legs:
+        if leg.kind is LegKind.HOME:
+            continue
+        pieces = max(math.ceil(math.dist(leg.start[:2], leg.end[:2]) / _PIECE_M), 1) if path.rallies else 1
+        points = np.linspace(leg.start, leg.end, pieces + 1).tolist()
+        goals = [path.goal((e, n, up), returns) for e, n, up in points]
+        for a, b, goal, other in zip(points, points[1:], goals, goals[1:], strict=False):
+            for one in {goal, other}:
+                corners = shapely.MultiPoint([a[:2], b[:2], path.goal_m(one)])
+                found.append(_Fan(leg, one.rally, corners.convex_hull))
+    return found
+
+
+def _trespasses(fence: _Fence, fan: _Fan) -> bool:
+    return not fence.area.covers(fan.area) if fence.inside else bool(fence.area.intersects(fan.area))

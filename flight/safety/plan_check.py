@@ -2,7 +2,7 @@
 
 What is BAD keeps the plan from being uploaded; what is WARN is told. Heights are looked at along every leg,
 the fence and no-fly areas too; the way home from everywhere is the straight line at the vehicle's height or
-its return height, whichever is more.
+its return height, whichever is more, to home or the rally point that the autopilot would choose.
 """
 
 from __future__ import annotations
@@ -49,6 +49,9 @@ class PlanLimits:
     wind: Wind = field(default_factory=Wind)
     returns: ReturnSettings | None = None
     """How it returns; None: as the autopilot does by default."""
+    rally: tuple[GeoPoint, ...] = ()
+    """The rally points that the vehicle holds: they stay when the plan has none of its own. Heights as in
+    Mission.rally."""
     fences_joined: bool = False
     """Within one inclusion fence is enough (PX4; ArduPilot with FENCE_OPTIONS bit 1)."""
 
@@ -112,7 +115,8 @@ def check_plan(
     airframe = limits.airframe or returns.px4 or Airframe()
     alerts = list(item_alerts(mission, autopilot))
     alerts += _whole_alerts(mission, limits, autopilot)
-    good = replace(mission, items=tuple(_without_lost(mission)))
+    rally = mission.rally or limits.rally
+    good = replace(mission, items=tuple(_without_lost(mission)), rally=rally)
     places = [GeoPoint(i.lat_deg, i.lon_deg) for i in good.items if i.lat_deg != 0.0 or i.lon_deg != 0.0]
     if mission.home is not None:
         places.append(mission.home)
@@ -124,7 +128,7 @@ def check_plan(
     if len(paths) > 1:
         alerts.append(Alert("plan.several_flights", Severity.WARN, {"flights": len(paths)}))
     alerts += [alert for path in paths for alert in _path_alerts(path, limits)]
-    alerts += area_alerts(mission, paths, local, no_fly, limits.fence_margin_m, limits.fences_joined)
+    alerts += area_alerts(mission, paths, local, no_fly, limits.fence_margin_m, limits.fences_joined, returns)
     ground = ground_of(paths, terrain, returns, limits.clearance_m) if terrain is not None else None
     alerts += list(_ground_alerts(ground, limits))
     use = _use(paths, airframe, limits.wind)
@@ -205,10 +209,12 @@ def _ground_alerts(ground: Ground | None, limits: PlanLimits) -> Iterator[Alert]
             "item": home.item + 1,
             "clearance": home.clearance_m,
             "height": ground.rtl_height_m,
+            "number": home.rally,
             "lat": home.lat_deg,
             "lon": home.lon_deg,
         }
-        key = "plan.way_home_hits_ground" if home.clearance_m <= 0 else "plan.way_home_low"
+        way = "plan.way_to_rally" if home.rally else "plan.way_home"
+        key = f"{way}_hits_ground" if home.clearance_m <= 0 else f"{way}_low"
         yield Alert(key, Severity.WARN, values)
 
 

@@ -1,4 +1,5 @@
-"""How far above the ground a flight keeps: along every leg, and on the straight way home from everywhere."""
+"""How far above the ground a flight keeps: along every leg, and on the straight way home from everywhere, or
+to the rally point that the autopilot would choose there."""
 
 from __future__ import annotations
 
@@ -28,6 +29,8 @@ class Low:
     clearance_m: float
     lat_deg: float
     lon_deg: float
+    rally: int = 0
+    """The number of the rally point to which the way home leads; 0 for home."""
 
 
 @dataclass(frozen=True)
@@ -107,32 +110,40 @@ def _ways_home(
     flown = [leg for leg in path.legs if leg.kind is LegKind.FLY]
     if path.launch_m is None or not flown or returns.over_terrain:
         return None, 0.0
-    home = np.array(path.launch_m)
     length = sum(float(np.hypot(leg.end[0] - leg.start[0], leg.end[1] - leg.start[1])) for leg in flown)
     step = max(_START_STEP_M, length / _MOST_STARTS)
     starts = [_heights(leg, terrain, step) for leg in flown]
     items = np.concatenate([np.full(len(s), leg.item) for s, leg in zip(starts, flown, strict=True)])
     points = np.concatenate(starts)
-    away = np.hypot(*(points[:, :2] - home).T)
-    known = np.isfinite(points[:, 2]) & (away > _AT_HOME_M)
-    points, items, away = points[known], items[known], away[known]
+    known = np.isfinite(points[:, 2])
+    points, items = points[known], items[known]
+    goals = [path.goal((e, n, up), returns) for e, n, up in points.tolist()]
+    ends = np.array([path.goal_m(goal) for goal in goals]).reshape(-1, 2)
+    away = np.hypot(*(points[:, :2] - ends).T)
+    (far,) = np.nonzero(away > _AT_HOME_M)
+    points, items, ends, away = points[far], items[far], ends[far], away[far]
+    goals = [goals[index] for index in far]
     if not len(points):
         return None, 0.0
     share = np.linspace(0.0, 1.0, _WAY_SAMPLES)
-    east = points[:, :1] + share * (home[0] - points[:, :1])
-    north = points[:, 1:2] + share * (home[1] - points[:, 1:2])
+    east = points[:, :1] + share * (ends[:, :1] - points[:, :1])
+    north = points[:, 1:2] + share * (ends[:, 1:] - points[:, 1:2])
     ground = terrain.at(east, north)
     ground = np.where(away[:, None] * (1 - share) > _AT_HOME_M, ground, np.nan)
     highest = np.nanmax(np.where(np.isfinite(ground), ground, -np.inf), axis=1)
     above_launch = points[:, 2] - path.zero_m
     height = np.array(
-        [returns.height_from(up, far) for up, far in zip(above_launch.tolist(), away.tolist(), strict=True)]
+        [
+            returns.height_to(goal, path.place((e, n, up)))
+            for goal, (e, n, up) in zip(goals, points.tolist(), strict=True)
+        ]
     )
     clear = path.zero_m + height - highest
     worst = int(np.argmin(clear))
     at = int(np.nanargmax(np.where(np.isfinite(ground[worst]), ground[worst], -np.inf)))
     lat, lon = terrain.frame.to_geo(east[worst, at], north[worst, at])
     need = highest + wanted_m - path.zero_m
-    short = need[above_launch < need]
-    low = Low(int(items[worst]), float(clear[worst]), float(lat), float(lon))
+    bases = np.array([returns.base_m(goal) for goal in goals])
+    short = (need - bases)[above_launch < need]
+    low = Low(int(items[worst]), float(clear[worst]), float(lat), float(lon), goals[worst].rally)
     return low if np.isfinite(clear[worst]) else None, float(max(short.max(), 0.0)) if len(short) else 0.0

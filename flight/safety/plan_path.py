@@ -14,7 +14,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from flight.safety.rally import Place, rally_places
+from flight.safety.rally import HOME, Goal, Place, rally_places
 from flight.safety.way_home import ReturnSettings
 from plans.frames import FloatArray, GeoPoint, LocalFrame
 from plans.mission import Command, Mission, MissionItem
@@ -82,6 +82,24 @@ class FlightPath:
     legs: tuple[Leg, ...]
     unending: bool
     unclear: tuple[int, ...] = ()
+    rallies: tuple[Place, ...] = ()
+    """The rally points, from the launch point."""
+
+    def goal(self, point_m: tuple[float, float, float], returns: ReturnSettings) -> Goal:
+        """Where a return from a place (east, north, up, as the legs have it) leads."""
+        if not self.rallies or self.launch_m is None:
+            return HOME
+        return returns.goal(self.place(point_m), self.rallies)
+
+    def place(self, point_m: tuple[float, float, float]) -> Place:
+        """A place as seen from the launch point, which must be known."""
+        assert self.launch_m is not None
+        return Place(point_m[0] - self.launch_m[0], point_m[1] - self.launch_m[1], point_m[2] - self.zero_m)
+
+    def goal_m(self, goal: Goal) -> tuple[float, float]:
+        """East, north of where a return leads."""
+        assert self.launch_m is not None
+        return self.launch_m[0] + goal.place.east_m, self.launch_m[1] + goal.place.north_m
 
     @property
     def zero_m(self) -> float:
@@ -302,4 +320,5 @@ class _Walker:
             tuple(self.legs),
             unending=bool(self.legs) and not self.landed,
             unclear=tuple(dict.fromkeys(self.unclear)),
+            rallies=rally_places(self.mission, self.local, self.home) if self.home is not None else (),
         )

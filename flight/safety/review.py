@@ -15,7 +15,7 @@ a watch over battery, link and traffic while it flies.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -70,20 +70,29 @@ def check_before_upload(
 
 
 def check_for_vehicle(
-    mission: Mission, settings: SafetySettings, params: Mapping[str, float], px4: bool
+    mission: Mission, settings: SafetySettings, facts: VehicleFacts, px4: bool
 ) -> PlanReport:
-    """Look at a plan with a vehicle's own settings."""
+    """Look at a plan with a vehicle's own settings, and the rally points that it holds where the plan has
+    none."""
+    params = facts.params
     returns = return_settings(params, px4)
     options = int(params.get("FENCE_OPTIONS", 0))
     limits = replace(
         settings.plan,
         airframe=returns.px4 or settings.plan.airframe,
         returns=returns,
+        rally=facts.rally_points or (),
         fences_joined=px4 or bool(options & _UNION_OF_INCLUSIONS),
         fence_margin_m=params.get("FENCE_MARGIN", settings.plan.fence_margin_m),
     )
     autopilot = "px4" if px4 else "ardupilot"
     return check_plan(mission, settings.terrain, settings.no_fly, limits, autopilot)
+
+
+def as_held(mission: Mission, facts: VehicleFacts) -> Mission:
+    """The mission with the rally points that the vehicle has when it flies it: the plan's, or else those that
+    it holds already."""
+    return mission if mission.rally else replace(mission, rally=facts.rally_points or ())
 
 
 async def review_vehicle(
@@ -98,7 +107,7 @@ async def review_vehicle(
     """The whole checklist, whatever comes of it. The plan is looked at again with the vehicle's own settings.
     `lists`, `folder` and `compared`: see vehicle_facts."""
     facts = await gather_facts(vehicle, lists, folder, compared)
-    report = await asyncio.to_thread(check_for_vehicle, mission, settings, facts.params, vehicle.state.is_px4)
+    report = await asyncio.to_thread(check_for_vehicle, mission, settings, facts, vehicle.state.is_px4)
     automatic = check_vehicle(vehicle.state, vehicle.now_s(), facts, report, settings.checks)
     by_person = tick_checks(settings.items, settings.ticks)
     return Checklist((*automatic, *by_person), settings.accepted), facts
@@ -116,7 +125,7 @@ async def watched(
     """Watch a flight until the context is left. The only order that the watch gives is the return when the
     battery asks for it: once, while the vehicle flies its mission, never after somebody has taken over."""
     plan = WatchPlan(
-        mission,
+        as_held(mission, facts),
         facts.params,
         facts.home or mission.home,
         settings.checks.endurance_s,

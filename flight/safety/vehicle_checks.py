@@ -40,6 +40,8 @@ class VehicleFacts:
     mission_differences: tuple[str, ...] | None = None
     fence_differences: tuple[str, ...] | None = None
     rally_differences: tuple[str, ...] | None = None
+    rally_points: tuple[GeoPoint, ...] | None = None
+    """Those that it holds, where the plan has none of its own; heights as in Mission.rally."""
     loss_share: float | None = None
     quiet_s: float = 3.5
     station_sysid: int = 255
@@ -194,7 +196,8 @@ def _held(facts: VehicleFacts, plan: PlanReport) -> Iterator[Check]:
             yield _check(f"{name}_held", FAIL, "held_differs", name=name, **more)
         else:
             yield _check(f"{name}_held", OK, "held", name=name)
-    others = facts.params.get("RALLY_TOTAL", 0.0)
+    known = facts.rally_points
+    others = facts.params.get("RALLY_TOTAL", 0.0) if known is None else len(known)
     if others > 0 and not plan.facts.rally:
         yield _check("rally_held", WARN, "rally_others", count=others)
 

@@ -12,11 +12,13 @@ from pathlib import Path
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from flight.commands.basics import command, request_message
-from flight.errors import CommandError
+from flight.errors import CommandError, TransferError
+from flight.missions.download import download
 from flight.missions.lists import FENCE, MISSION, RALLY
 from flight.missions.marks import compare_with_plan
 from flight.params.protocol import get_some
 from flight.safety.failsafes import PARAMETERS, PX4_PARAMETERS
+from flight.safety.plan_path import AMSL_FRAMES
 from flight.safety.vehicle_checks import VehicleFacts
 from flight.vehicle import Vehicle
 from plans.frames import GeoPoint
@@ -37,13 +39,15 @@ async def gather_facts(
     names = PX4_PARAMETERS if vehicle.state.is_px4 else PARAMETERS
     params = {name: param.value for name, param in (await get_some(vehicle, names)).items()}
     held = {kind: await _differences(vehicle, lists, kind, compared) for kind in (MISSION, FENCE, RALLY)}
+    home = await _home(vehicle)
     return VehicleFacts(
         params=params,
-        home=await _home(vehicle),
+        home=home,
         clock_off_s=await _clock_off_s(vehicle),
         mission_differences=held[MISSION],
         fence_differences=held[FENCE],
         rally_differences=held[RALLY],
+        rally_points=None if lists.get(RALLY) else await _rally_points(vehicle, params, home),
         loss_share=vehicle.stats.loss_share,
         quiet_s=vehicle.profile.silence_s,
         station_sysid=vehicle.station.sysid,
@@ -69,6 +73,24 @@ async def _differences(vehicle: Vehicle, lists: Lists, kind: int, compared: bool
         return ()
     check = await compare_with_plan(vehicle, lists[kind], kind)
     return None if check.held is None else check.differences
+
+
+async def _rally_points(
+    vehicle: Vehicle, params: Mapping[str, float], home: GeoPoint | None
+) -> tuple[GeoPoint, ...] | None:
+    """The rally points that it holds, heights above home; None when they do not come."""
+    if vehicle.state.is_ardupilot and params.get("RALLY_TOTAL") == 0.0:
+        return ()
+    try:
+        items = await download(vehicle, RALLY)
+    except TransferError:
+        return None
+    base_m = home.alt_amsl_m or 0.0 if home is not None else 0.0
+    return tuple(
+        GeoPoint(i.lat_deg, i.lon_deg, i.alt_m - (base_m if i.frame in AMSL_FRAMES else 0.0))
+        for i in items
+        if i.command == mavlink.MAV_CMD_NAV_RALLY_POINT
+    )
 
 
 async def _home(vehicle: Vehicle) -> GeoPoint | None:

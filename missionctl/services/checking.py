@@ -24,7 +24,7 @@ from flight.safety.checklist import Checklist, Tick, TickItem
 from flight.safety.lost_link import LostLink, lost_link
 from flight.safety.plan_area import NoFlyArea
 from flight.safety.plan_check import PlanLimits, PlanReport, check_plan
-from flight.safety.review import SafetySettings, check_for_vehicle, review_vehicle
+from flight.safety.review import SafetySettings, as_held, check_for_vehicle, review_vehicle
 from flight.safety.vehicle_checks import CheckLimits, VehicleFacts
 from flight.state import MissionProgress
 from flight.station_claim import claim_station_id
@@ -225,7 +225,7 @@ def check_with_vehicle(plan: Path, target: Target, wishes: SafetyWishes) -> Chec
             vehicle, mission, settings, lists_of(vehicle, mission), folder=folder
         )
         px4 = vehicle.state.is_px4
-        report = await asyncio.to_thread(check_for_vehicle, mission, settings, facts.params, px4)
+        report = await asyncio.to_thread(check_for_vehicle, mission, settings, facts, px4)
         lost = _lost_from_the_first_waypoint(vehicle, mission, facts)
         return Checked(report, checklist, lost, vehicle.sysid), settings
 
@@ -268,7 +268,7 @@ def _lost_from_the_first_waypoint(vehicle: Vehicle, mission: Mission, facts: Veh
         position=place,
         mission=MissionProgress(place.at_s, number + 1 + int(state.is_ardupilot)),
     )
-    return lost_link(there, facts.params, mission, home, facts.station_sysid)
+    return lost_link(there, facts.params, as_held(mission, facts), home, facts.station_sysid)
 
 
 def record_checklist(

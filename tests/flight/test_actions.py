@@ -41,7 +41,7 @@ class Accepts(Double):
     def __init__(self, armed=True, alt_m=30.0, mode=4):
         super().__init__()
         self.armed, self.alt_m, self.mode = armed, alt_m, mode
-        self.speed_mps = 0.0
+        self.speed_mps = self.sinks_mps = 0.0
         self.results = {}
         self.orders = []
         self.on_order = lambda order: None
@@ -61,7 +61,15 @@ class Accepts(Double):
             up_mm = round(self.alt_m * 1000)
             self.send(
                 mavlink.MAVLink_global_position_int_message(
-                    0, lat, lon, 500_000 + up_mm, up_mm, round(self.speed_mps * 100), 0, 0, 0
+                    0,
+                    lat,
+                    lon,
+                    500_000 + up_mm,
+                    up_mm,
+                    round(self.speed_mps * 100),
+                    0,
+                    round(self.sinks_mps * 100),
+                    0,
                 )
             )
             await asyncio.sleep(0.25)
@@ -114,6 +122,58 @@ def test_a_vehicle_that_goes_on_flying_is_not_paused():
     double.speed_mps = 8.0
     with pytest.raises(NotSeenError, match="does not stop"):
         meet(double, actions.pause)
+
+
+class Brakes(Accepts):
+    """Changes the mode as it is told; what it flew before is over 1.5 s later, and nothing follows."""
+
+    def __init__(self, speed_mps=0.0, sinks_mps=0.0):
+        super().__init__()
+        self.speed_mps, self.sinks_mps = speed_mps, sinks_mps
+        self.on_order = self.obey
+
+    def obey(self, order):
+        if order.command == mavlink.MAV_CMD_DO_SET_MODE:
+            self.mode = int(order.param2)
+            self.each_second()
+            asyncio.get_running_loop().call_later(1.5, self.stop)
+
+    def stop(self):
+        self.speed_mps = self.sinks_mps = 0.0
+
+
+def test_sinking_from_before_is_no_landing():
+    with pytest.raises(NotSeenError, match="does not sink: LAND, hovers"):
+        meet(Brakes(sinks_mps=1.5), actions.land)
+
+
+def test_flying_from_before_is_no_return_and_no_mission():
+    result = meet(Brakes(speed_mps=8.0), actions.return_home)
+    assert (result.proven, result.seen) == (False, "RTL, hovers")
+    with pytest.raises(NotSeenError, match="does not move"):
+        meet(Brakes(speed_mps=8.0), actions.start_mission)
+
+
+def test_a_landing_is_told_as_it_was_seen():
+    double = Brakes()
+    double.stop = lambda: setattr(double, "sinks_mps", 0.5)
+    result = meet(double, actions.land)
+    assert (result.proven, result.seen) == (True, "LAND, sinks at 0.5 m/s at 30.0 m")
+
+
+def test_a_corner_is_no_pause():
+    double = Accepts()
+    double.speed_mps = 8.0
+
+    async def work(vehicle):
+        loop = asyncio.get_running_loop()
+        for at_s in range(1, 60, 2):  # it stands still for half a second now and then
+            loop.call_later(at_s, setattr, double, "speed_mps", 0.2)
+            loop.call_later(at_s + 0.5, setattr, double, "speed_mps", 8.0)
+        return await actions.pause(vehicle)
+
+    with pytest.raises(NotSeenError, match="does not stop"):
+        meet(double, work)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ from flight.errors import PlanFaultsError
 from flight.safety.alerts import LANGUAGES, Severity, safety_words
 from flight.safety.plan_area import NoFlyArea
 from flight.safety.plan_check import PlanLimits, check_plan
-from flight.safety.way_home import ReturnSettings
+from flight.safety.rally import RallyRule
+from flight.safety.way_home import ReturnSettings, return_settings
 from plans.energy import Battery, Wind
 from plans.frames import GeoPoint, LocalFrame
 from plans.mission import AltitudeFrame, Command, Mission, MissionItem
@@ -158,6 +159,82 @@ def test_no_leg_may_enter_a_no_fly_area_and_ways_home_through_one_are_told():
     assert "plan.way_home_enters" in keys(report, Severity.WARN)
     beside = NoFlyArea("mast", square(50, 201, 60, 210))
     assert "plan.near_fence" in keys(check_plan(GOOD, FLAT, [beside]), Severity.WARN)
+
+
+def test_one_place_gives_one_warning():
+    round_it = plan(waypoint(0, 300), waypoint(300, 300), waypoint(300, 0))
+    fenced = replace(round_it, fence_exclusion=(square(140, 140, 160, 160),))
+    wall = NoFlyArea("wall 1", square(130, 130, 170, 170), wall=True)
+    again = NoFlyArea("tower", square(140, 140, 160, 160))
+    elsewhere = NoFlyArea("wall 2", square(200, 80, 220, 100), wall=True)
+    alone = keys(check_plan(fenced, FLAT))
+    assert alone.count("plan.way_home_enters") == 1
+    assert keys(check_plan(fenced, FLAT, [wall])) == alone
+    (both,) = [a for a in check_plan(fenced, FLAT, [again, wall]).alerts if a.key == "plan.way_home_enters"]
+    assert "tower" in both.says(), "the name that a person gave it"
+    assert keys(check_plan(fenced, FLAT, [wall, elsewhere])).count("plan.way_home_enters") == 2
+    through = replace(round_it, fence_exclusion=(square(-10, 140, 10, 160),))
+    around = NoFlyArea("wall 1", square(-20, 130, 20, 170), wall=True)
+    assert keys(check_plan(through, FLAT, [around])).count("plan.enters") == 1
+    only_wall = NoFlyArea("wall 1", square(130, 130, 170, 170), wall=True)
+    assert "plan.way_home_enters" in keys(check_plan(round_it, FLAT, [only_wall]))
+
+
+def rally(east, north, up=0.0):
+    lat, lon = at(east, north)
+    return GeoPoint(lat, lon, up)
+
+
+def test_ways_lead_to_the_rally_points_that_the_autopilot_would_choose():
+    far = PlanLimits(returns=ReturnSettings(rally=RallyRule(limit_m=0.0)))
+    out = plan(waypoint(0, 600), waypoint(300, 600), waypoint(300, 0))
+    tower = NoFlyArea("tower", square(140, 290, 160, 310))
+    assert "plan.way_home_enters" in keys(check_plan(out, FLAT, [tower], far))
+    to_rally = keys(check_plan(replace(out, rally=(rally(310, 300),)), FLAT, [tower], far))
+    assert "plan.way_home_enters" not in to_rally, "from behind the tower it goes to the rally point"
+    beside = NoFlyArea("mast", square(255, 390, 265, 400))
+    (told,) = check_plan(replace(out, rally=(rally(250, 350),)), FLAT, [beside], far).alerts
+    assert (told.key, told.severity) == ("plan.way_to_rally_enters", Severity.WARN)
+    assert "rally point 1" in told.says()
+    near = PlanLimits(returns=ReturnSettings(rally=RallyRule(limit_m=50.0)))
+    assert "plan.way_home_enters" in keys(
+        check_plan(replace(out, rally=(rally(250, 350),)), FLAT, [tower], near)
+    )
+    held = replace(far, rally=(rally(250, 350),))
+    assert "plan.way_to_rally_enters" in keys(check_plan(out, FLAT, [beside], held)), "those on the vehicle"
+    own = replace(out, rally=(rally(-900, 0),))
+    assert "plan.way_to_rally_enters" not in keys(check_plan(own, FLAT, [beside], held)), (
+        "the plan's replace them"
+    )
+    assert not check_plan(out, FLAT, limits=held).facts.rally
+
+
+def test_ground_on_the_way_to_a_rally_point():
+    around = plan(waypoint(0, 300), waypoint(300, 300), waypoint(300, 0))
+    peak = hill(110, 110, 100.0, width=25.0)
+    far = PlanLimits(returns=ReturnSettings(rally=RallyRule(limit_m=0.0, or_home=False)))
+    assert "plan.way_home_hits_ground" in keys(check_plan(around, peak, limits=far))
+    clear = replace(around, rally=(rally(330, 330),))
+    nearest = PlanLimits(returns=ReturnSettings(rally=RallyRule(limit_m=0.0)))
+    assert not any("way_" in key for key in keys(check_plan(clear, peak, limits=nearest)))
+    behind = replace(around, rally=(rally(110, 60),))
+    (low,) = [a for a in check_plan(behind, peak, limits=far).alerts if "way_" in a.key]
+    assert low.key == "plan.way_to_rally_hits_ground"
+    assert low.values["height"] == pytest.approx(120.0, abs=4.0)
+    high = replace(around, rally=(rally(110, 60, 130.0),))
+    assert not any("way_" in key for key in keys(check_plan(high, peak, limits=far))), "flown at its height"
+    px4 = PlanLimits(returns=return_settings({}, px4=True))
+    on_hill = replace(around, rally=(rally(110, 60, 30.0),))
+    (low,) = [a for a in check_plan(on_hill, peak, limits=px4, autopilot="px4").alerts if "to_rally" in a.key]
+    assert low.values["height"] == pytest.approx(90.0, abs=5.0), "a PX4 counts it from the rally point"
+
+
+def test_a_rally_point_beyond_the_fence_is_told():
+    fenced = replace(
+        GOOD, fence_inclusion=(square(-50, -50, 300, 300),), rally=(rally(400, 0), rally(100, 100))
+    )
+    told = [a for a in check_plan(fenced, FLAT).alerts if a.key == "plan.rally_forbidden"]
+    assert [a.values["number"] for a in told] == [1]
 
 
 def test_ground_under_every_leg():

@@ -18,13 +18,14 @@ from flight.safety.checklist import CheckState, Tick, TickItem
 from flight.safety.reserves import ReserveLimits
 from flight.safety.review import (
     SafetySettings,
+    as_held,
     check_before_upload,
     review_vehicle,
     watched,
 )
 from flight.station import open_station
 from flight.streams import keep_streams
-from plans.frames import LocalFrame
+from plans.frames import GeoPoint, LocalFrame
 from plans.terrain import flat_terrain
 from sim.faults import Fault
 
@@ -101,6 +102,29 @@ def test_what_keeps_a_vehicle_from_being_armed(simulator, mission, tmp_path):
     assert keys == {"mission_held", "gcs_id", "crew"}, "nothing was uploaded, and it listens to station 255"
     assert not checklist.failed
     assert {c.key for c in checklist.taken} == keys
+
+
+def test_rally_points_that_it_holds_count_where_the_plan_has_none(simulator, mission, tmp_path):
+    beside = GeoPoint(30.052, 103.152, 25.0)
+
+    async def work(vehicle):
+        await upload(vehicle, lists.rally_items(replace(mission, rally=(beside,))), lists.RALLY)
+        checklist, facts = await review_vehicle(
+            vehicle, mission, SETTINGS, lists_of(mission), folder=tmp_path
+        )
+        own = replace(mission, rally=(GeoPoint(30.049, 103.15, 0.0),))
+        held = {**lists_of(own), lists.RALLY: lists.rally_items(own)}
+        _, with_own = await review_vehicle(vehicle, own, SETTINGS, held, folder=tmp_path)
+        return checklist, facts, as_held(own, with_own)
+
+    checklist, facts, own = with_vehicle(simulator(params=PARAMS), work)
+    (point,) = facts.rally_points
+    assert (point.lat_deg, point.lon_deg, point.alt_amsl_m) == pytest.approx(
+        (30.052, 103.152, 25.0), abs=1e-5
+    )
+    assert as_held(mission, facts).rally == facts.rally_points
+    assert own.rally == (GeoPoint(30.049, 103.15, 0.0),), "the plan's own are sent"
+    assert states(checklist)["rally_held"] is CheckState.WARN
 
 
 async def take_off_and_fly(vehicle, mission):
