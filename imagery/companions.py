@@ -18,7 +18,8 @@ from scipy.spatial import cKDTree
 
 from imagery.adjust import Adjustment
 from imagery.bundle import certainty
-from imagery.features import Features
+from imagery.control import MARK_SIGMA_PX
+from imagery.features import DETAIL_SIGMA_PX, Features
 from imagery.ortho import MosaicGrid, Window, ground_outline, inside_photo, project_places
 from imagery.photos import Block
 from imagery.priors import AdjustRules
@@ -32,10 +33,10 @@ Float32 = npt.NDArray[np.float32]
 _POINTS = 1200
 _COARSE_PX = 256
 _NEAREST = 4
-_LEAST_TIE_SIGMA = 0.25
-"""Tie points agree better than their weight says, but not all that they have in common shows."""
-_OWN_BLUR = 0.7
-"""Of a sharp photo reduced for features, in its pixels: lens, sensor and the reducing."""
+_LEAST_TIE_SHARE, _LEAST_MARK_SHARE = 0.15, 0.4
+"""Ties and marks agree better than their weights say, but not all that they have in common shows."""
+_OWN_BLUR_PX = float(np.hypot(0.7, DETAIL_SIGMA_PX))
+"""Of a sharp photo reduced for features, in its pixels: lens, sensor, the reducing, and what is smoothed."""
 _EDGE = 1.5
 """A turn of a photo moves its edge by so much more than a turn about a place beside it."""
 
@@ -70,7 +71,9 @@ def accuracy_of(block: Block, adjustment: Adjustment) -> Accuracy:
     if not tracks.count:
         return Accuracy(np.zeros((0, 2)), np.zeros(0), 0.0, photo, common)
     sigma = problem.tracks.sigma_px.copy()
-    sigma[problem.tracks.track < tracks.count] *= _tie_share(adjustment)  # the marks behind keep theirs
+    tie = problem.tracks.track < tracks.count
+    sigma[tie] *= _tie_share(adjustment)
+    sigma[~tie] *= _mark_share(adjustment)
     weighed = replace(problem, tracks=replace(problem.tracks, sigma_px=sigma))
     wanted = _spread_points(adjustment.points, np.bincount(tracks.track, minlength=tracks.count))
     sure = certainty(weighed, adjustment.state, rules, wanted)
@@ -92,12 +95,18 @@ def _tie_share(adjustment: Adjustment) -> float:
     tracks = adjustment.tracks
     free = max(2 * len(tracks.track) - 3 * tracks.count, 1)
     squared = (adjustment.residuals_px**2).sum(axis=1) / tracks.sigma_px**2
-    return float(np.clip(np.sqrt(np.minimum(squared, 9.0).sum() / free), _LEAST_TIE_SIGMA, 2.0))
+    return float(np.clip(np.sqrt(np.minimum(squared, 9.0).sum() / free), _LEAST_TIE_SHARE, 2.0))
+
+
+def _mark_share(adjustment: Adjustment) -> float:
+    """The same of marks, by how far they lie from where their photos must show the point."""
+    off_px = [p.rms_px for p in adjustment.control if p.believed and not p.check and p.rms_px is not None]
+    rms_px = float(np.sqrt(np.mean(np.square(off_px)) / 2)) if off_px else MARK_SIGMA_PX
+    return float(np.clip(rms_px / MARK_SIGMA_PX, _LEAST_MARK_SHARE, 2.0))
 
 
 def _common_m(block: Block, adjustment: Adjustment) -> float:
-    """What the positions of all photos may be off together: the receiver's stated error less its scatter.
-    """
+    """What the positions of all photos may be off together: the receiver's stated error less its scatter."""
     used = 1 / adjustment.problem.priors.position[:, :2]
     stated = np.array([p.sigma_h_m for p in block.photos])[:, None] ** 2
     left = np.maximum(stated - used, 0.0)[adjustment.tied if adjustment.tied.any() else slice(None)]
@@ -265,4 +274,4 @@ def _sigma_px(detail: Float32, best: Float32, pixel_px: float) -> Float32:
     Laplacian behind a Gaussian of sigma s goes with s^-4: ratio = (s0^2 / (s0^2 + s^2))^2.
     """
     ratio = np.clip(detail / np.maximum(best, 1e-9), 1e-3, 1.0)
-    return np.asarray(pixel_px * _OWN_BLUR * np.sqrt(1 / np.sqrt(ratio) - 1), np.float32)
+    return np.asarray(pixel_px * _OWN_BLUR_PX * np.sqrt(1 / np.sqrt(ratio) - 1), np.float32)

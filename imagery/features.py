@@ -37,6 +37,7 @@ _REDUCED_GREY = {
 
 _THUMBNAIL_QUALITY = 95
 _DETAIL_CELLS = (16, 12)
+DETAIL_SIGMA_PX = 1.0
 _LEAST_CORNER = 0.001
 """Of the strongest corner of the photo."""
 _CORNER_DISTANCE_PX = 5
@@ -63,8 +64,8 @@ class Features:
     `xy_px` (n, 2) are pixels of the full photo, the strongest of each part of the photo first; `descriptors`
     (n, 128) uint8 RootSIFT; `sigma_px` is the size of one pixel of the image they were found in, in full
     pixels; `thumbnail_jpeg` is the photo reduced by `thumbnail_factor`, a seventh of its pixels' size;
-    `sharpness` the variance of its Laplacian, `detail` (12, 16) float32 its square over the photo's parts,
-    brightness allowed for.
+    `sharpness` the variance of its Laplacian, `detail` (12, 16) float32 the same of parts of the
+    photo, smoothed by DETAIL_SIGMA_PX and brightness allowed for.
     """
 
     xy_px: Float32
@@ -174,7 +175,8 @@ def extract_features(photo: Photo, rules: FeatureRules, decode: Decode = decode)
 
 
 def _detail(grey: UInt8) -> Float32:
-    rippled = cv2.Laplacian(grey, cv2.CV_32F)
+    soft = cv2.GaussianBlur(grey.astype(np.float32), (0, 0), DETAIL_SIGMA_PX)  # noise of sensor and JPEG
+    rippled = cv2.Laplacian(soft, cv2.CV_32F)
     light = cv2.resize(grey, _DETAIL_CELLS, interpolation=cv2.INTER_AREA).astype(np.float32)
     energy = cv2.resize(rippled * rippled, _DETAIL_CELLS, interpolation=cv2.INTER_AREA)
     return np.asarray(energy / (light * light + 1), np.float32)

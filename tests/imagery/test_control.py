@@ -33,13 +33,13 @@ def marks_of(place, poses, rng=None):
     return found[:6]
 
 
-def control_rows(poses):
-    """A row for each mark of five control and six check points."""
+def control_rows(poses, sigma_m=0.0):
+    """A row for each mark of five control and six check points, surveyed with this error on each axis."""
     rng = np.random.default_rng(5)
     rows = []
     for role, places in (("control", CONTROL), ("check", CHECK)):
         for name, place in places.items():
-            lat, lon = FRAME.to_geo(*place)
+            lat, lon = FRAME.to_geo(*(np.array(place) + rng.normal(0, sigma_m, 2)))
             rows += [
                 dict(
                     zip(

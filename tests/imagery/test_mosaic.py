@@ -95,6 +95,8 @@ def test_the_mosaic_is_a_cog_with_companions(made):
     valid, errors, _ = cog_validate(file, quiet=True)
     assert valid, errors
     assert sorted(p.name for p in file.parent.iterdir()) == [
+        "ortho.accuracy.tif",
+        "ortho.blur.tif",
         "ortho.source.tif",
         "ortho.tif",
         "ortho.views.tif",
