@@ -104,7 +104,7 @@ def read_geo_file(path: Path) -> GeoTags:
     rows = _odm_rows(path, lines[1:]) if crs else _table_rows(path, lines)
     found: dict[str, PhotoTags] = {}
     for n, name, row in rows:
-        if crs:
+        if crs and "x" in row and "y" in row:
             row["lon_deg"], row["lat_deg"] = _to_degrees(path, n, crs, row.pop("x"), row.pop("y"))
         if not (abs(row.get("lat_deg", 99.0)) <= 90 and abs(row.get("lon_deg", 999.0)) <= 180):
             raise PhotoError(f"{path}: line {n}: {name} has no latitude and longitude in degrees")

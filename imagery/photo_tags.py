@@ -12,6 +12,8 @@ import io
 import math
 import os
 import struct
+import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -76,7 +78,7 @@ def read_tags(path: Path) -> PhotoTags:
     Raises PhotoTagError when the file is not an image or its header is cut short.
     """
     try:
-        with Image.open(path) as image:
+        with _without_remarks(), Image.open(path) as image:
             width, height = image.size
             exif = image.getexif()
             xmp = image.info.get("xmp", b"") or exif.get(ExifTags.Base.XMLPacket, b"")
@@ -117,6 +119,14 @@ def read_tags(path: Path) -> PhotoTags:
         position_sigma_h_m=_first(maker.pop("position_sigma_h_m", None), _number(gps.get(31))),
         **maker,
     )
+
+
+@contextlib.contextmanager
+def _without_remarks() -> Iterator[None]:
+    """Pillow warns of tags that it cannot read; to us they say nothing."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        yield
 
 
 def embed_tags(jpeg: bytes, tags: PhotoTags) -> bytes:
