@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import cv2
@@ -20,7 +21,7 @@ _SHARP_PX = 0.25
 """A smear this short is a seventh of the lens's own blur and is left out."""
 _ALIKE_PX = 0.3
 """Parts of a frame whose smear differs by less are smeared alike."""
-_PART_NODES = 64
+_PART_NODES = 16
 _NOISE_SIGMA = 2.0
 _WAVE_SLOPE_2 = 0.012
 """Mean square slope of the waves: a light wind on a river (Cox and Munk 1954)."""
@@ -72,22 +73,21 @@ def smear(frame: Pixels, view: View, hits_m: FloatArray) -> Pixels:
 
 def _ways_px(view: View, hits_m: FloatArray) -> tuple[FloatArray, list[tuple[slice, slice]]]:
     """((n, 2) how far the ground goes during the exposure, the windows) of the parts that show any ground."""
-    _, node_rows = node_pixels(view.camera)
-    ways, parts = [], []
-    for j in range(1, hits_m.shape[0] - 1, _PART_NODES):
-        for i in range(1, hits_m.shape[1] - 1, _PART_NODES):
-            block = hits_m[j : j + _PART_NODES, i : i + _PART_NODES]
-            row, col = (n // 2 for n in block.shape[:2])
-            place = block[row, col]
-            if not np.isfinite(place).all():
-                continue
-            half = view.camera.exposure_s / 2
-            times = view.row_time_s(node_rows[j + row]) + np.array([-half, half])
-            pixels, _ = view.pixels_at(np.stack([place, place]), times)
-            ways.append(pixels[1] - pixels[0])
-            y, x = (j - 1) * NODE_PX, (i - 1) * NODE_PX
-            parts.append((slice(y, y + _PART_NODES * NODE_PX), slice(x, x + _PART_NODES * NODE_PX)))
-    return np.array(ways).reshape(-1, 2), parts
+    shape = hits_m.shape[:2]
+    begins = [range(1, n - 1, _PART_NODES) for n in shape]
+    middles = [
+        [min(b + _PART_NODES // 2, n - 1) for b in begin] for begin, n in zip(begins, shape, strict=True)
+    ]
+    places = hits_m[np.ix_(*middles)].reshape(-1, 3)
+    rows = np.repeat(node_pixels(view.camera)[1][middles[0]], len(middles[1]))
+    parts = [
+        tuple(slice((b - 1) * NODE_PX, (b - 1 + _PART_NODES) * NODE_PX) for b in begin)
+        for begin in itertools.product(*begins)
+    ]
+    times, half = view.row_time_s(rows), view.camera.exposure_s / 2
+    ways = view.pixels_at(places, times + half)[0] - view.pixels_at(places, times - half)[0]
+    seen = np.flatnonzero(np.isfinite(ways).all(axis=1))
+    return ways[seen], [(parts[i][0], parts[i][1]) for i in seen]
 
 
 def _filtered(frame: Pixels, way_px: FloatArray, part: tuple[slice, slice]) -> Pixels:

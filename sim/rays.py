@@ -17,6 +17,7 @@ from plans.frames import FloatArray
 from sim.world.terrain import Grid
 
 FloatGrid = npt.NDArray[np.float32]
+Columns = npt.NDArray[np.int64]
 
 NODE_PX = 8
 """Rays are traced on every NODE_PX-th pixel of each row and column."""
@@ -24,6 +25,8 @@ _STEEPNESS_BLOCK_M = 4.0
 """Bumps narrower than this hide nothing that a picture from the air would miss."""
 _SETTLED_M = 0.002
 _LOST_M = 0.02
+_TEAR, _TEAR_M = 3.0, 0.5
+"""Neighbours on the ground this many times, and at least so far, apart as the next ones are no neighbours."""
 
 
 class Surface(Protocol):
@@ -71,9 +74,7 @@ def ground_hits(scene: Surface, centres_m: FloatArray, directions: FloatArray) -
     """(rows, cols, 3) where rays (rows, cols, 3) from centres (rows, 3), one for each row, first meet the
     surface; NaN where they meet none. Beyond the grid the ground goes on as it is at the border."""
     centres = np.broadcast_to(centres_m[:, None, :], directions.shape)
-    down = -directions[..., 2]
-    flat = np.hypot(directions[..., 0], directions[..., 1])
-    once = flat * scene.steepest < 0.95 * down
+    once = _met_for_sure(scene, directions)
     hits = np.full(directions.shape, np.nan)
     hits[once] = _met_once(scene, centres[once], directions[once])
     rest = np.isnan(hits[..., 0])
@@ -152,3 +153,31 @@ def _within(scene: Surface, centres: FloatArray, directions: FloatArray) -> tupl
     begin = np.fmax.reduce(np.fmin(one, two), axis=1)
     end = np.fmin.reduce(np.fmax(one, two), axis=1)
     return np.maximum(begin, 0.0), end
+
+
+def torn_pixels(scene: Surface, camera: Camera, directions: FloatArray, hits_m: FloatArray) -> Columns:
+    """(n, 2) columns and rows of the pixels between nodes of which one shows ground far behind the other's,
+    or none: there a ridge ends, and what lies between the two places is not in sight."""
+    torn = np.zeros(hits_m.shape[:2], bool)
+    if not _met_for_sure(scene, directions).all():
+        for along in (torn, torn.T):
+            hits = hits_m if along is torn else np.swapaxes(hits_m, 0, 1)
+            missing = np.isnan(hits[..., 0])
+            gap = np.nan_to_num(np.linalg.norm(np.diff(hits, axis=0), axis=-1))
+            usual = np.minimum(np.roll(gap, 1, axis=0), np.roll(gap, -1, axis=0))
+            jump = ((gap > _TEAR * usual) & (gap > _TEAR_M)) | (missing[1:] != missing[:-1])
+            along[:-1] |= jump
+            along[:-1, :-1] |= jump[:, 1:]
+    inside = np.arange(NODE_PX) + NODE_PX // 2 - NODE_PX
+    row, col = np.nonzero(torn)
+    x = (col[:, None, None] * NODE_PX + inside[None, None, :]).repeat(NODE_PX, axis=1)
+    y = (row[:, None, None] * NODE_PX + inside[None, :, None]).repeat(NODE_PX, axis=2)
+    pixels = np.stack([x.ravel(), y.ravel()], axis=1)
+    size = (camera.image_width_px, camera.image_height_px)
+    return np.asarray(pixels[((pixels >= 0) & (pixels < size)).all(axis=1)])
+
+
+def _met_for_sure(scene: Surface, directions: FloatArray) -> npt.NDArray[np.bool_]:
+    """Which rays (..., 3) are steeper than any ground."""
+    flat = np.hypot(directions[..., 0], directions[..., 1])
+    return np.asarray(flat * scene.steepest < -0.95 * directions[..., 2])

@@ -19,7 +19,16 @@ from scipy import ndimage
 from plans.cameras import Camera
 from plans.frames import FloatArray, Pose
 from sim.optics import Sensor, disturb_water, smear
-from sim.rays import NODE_PX, FloatGrid, ground_hits, node_pixels, node_rays, on_every_pixel, steepest_slope
+from sim.rays import (
+    NODE_PX,
+    FloatGrid,
+    ground_hits,
+    node_pixels,
+    node_rays,
+    on_every_pixel,
+    steepest_slope,
+    torn_pixels,
+)
 from sim.standing import Painter, Window, nodes_about
 from sim.view import STILL, Motion, View
 from sim.world.noise import generator
@@ -31,6 +40,8 @@ from sim.world.terrain import Grid
 Pixels = npt.NDArray[np.uint8]
 _HAZE = (176, 180, 184)
 _TILE_PX = 512
+_STRIP = 16_000
+"""OpenCV takes no wider pictures than twice this."""
 _FAR_M = 1e6
 """Off every picture."""
 
@@ -168,6 +179,7 @@ class Renderer:
             frame[sky[:rows, :cols]] = _HAZE
             if water is not None:
                 water[sky[:rows, :cols]] = 0
+        self._mend(view, traced, ratios, frame, water)
 
         def texture(places: FloatArray, window: Window) -> Pixels:
             (y0, _), (x0, _) = window
@@ -182,14 +194,43 @@ class Renderer:
         painter.draw(self._scene.buildings, self._scene.trees)
         return frame, water if water is not None and water.any() else None
 
+    def _mend(
+        self, view: View, traced: _Traced, ratios: FloatArray, frame: Pixels, water: Pixels | None
+    ) -> None:
+        """A ray for every pixel where a ridge ends."""
+        x, y = torn_pixels(self._scene, self._camera, traced.directions, traced.hits_m).T
+        if not len(x):
+            return
+        times = view.row_time_s(y)
+        rays = self._camera.rays(np.stack([x, y], axis=1))[:, None, :] @ view.camera_from_enu(times)
+        hits = ground_hits(self._scene, view.centre_m(times), rays)[:, 0]
+        hits = np.where(np.isnan(hits), _FAR_M, hits)
+        count = len(self._scene.pictures)
+        levels = np.array([_level(r, count) for r in ratios[y // NODE_PX + 1, x // NODE_PX + 1]])
+        for level in np.unique(levels):
+            which = np.flatnonzero(levels == level)
+            for some in np.array_split(which, len(which) // _STRIP + 1):
+                at_col, at_row = (v.astype(np.float32)[None] for v in self._in_picture(hits[some], level))
+                picture = self._scene.pictures[level]
+                frame[y[some], x[some]] = cv2.remap(
+                    picture, at_col, at_row, cv2.INTER_CUBIC, borderValue=_HAZE
+                )[0]
+                if water is not None:
+                    wet = cv2.remap(self._scene.waters[level], at_col, at_row, cv2.INTER_LINEAR)
+                    water[y[some], x[some]] = wet[0]
+
+    def _in_picture(self, places: FloatArray, level: int) -> tuple[FloatArray, FloatArray]:
+        """(columns, rows) in a picture of the pyramid of places (..., 2 or 3)."""
+        at = self._scene.grid.to_pixel(places[..., 0], places[..., 1])
+        col, row = ((v + 0.5) / 2.0**level - 0.5 for v in at)
+        return col, row
+
     def _places(self, places: FloatArray, window: Window, level: int) -> tuple[FloatGrid, FloatGrid]:
         """(columns, rows) in a picture of the pyramid for each pixel of a window."""
         (y0, y1), (x0, x1) = window
         top, left = NODE_PX + y0 % NODE_PX, NODE_PX + x0 % NODE_PX
         part = (slice(top, top + y1 - y0), slice(left, left + x1 - x0))
-        shrink = 2.0**level
-        at = self._scene.grid.to_pixel(places[..., 0], places[..., 1])
-        col, row = (on_every_pixel(((v + 0.5) / shrink - 0.5).astype(np.float32))[part] for v in at)
+        col, row = (on_every_pixel(v.astype(np.float32))[part] for v in self._in_picture(places, level))
         return np.ascontiguousarray(col), np.ascontiguousarray(row)
 
     def _scale_m(self, pose: Pose) -> float:

@@ -89,7 +89,9 @@ class Painter:
         """(distance, index) of those of (n, 3) places within `reach_m` of the picture."""
         towards = places - self._centre
         depth = towards @ self._rotation[2]
-        index = np.flatnonzero(depth > _NEAREST_M)
+        off_axis = np.hypot(towards @ self._rotation[0], towards @ self._rotation[1])
+        # beyond the fold the lens model would put what is far beside the picture into it
+        index = np.flatnonzero((depth > _NEAREST_M) & (off_axis < self._camera.fold_radius * depth))
         pixels, depth = self._view.pixels(places[index])
         margin = reach_m[index] / depth * self._camera.focal_px + 4
         size = (self._camera.image_width_px, self._camera.image_height_px)
