@@ -269,6 +269,19 @@ def photo(
     _do(ctx, "photo", action)
 
 
+@commands.command("high-latency")
+def high_latency(
+    ctx: typer.Context,
+    switch: Annotated[str, typer.Argument(metavar="on|off", help="Open its satellite modem, or close it.")],
+) -> None:
+    """Open or close the vehicle's satellite modem by hand; fly does it by itself."""
+    from flight.commands import modem
+
+    if switch not in ("on", "off"):
+        raise ValueTypedError(f"high-latency {switch!r}: give on or off")
+    _do(ctx, "high-latency", lambda vehicle, confirmed: modem.control_modem(vehicle, switch == "on"))
+
+
 @commands.command("arm")
 def arm(ctx: typer.Context) -> None:
     """Arm the motors: propellers turn. Asks first."""

@@ -12,7 +12,8 @@ from pymavlink.dialects.v20 import ardupilotmega as mavlink
 from flight import station as station_module
 from flight.commands.actions import return_home
 from flight.commands.basics import request_streams, set_mode
-from flight.errors import NoVehicleError, SatelliteLinkError
+from flight.commands.modem import control_modem
+from flight.errors import CommandError, NotSeenError, NoVehicleError, SatelliteLinkError
 from flight.flying.job import FlightJob
 from flight.flying.run import fly_vehicle, meet
 from flight.ftp.files import open_files
@@ -372,6 +373,76 @@ def test_those_who_ride_along_send_no_more_over_a_satellite_than_the_station():
 
 
 # -- open and closed -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("links", [BOTH, BOTH[:1], BOTH[1:]])
+def test_it_is_opened_and_closed_by_hand(links):
+    craft = Craft()
+
+    async def by_hand(station):
+        vehicle = await station.wait_for_vehicle(100.0)
+        opened = await control_modem(vehicle, True)
+        was_open = craft.open
+        return opened, was_open, await control_modem(vehicle, False)
+
+    (opened, was_open, closed), _ = virtually(craft, by_hand, *links)
+    assert was_open
+    assert not craft.open
+    seen = SPACE in str(links)
+    assert opened.proven is seen, "its word comes over the satellite, where there is a link to it"
+    assert ("no link of this station" in opened.seen) is not seen
+    assert closed.proven is (links == BOTH[1:])
+    assert ("silent" in closed.seen) is closed.proven
+
+
+def test_a_simulated_vehicles_modem_is_opened_and_closed_by_hand(over_both):
+    async def whole():
+        async with open_station(over_both(1e6, 1.0, speedup=10.0), find_profile("wifi")) as station:
+            vehicle = await meet(station, None)
+            opened = await control_modem(vehicle, True)
+            return opened, await control_modem(vehicle, False)
+
+    opened, closed = asyncio.run(whole())
+    assert (opened.proven, closed.proven) == (True, False)
+
+
+def test_a_modem_that_does_not_open_or_close_is_told():
+    craft = Craft()
+    craft.__class__ = Deaf
+
+    async def by_hand(station):
+        vehicle = await station.wait_for_vehicle(5.0)
+        with pytest.raises(NotSeenError, match="no word has come over the satellite"):
+            await control_modem(vehicle, True)
+
+    virtually(craft, by_hand, *BOTH)
+    left_open = Craft()
+    left_open.__class__, left_open.stuck = Deaf, True
+
+    async def from_afar(station):
+        vehicle = await station.wait_for_vehicle(100.0)
+        with pytest.raises(CommandError, match="goes on telling"):
+            await control_modem(vehicle, False)
+
+    virtually(left_open, from_afar, BOTH[1])
+
+
+class Deaf(Craft):
+    """Accepts the order over its radio and leaves the modem as it is."""
+
+    stuck = False
+
+    @property
+    def open(self):
+        return self.stuck
+
+    @open.setter
+    def open(self, value):
+        pass
+
+    def say(self, place, message):
+        if not (place == SPACE and message.get_type() == "COMMAND_ACK"):
+            super().say(place, message)
 
 
 def test_it_is_opened_over_the_satellite_and_closed_over_the_fast_link():

@@ -70,6 +70,15 @@ def test_vehicles_are_told_and_seen(fleet):
 
 
 @pytest.mark.slow
+def test_a_satellite_modem_is_opened_by_hand(fleet):
+    opened = command("--connect", fleet, "--vehicle", 2, "high-latency", "on")
+    assert opened.returncode == 0, opened.stderr
+    assert (
+        "open the satellite modem: accepted; no link of this station goes over it (not seen)" in opened.stdout
+    )
+
+
+@pytest.mark.slow
 def test_who_flies_by_commands_has_a_record(fleet, tmp_path):
     from flight.logs.files import read_log
 
@@ -113,6 +122,7 @@ def test_a_command_that_nobody_hears_is_on_record_too(tmp_path):
         (["--connect", "udp:127.0.0.1:1", "goto", "here"], "give LAT,LON"),
         (["--connect", "udp:127.0.0.1:1", "goto", "-95,10"], "latitude must be within 90"),
         (["--connect", "udp:127.0.0.1:1", "photo", "--stop", "--metres", "3"], "one of"),
+        (["--connect", "udp:127.0.0.1:1", "high-latency", "maybe"], "give on or off"),
         (["--connect", "udp:127.0.0.1:1", "dance"], "dance"),
     ],
 )
