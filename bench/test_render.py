@@ -15,13 +15,13 @@ from sim.view import Motion
 from sim.world.make import make_world
 
 CAMERA = Camera("Bench 12 Mpx", 17.3, 13.0, 12.3, 4000, 3000, distortion=(-0.03, 0.01, 0.0, 0.0, 0.0))
-GSD_M = 0.04
+GSD_M = 0.05
 WANTED_S = 1.0
 
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory):
-    return load_scene(make_world(tmp_path_factory.mktemp("world"), 1, 500.0, 0.06).folder)
+    return load_scene(make_world(tmp_path_factory.mktemp("world"), 1, 600.0, 0.08).folder)
 
 
 @pytest.fixture

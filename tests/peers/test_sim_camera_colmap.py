@@ -31,7 +31,7 @@ CAMERA = Camera(
     principal_dy_px=-7.0,
     distortion=(-0.04, 0.015, 0.0004, -0.0003, 0.0),
 )
-GSD_M = 0.045
+GSD_M = 0.06
 LANES, EACH = 4, 6
 SPEED_MPS = 8.0
 
@@ -71,7 +71,7 @@ def photograph(folder, camera, some, photos):
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
     """A valley with houses, trees, water and slopes on both sides."""
-    return make_world(tmp_path_factory.mktemp("world"), 2, 480.0, 0.05)
+    return make_world(tmp_path_factory.mktemp("world"), 2, 600.0, 0.06)
 
 
 def colmap_centres(folder, photos):

@@ -181,7 +181,7 @@ def test_water_gives_no_tie_points_and_land_does(world):
     opacity = renderer.view(poses[0])[1]
     wet = cv2.erode((opacity > 200).astype(np.uint8) * 255, np.ones((41, 41)))
     dry = cv2.erode((opacity < 5).astype(np.uint8) * 255, np.ones((41, 41)))
-    rate = {}
+    dry[:, 350:] = 0  # enough of the land
     for name, where in (("wet", wet), ("dry", dry)):
         a, b, features = matched(one, two, where)
         rays = camera.rays(a) @ poses[0].camera_from_enu
