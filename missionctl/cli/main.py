@@ -38,6 +38,7 @@ _COMMANDS = (
     "resume",
     "radio",
     "sim",
+    "world",
     "vehicles",
     "check",
     "fly",

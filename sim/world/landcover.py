@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import colorsys
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -19,6 +20,8 @@ from sim.world.noise import PixelNoise, generator
 from sim.world.terrain import (
     FLOOR_HALF_WIDTH_M,
     RIVER_HALF_WIDTH_M,
+    STREAM_HALF_WIDTH_M,
+    STREAM_ROOM_M,
     Grid,
     Relief,
     Valley,
@@ -87,6 +90,16 @@ class Road:
 
 
 @dataclass(frozen=True)
+class Bridge:
+    """Where a road crosses water: `line` is the part of its centre line that is no embankment."""
+
+    bridge_id: int
+    road: Road
+    line: LineString
+    over_river: bool
+
+
+@dataclass(frozen=True)
 class Village:
     """A village about a street."""
 
@@ -123,6 +136,22 @@ class Layout:
     villages: tuple[Village, ...]
     parcels: tuple[Parcel, ...]
 
+    @cached_property
+    def bridges(self) -> tuple[Bridge, ...]:
+        """The one over the river first, then those over the tributaries."""
+        valley = self.valley
+        found = [(self.bridge_road, valley.river.buffer(RIVER_HALF_WIDTH_M + 7), True)]
+        found += [(road, s.buffer(STREAM_ROOM_M[1]), False) for s in valley.streams for road in self.roads]
+        bridges: list[Bridge] = []
+        for road, water, over_river in found:
+            over = road.line.intersection(water)
+            if not over_river:
+                over = over.difference(valley.river.buffer(RIVER_HALF_WIDTH_M + 7))
+            if over.length > 2.0:
+                part = max(getattr(over, "geoms", [over]), key=lambda g: g.length)
+                bridges.append(Bridge(len(bridges), road, part, over_river))
+        return tuple(bridges)
+
     @property
     def bridge_road(self) -> Road:
         """The road that crosses the river."""
@@ -156,7 +185,10 @@ def unit_raster(layout: Layout, grid: Grid, noise: PixelNoise, house_pads: list[
         fill(units, grid, [parcel.polygon], _FIRST_PARCEL + number)
     ke, kn = layout.valley.knoll
     fill(units, grid, [ragged(LineString([(ke, kn), (ke + 1, kn)]).buffer(44), generator(0, ke), 0.5)], SCRUB)
-    river = layout.valley.river
+    river, streams = layout.valley.river, layout.valley.streams
+    fill(units, grid, [s.buffer(STREAM_HALF_WIDTH_M + 3.4) for s in streams], GRASS)
+    fill(units, grid, [s.buffer(STREAM_HALF_WIDTH_M + 0.9) for s in streams], GRAVEL)
+    fill(units, grid, [s.buffer(STREAM_HALF_WIDTH_M - 0.6) for s in streams], RIVER_BED)
     fill(units, grid, [river.buffer(RIVER_HALF_WIDTH_M + 9)], GRASS)
     fill(units, grid, [river.buffer(RIVER_HALF_WIDTH_M + 3.5)], GRAVEL)
     fill(units, grid, [river.buffer(RIVER_HALF_WIDTH_M - 2)], RIVER_BED)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -12,15 +12,17 @@ from shapely import LineString, Point, Polygon, box, unary_union
 from shapely.geometry import shape
 from shapely.ops import split
 
+from imagery.damage.legend import GRADE_DESTROYED, GRADE_NONE
 from plans.frames import GeoPoint, LocalFrame
 from sim.errors import WorldError
 from sim.world import paint, store
-from sim.world.flood import Flood, strike, surviving
+from sim.world.finds import Find, paint_finds, place_finds
+from sim.world.flood import HIGHEST_STAGE_M, LOWEST_STAGE_M, Flood, strike, surviving
 from sim.world.landcover import Layout, lay_out, unit_raster
 from sim.world.noise import PixelNoise
 from sim.world.objects import Building, Trees, bridge_deck, place_buildings, place_trees, yards
 from sim.world.store import Progress, World
-from sim.world.terrain import Valley, make_relief, world_grid
+from sim.world.terrain import Grid, Heights, Valley, make_relief, world_grid
 
 ORIGIN_LAT_DEG, ORIGIN_LON_DEG = 30.05, 103.15
 """Somewhere in the mountains; the valley itself exists nowhere."""
@@ -38,12 +40,14 @@ class _Scene:
     flood: Flood
     trees_before: Trees
     trees_after: Trees
-    deck: Building
+    decks: tuple[Building, ...]
+    """Of the bridges; those that are lost as destroyed houses."""
+    finds: tuple[Find, ...]
 
     @property
     def standing(self) -> list[Building]:
-        """After the event, the bridge included."""
-        return [*(b for b in self.flood.buildings if b.standing), self.deck]
+        """After the event, bridges included."""
+        return [b for b in (*self.flood.buildings, *self.decks) if b.standing]
 
 
 def make_world(
@@ -54,11 +58,14 @@ def make_world(
     on_progress: Progress | None = None,
     *,
     margin_m: float = 95.0,
+    stage_m: float | None = None,
 ) -> World:
     """Make a flooded valley of size_m (east-west) by 5/6 of it, with all its truth, in `folder`.
 
     The flood zone keeps `margin_m` off the world's border: half a photo's footprint and a little more, so
-    that no photo looks past the end of the world. The same seed and sizes give the same world.
+    that no photo looks past the end of the world. `stage_m` is the water above the valley's floor when the
+    survey is flown; without one it is the first at which some houses stand in water. The same seed, sizes
+    and stage give the same world.
 
     Raises WorldError for sizes that cannot be laid out and when the folder cannot be written.
     """
@@ -66,6 +73,10 @@ def make_world(
         raise WorldError(f"world size {size_m} m: choose {_SMALLEST_M:.0f} to {_LARGEST_M:.0f} m")
     if not 0.04 <= pixel_m <= 1.0:
         raise WorldError(f"pixel size {pixel_m} m: choose 0.04 to 1 m")
+    if stage_m is not None and not LOWEST_STAGE_M <= stage_m <= HIGHEST_STAGE_M:
+        raise WorldError(
+            f"flood stage {stage_m} m: choose {LOWEST_STAGE_M:g} to {HIGHEST_STAGE_M:g} m above the floor"
+        )
     folder = Path(folder)
     store.clear_world(folder)
     tell = on_progress or (lambda stage, share: None)
@@ -80,18 +91,22 @@ def make_world(
     units = unit_raster(layout, grid, noise, yards(buildings))
     trees = place_trees(layout, units, grid, buildings)
     tell("flood", 0.0)
-    flood = strike(layout, buildings)
-    scene = _Scene(layout, buildings, flood, trees, surviving(trees, flood, seed), bridge_deck(layout))
+    flood = strike(layout, buildings, stage_m)
+    left = surviving(trees, flood, seed)
+    finds = place_finds(layout, flood, left)
+    scene = _Scene(layout, buildings, flood, trees, left, _decks(layout, flood), finds)
     canvas = paint.Canvas.empty(grid)
     shadows = (
-        paint.shadow_raster(grid, [*buildings, scene.deck], trees, paint.SUN_BEFORE),
+        paint.shadow_raster(grid, [*buildings, *scene.decks], trees, paint.SUN_BEFORE),
         paint.shadow_raster(grid, scene.standing, scene.trees_after, paint.SUN_AFTER),
     )
     paint.paint_ground(canvas, layout, flood, units, noise, shadows, lambda share: tell("ground", share))
     del units, shadows, noise
+    paint.paint_scars(canvas, flood, seed)
     paint.paint_rubble(canvas, flood, seed)
-    paint.paint_roofs(canvas, [*flood.buildings, scene.deck], seed)
+    paint.paint_roofs(canvas, [*flood.buildings, *scene.decks], seed)
     paint.paint_holes(canvas, flood, seed)
+    paint_finds(canvas.after, canvas.water, grid, finds, paint.SUN_AFTER)
     world = World(
         folder,
         seed,
@@ -100,6 +115,7 @@ def make_world(
         height,
         pixel_m,
         GeoPoint(0, 0, 0),
+        flood.stage_m,
     )
     zone = flood_zone(scene.flood, layout, margin_m)
     world = _with_launch(world, scene, zone)
@@ -116,7 +132,8 @@ def flood_zone(flood: Flood, layout: Layout, margin_m: float) -> Polygon:
     """What to survey: the reach of the flood, without the dry hill in it, `margin_m` off the borders."""
     grid = flood.relief.grid
     mask = (flood.peak_depth_m > 0).astype(np.uint8)
-    mask = np.asarray(cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((31, 31), np.uint8)), np.uint8)
+    closed = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((31, 31), np.uint8))
+    mask = np.asarray(cv2.morphologyEx(closed, cv2.MORPH_OPEN, np.ones((25, 25), np.uint8)), np.uint8)
     parts = [shape(g) for g, v in features.shapes(mask, transform=store.transform_of(grid)) if v == 1]
     largest = max(parts, key=lambda p: p.area)
     valley = layout.valley
@@ -161,15 +178,16 @@ def _with_launch(world: World, scene: _Scene, zone: Polygon) -> World:
     best = int(np.argmin(cost))
     lat, lon = world.frame.to_geo(e[best], n[best])
     alt = float(relief.at(e[best], n[best]))
-    return World(
-        world.folder,
-        world.seed,
-        world.frame,
-        world.width_m,
-        world.height_m,
-        world.pixel_m,
-        GeoPoint(float(lat), float(lon), alt),
-    )
+    return replace(world, launch=GeoPoint(float(lat), float(lon), alt))
+
+
+def _decks(layout: Layout, flood: Flood) -> tuple[Building, ...]:
+    """The bridges as slabs, before and after."""
+    decks = []
+    for bridge in layout.bridges:
+        deck = bridge_deck(bridge, layout)
+        decks.append(replace(deck, grade=GRADE_DESTROYED) if bridge in flood.lost_bridges else deck)
+    return tuple(decks)
 
 
 def _write_scene(world: World, canvas: paint.Canvas, scene: _Scene, tell: Progress) -> None:
@@ -182,12 +200,17 @@ def _write_scene(world: World, canvas: paint.Canvas, scene: _Scene, tell: Progre
 def _write_rasters(world: World, canvas: paint.Canvas, scene: _Scene, tell: Progress) -> None:
     flood, frame = scene.flood, world.frame
     store.write_grid(world.dem, flood.relief.heights_m, flood.relief.grid, frame)
-    store.write_grid(world.truth_depth, flood.depth_m, flood.relief.grid, frame)
+    before = scene.layout.relief
+    store.write_grid(world.dem_before, before.heights_m, before.grid, frame)
+    store.write_grid(world.truth_depth, flood.depth_m, before.grid, frame)
+    store.write_grid(world.truth_depth_before, flood.depth_before_m, before.grid, frame)
+    store.write_grid(world.truth_depth_peak, flood.peak_depth_m, before.grid, frame)
     tell("writing", 0.3)
     store.write_picture(world.before, canvas.before, canvas.grid, frame)
     tell("writing", 0.5)
     store.write_picture(world.after, canvas.after, canvas.grid, frame)
     tell("writing", 0.7)
+    store.write_classes(world.truth_classes_before, canvas.classes_before, canvas.grid, frame)
     store.write_classes(world.truth_classes, canvas.classes, canvas.grid, frame)
     store.write_classes(world.truth_change, canvas.change, canvas.grid, frame, changes=True)
 
@@ -241,6 +264,7 @@ def _write_vectors(world: World, scene: _Scene, zone: Polygon) -> None:
             "washed_out": [p.washed_out for p in pieces],
         },
     )
+    _write_event(world, scene)
     names = (("清溪镇", "Qingxi"), ("石桥乡", "Shiqiao"), ("云岭乡", "Yunling"))
     store.write_layer(
         world.townships,
@@ -252,6 +276,68 @@ def _write_vectors(world: World, scene: _Scene, zone: Polygon) -> None:
             "name_en": [en for _, en in names],
         },
     )
+
+
+def _write_event(world: World, scene: _Scene) -> None:
+    """Water, bridges, debris, and who is to be found."""
+    frame, layout, flood = world.frame, scene.layout, scene.flood
+    valley, grid = layout.valley, layout.relief.grid
+    inside = box(-world.width_m / 2, -world.height_m / 2, world.width_m / 2, world.height_m / 2)
+    waters = [valley.river, *valley.streams]
+    store.write_layer(
+        world.rivers,
+        frame,
+        [line.intersection(inside) for line in waters],
+        {"id": list(range(1, len(waters) + 1)), "kind": ["river"] + ["tributary"] * len(valley.streams)},
+    )
+    depths = {"before": flood.depth_before_m, "survey": flood.depth_m, "peak": flood.peak_depth_m}
+    wet = [(moment, part) for moment, depth in depths.items() for part in _outlines(depth, grid)]
+    store.write_layer(
+        world.truth_water, frame, [part for _, part in wet], {"moment": [moment for moment, _ in wet]}
+    )
+    bridges = layout.bridges
+    lost = [bridge in flood.lost_bridges for bridge in bridges]
+    store.write_layer(
+        world.truth_bridges,
+        frame,
+        [bridge.line for bridge in bridges],
+        {
+            "id": [bridge.bridge_id + 1 for bridge in bridges],
+            "road_id": [bridge.road.road_id for bridge in bridges],
+            "over": ["river" if bridge.over_river else "tributary" for bridge in bridges],
+            "state": [GRADE_DESTROYED if gone else GRADE_NONE for gone in lost],
+        },
+    )
+    scars = [part for scar in flood.scars for part in getattr(scar, "geoms", [scar])]
+    store.write_layer(
+        world.truth_debris,
+        frame,
+        [*(patch.polygon for patch in flood.rubble), *scars],
+        {
+            "kind": [patch.kind for patch in flood.rubble] + ["scar"] * len(scars),
+            "building_id": [patch.building_id or 0 for patch in flood.rubble] + [0] * len(scars),
+        },
+    )
+    finds = scene.finds
+    store.write_layer(
+        world.truth_finds,
+        frame,
+        [Point(find.east_m, find.north_m) for find in finds],
+        {
+            "id": [find.find_id for find in finds],
+            "kind": [find.kind for find in finds],
+            "where": [find.where for find in finds],
+            "alt_amsl_m": [find.up_m for find in finds],
+            "waving": [find.waving for find in finds],
+            "building_id": [find.building_id or 0 for find in finds],
+        },
+    )
+
+
+def _outlines(depth_m: Heights, grid: Grid) -> list[Polygon]:
+    """The parts that are under water."""
+    wet = (depth_m > 0).astype(np.uint8)
+    return [shape(part) for part, _ in features.shapes(wet, mask=wet > 0, transform=store.transform_of(grid))]
 
 
 def townships(layout: Layout) -> list[Polygon]:

@@ -9,9 +9,16 @@ import numpy.typing as npt
 from shapely import MultiPolygon, Point, Polygon, STRtree, points, prepare, unary_union
 
 from imagery.damage.legend import GRADE_DESTROYED, GRADE_NONE
-from sim.world.landcover import BUND, FOREST, GRASS, SCRUB, Layout, Units
+from sim.world.landcover import BUND, FOREST, GRASS, SCRUB, Bridge, Layout, Units
 from sim.world.noise import generator
-from sim.world.terrain import RIVER_HALF_WIDTH_M, FloatArray, Grid, Relief, Valley
+from sim.world.terrain import (
+    RIVER_HALF_WIDTH_M,
+    STREAM_HALF_WIDTH_M,
+    FloatArray,
+    Grid,
+    Relief,
+    Valley,
+)
 
 Colour = tuple[int, int, int]
 
@@ -144,6 +151,7 @@ def place_buildings(layout: Layout) -> tuple[Building, ...]:
     blocked = [
         *(road.line.buffer(road.half_width_m + 1.4) for road in layout.roads),
         layout.valley.river.buffer(RIVER_HALF_WIDTH_M + 13),
+        *(stream.buffer(STREAM_HALF_WIDTH_M + 6) for stream in layout.valley.streams),
         Point(layout.valley.knoll).buffer(38),
     ]
     taken: list[Polygon] = []
@@ -197,23 +205,21 @@ def _on_ground(house: Building, relief: Relief) -> Building:
     return replace(house, base_m=float(heights.min()) - 0.2)
 
 
-def bridge_deck(layout: Layout) -> Building:
-    """The bridge as a slab over the river."""
-    road = layout.bridge_road
-    over = road.line.intersection(layout.valley.river.buffer(RIVER_HALF_WIDTH_M + 7))
-    part = max(getattr(over, "geoms", [over]), key=lambda g: g.length)
+def bridge_deck(bridge: Bridge, layout: Layout) -> Building:
+    """A bridge as a slab over the water; its number is that of the bridge, below zero."""
+    road, part = bridge.road, bridge.line
     (e0, n0), (e1, n1) = part.coords[0], part.coords[-1]
     top = float(np.mean(layout.relief.at([e0, e1], [n0, n1])))
     return Building(
-        building_id=0,
+        building_id=-bridge.bridge_id,
         village="",
         east_m=(e0 + e1) / 2,
         north_m=(n0 + n1) / 2,
         heading_rad=float(np.arctan2(n1 - n0, e1 - e0)),
         length_m=part.length + 3.0,
         width_m=2 * road.half_width_m + 1.2,
-        base_m=top - 1.1,
-        wall_m=1.15,
+        base_m=top - (1.1 if bridge.over_river else 0.6),
+        wall_m=1.15 if bridge.over_river else 0.65,
         rise_m=0.0,
         roof_colour=(150, 148, 144),
         wall_colour=(140, 138, 132),
@@ -315,6 +321,7 @@ def _near(
     solid = [house.footprint.buffer(0.8) for house in buildings]
     solid += [road.surface.buffer(0.4) for road in layout.roads]
     solid.append(layout.valley.river.buffer(RIVER_HALF_WIDTH_M))
+    solid += [stream.buffer(STREAM_HALF_WIDTH_M + 0.5) for stream in layout.valley.streams]
     whole = MultiPolygon([p for g in solid for p in getattr(g, "geoms", [g])])
     joined = unary_union(whole)
     prepare(joined)

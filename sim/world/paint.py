@@ -26,10 +26,11 @@ from imagery.damage.legend import (
     VEGETATION,
     WATER,
 )
-from sim.world.flood import PEAK_STAGE_M, Flood
+from sim.world.flood import Flood
 from sim.world.landcover import Layout, Material, Units, fill, materials, ragged, tiles, upsampled
 from sim.world.noise import PixelNoise, generator
 from sim.world.objects import Building, Trees
+from sim.world.rise import STANDS_OUT
 from sim.world.sprites import LAYER_HEIGHTS, blend, crowns
 from sim.world.terrain import Grid
 
@@ -43,6 +44,7 @@ SUN_BEFORE, SUN_AFTER = (152.0, 56.0), (138.0, 50.0)
 _MUD = np.array([150, 122, 88], np.float32)
 _WATER_SHALLOW = np.array([158, 132, 96], np.float32)
 _WATER_DEEP = np.array([140, 116, 84], np.float32)
+_SOIL = np.array([152, 114, 80], np.float32)
 _SEASON = np.array([1.03, 0.97, 0.94], np.float32)
 _RIVER = np.array([84, 104, 92], np.float32)
 
@@ -54,10 +56,11 @@ class Canvas:
     grid: Grid
     before: Pixels
     after: Pixels
+    classes_before: Pixels
     classes: Pixels
     change: Pixels
     water: Pixels
-    """Opacity of the water after the event, 0..255."""
+    """Opacity of the water after the event, 0..255; STANDS_OUT where none will ever be."""
 
     @classmethod
     def empty(cls, grid: Grid) -> Canvas:
@@ -67,6 +70,7 @@ class Canvas:
             grid,
             np.zeros((*shape, 3), np.uint8),
             np.zeros((*shape, 3), np.uint8),
+            np.zeros(shape, np.uint8),
             np.zeros(shape, np.uint8),
             np.full(shape, UNCHANGED, np.uint8),
             np.zeros(shape, np.uint8),
@@ -119,7 +123,8 @@ def paint_ground(
     """Everything flat: land, river, mud, flood water, with hillshade and the given shadows (0..255)."""
     tables = _Tables.of(materials(layout))
     lost_road = np.zeros((canvas.grid.rows, canvas.grid.cols), np.uint8)
-    fill(lost_road, canvas.grid, [flood.washout], 1)
+    gaps = [b.line.buffer(b.road.half_width_m + 0.8, cap_style="flat") for b in flood.lost_bridges]
+    fill(lost_road, canvas.grid, [flood.washout, *gaps], 1)
     light = [_relative_light(layout, sun) for sun in (SUN_BEFORE, SUN_AFTER)]
     source = layout.relief.grid
     windows = tiles(canvas.grid)
@@ -128,6 +133,7 @@ def paint_ground(
         shade_before, shade_after = (
             upsampled(light[i], source, canvas.grid, window) * _lit(shadows[i][window]) for i in (0, 1)
         )
+        canvas.classes_before[window] = tables.codes[units[window]]
         _before_tile(canvas, window, flood, land, grain, shade_before)
         _after_tile(canvas, window, flood, units, tables, land, grain, wet_noise, shade_after)
         gone = (lost_road[window] > 0) & (tables.codes[units[window]] == ROAD)
@@ -197,6 +203,7 @@ def _before_tile(
     relief = flood.relief
     depth = upsampled(flood.depth_before_m, relief.grid, canvas.grid, window)
     alpha = np.clip(depth * 1.6 + 0.05 * grain, 0, 0.92) * (depth > 0.02)
+    canvas.classes_before[window][alpha > 0.08] = WATER
     river = 1 + 0.02 * grain
     for band in range(3):
         plane = land[band] * shade
@@ -233,7 +240,8 @@ def _after_tile(
         water = (_WATER_SHALLOW[band] + far * (_WATER_DEEP[band] - _WATER_SHALLOW[band])) * sky
         plane += opacity * (water - plane)
         canvas.after[window][..., band] = np.clip(plane, 0, 255)
-    canvas.water[window] = (opacity * 255).astype(np.uint8)
+    thin = (opacity * 255).astype(np.uint8)
+    canvas.water[window] = np.where(thin == STANDS_OUT, 0, thin)
     classes = tables.codes[units[window]]
     change = canvas.change[window]
     muddy, flooded = mud > 0.5, ground > 0.03
@@ -246,7 +254,7 @@ def _after_tile(
 
 def _signed_depth(flood: Flood) -> FloatGrid:
     """Depth where wet; a small negative height above the water elsewhere, so that the shore is sharp."""
-    dry = np.where(flood.peak_depth_m > 0, flood.peak_depth_m - (PEAK_STAGE_M - flood.stage_m), -1.0)
+    dry = np.where(flood.peak_depth_m > 0, flood.peak_depth_m - (flood.peak_stage_m - flood.stage_m), -1.0)
     dry = np.minimum(dry, -0.02)
     return np.where(flood.depth_m > 0, flood.depth_m, dry).astype(np.float32)
 
@@ -279,10 +287,11 @@ def paint_roofs(canvas: Canvas, buildings: list[Building], seed: int) -> None:
         roof = _roof_texture(canvas.grid, window, house, rng)
         mask = inside > 127
         canvas.before[window][mask] = roof[mask]
+        canvas.classes_before[window][mask] = ROAD if house.is_bridge else BUILDING
         if not house.standing:
             continue
         canvas.after[window][mask] = np.clip(roof[mask] * np.float32(0.97), 0, 255)
-        canvas.water[window][mask] = 0
+        canvas.water[window][mask] = STANDS_OUT
         canvas.classes[window][mask] = ROAD if house.is_bridge else BUILDING
         canvas.change[window][mask] = UNCHANGED
 
@@ -313,6 +322,25 @@ def _roof_texture(grid: Grid, window: Window, house: Building, rng: np.random.Ge
             tank = np.hypot(along - e, across - n)
             value = np.where(tank < 0.9, 1.35 - 0.3 * (tank > 0.6), value)
     return (value[..., None] * np.array(house.roof_colour)).astype(np.float32)
+
+
+def paint_scars(canvas: Canvas, flood: Flood, seed: int) -> None:
+    """Where the slope broke off: fresh soil with stones, streaked downhill, on the after picture and in the
+    truth."""
+    for number, scar in enumerate(flood.scars):
+        window, inside = _window_of(canvas.grid, scar)
+        rng = generator(seed, "scar", number)
+        rows, cols = inside.shape
+        streaks = rng.normal(0, 1, (rows // 24 + 2, cols // 3 + 2)).astype(np.float32)
+        stones = rng.normal(0, 1, (rows // 2 + 1, cols // 2 + 1)).astype(np.float32)
+        value = 1 + 0.10 * cv2.resize(streaks, (cols, rows), interpolation=cv2.INTER_CUBIC)
+        value += 0.07 * cv2.resize(stones, (cols, rows), interpolation=cv2.INTER_CUBIC)
+        soil = np.clip(value[..., None] * _SOIL + rng.normal(0, 6, (rows, cols, 1)), 0, 255)
+        alpha = cv2.GaussianBlur(inside, (0, 0), 0.5 / canvas.grid.step_m)[..., None].astype(np.float32) / 255
+        under = canvas.after[window].astype(np.float32)
+        canvas.after[window] = (under + alpha * (soil - under)).astype(np.uint8)
+        canvas.classes[window][inside > 127] = BARE
+        canvas.change[window][inside > 127] = OTHER_CHANGE
 
 
 def paint_rubble(canvas: Canvas, flood: Flood, seed: int) -> None:
@@ -413,8 +441,12 @@ def paint_trees(canvas: Canvas, before: Trees, after: Trees, on_part: Callable[[
             for layer in range(len(LAYER_HEIGHTS)):
                 crown = crowns()[int(trees.look[i])][layer]
                 hit = blend(picture, crown, col[i], row[i], radius[i], trees.angle_deg[i])
-                if layer == 0 and picture is canvas.after and hit:
-                    window, alpha = hit
+                if layer > 0 or not hit:
+                    continue
+                window, alpha = hit
+                if picture is canvas.before:
+                    canvas.classes_before[window][alpha > 127] = VEGETATION
+                else:
                     canvas.classes[window][alpha > 127] = VEGETATION
                     canvas.change[window][alpha > 127] = UNCHANGED
         on_part(0.5 if picture is canvas.before else 1.0)

@@ -12,6 +12,8 @@ from sim.world.terrain import Grid
 FloatGrid = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
 
+STANDS_OUT = 1
+"""Opacity of water, of 255, where there is none and rising water covers none: roofs, decks, boats, people."""
 _CLEAR_PER_M = 5.5
 _OPAQUE = 0.96
 _BAND_ROWS = 512
@@ -52,6 +54,7 @@ def risen(
         rows = slice(top, min(top + _BAND_ROWS, grid.rows))
         depth = upsampled(above, coarse, grid, (rows, slice(0, grid.cols)))
         opacity = np.clip(depth * _CLEAR_PER_M, 0.0, 1.0) * _OPAQUE
+        opacity[water[rows] == STANDS_OUT] = 0.0
         fresh = np.maximum(opacity - water[rows] / 255.0, 0.0)[..., None]  # what was water keeps its look
         picture[rows] = np.clip(picture[rows] + fresh * (colour - picture[rows]), 0, 255)
         water[rows] = np.maximum(water[rows], opacity * 255)

@@ -43,6 +43,8 @@ class World:
     pixel_m: float
     launch: GeoPoint
     """Dry ground to start from, AMSL."""
+    stage_m: float | None = None
+    """Water above the valley's floor when the survey is flown; None of a real place."""
 
     @property
     def image_grid(self) -> Grid:
@@ -60,6 +62,11 @@ class World:
         return self.folder / "dem.tif"
 
     @property
+    def dem_before(self) -> Path:
+        """The same before the event: without washed-out roads and landslides."""
+        return self.folder / "dem_before.tif"
+
+    @property
     def before(self) -> Path:
         """Orthophoto before the event."""
         return self.folder / "before.tif"
@@ -75,14 +82,29 @@ class World:
         return self.folder / "truth_classes.tif"
 
     @property
+    def truth_classes_before(self) -> Path:
+        """Ground classes before it."""
+        return self.folder / "truth_classes_before.tif"
+
+    @property
     def truth_change(self) -> Path:
         """Change classes, legend codes."""
         return self.folder / "truth_change.tif"
 
     @property
     def truth_depth(self) -> Path:
-        """Water depth in metres on the DEM's grid."""
+        """Water depth in metres on the DEM's grid, when the survey is flown."""
         return self.folder / "truth_depth.tif"
+
+    @property
+    def truth_depth_before(self) -> Path:
+        """Before the event, over the heights of then."""
+        return self.folder / "truth_depth_before.tif"
+
+    @property
+    def truth_depth_peak(self) -> Path:
+        """At the flood's highest, over the heights before it."""
+        return self.folder / "truth_depth_peak.tif"
 
     @property
     def zone(self) -> Path:
@@ -108,6 +130,32 @@ class World:
     def truth_roads(self) -> Path:
         """Pieces of road with their state."""
         return self.folder / "truth_roads.gpkg"
+
+    @property
+    def truth_bridges(self) -> Path:
+        """Lines over the water with their road and state."""
+        return self.folder / "truth_bridges.gpkg"
+
+    @property
+    def rivers(self) -> Path:
+        """Centre lines of river and tributaries."""
+        return self.folder / "rivers.gpkg"
+
+    @property
+    def truth_water(self) -> Path:
+        """What was under water, as polygons: `moment` is before, survey or peak."""
+        return self.folder / "truth_water.gpkg"
+
+    @property
+    def truth_debris(self) -> Path:
+        """Polygons of what lies on the ground: `kind` is house, driftwood, landslide or bridge; of `scar`
+        the slope is bare."""
+        return self.folder / "truth_debris.gpkg"
+
+    @property
+    def truth_finds(self) -> Path:
+        """Points of people and boats to be found."""
+        return self.folder / "truth_finds.gpkg"
 
     @property
     def townships(self) -> Path:
@@ -149,6 +197,7 @@ def save_world(world: World) -> None:
         "origin_lon_deg": world.frame.origin_lon_deg,
         "size_m": [world.width_m, world.height_m],
         "pixel_m": world.pixel_m,
+        "stage_m": world.stage_m,
         "launch": {
             "lat_deg": world.launch.lat_deg,
             "lon_deg": world.launch.lon_deg,
@@ -195,6 +244,7 @@ def load_world(folder: Path) -> World:
             height_m=float(height),
             pixel_m=float(value["pixel_m"]),
             launch=GeoPoint(launch["lat_deg"], launch["lon_deg"], launch["alt_amsl_m"]),
+            stage_m=value.get("stage_m"),
         )
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise WorldError(f"{folder}: holds no whole world ({error}); make one first") from error

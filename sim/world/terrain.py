@@ -19,11 +19,16 @@ FloatArray = npt.NDArray[np.float64]
 Heights = npt.NDArray[np.float32]
 
 RIVER_HALF_WIDTH_M = 9.0
+STREAM_HALF_WIDTH_M = 2.4
+STREAM_ROOM_M = (5.0, 7.0)
+"""A road's bed ends this far from a tributary's middle: a bridge begins."""
 FLOOR_HALF_WIDTH_M = 122.0
 _FLOOR_AMSL_M = 640.0
 _FALL = 0.006
 _TERRACE_STEP_M = 2.6
 _FAR_M = 60.0
+_STREAM_DEPTH_M = 1.5
+"""Of a tributary's bed below the ground beside it."""
 
 
 def smoothstep(low: float, high: float, x: npt.NDArray) -> npt.NDArray:
@@ -117,6 +122,29 @@ class Valley:
             at = ke + (105 if ke < 0 else -105)
         return float(at), side
 
+    @cached_property
+    def streams(self) -> tuple[LineString, ...]:
+        """Two tributaries from the slopes to the river, a vertex per metre, from beyond the border down: in
+        the west across from the village on the floor, in the east from where the river is nearest."""
+        low_e, low_n = self.village_places[0]
+        west_side = -float(np.sign(low_n - self.axis_n(low_e))) or 1.0
+        east_e = 0.385 * self.width_m
+        east_side = float(np.sign(self.river_n(east_e) - self.axis_n(east_e))) or 1.0
+        places = ((-0.355 * self.width_m, west_side), (east_e, east_side))
+        return tuple(self._stream(at, side, number) for number, (at, side) in enumerate(places))
+
+    def _stream(self, at_e: float, side: float, number: int) -> LineString:
+        phase = self.phases[3] + 2.1 * number
+        mouth = float(self.river_n(at_e + 12))
+        n = np.arange(mouth, side * (self.height_m / 2 + 40), side * 1.0)
+        away = np.abs(n - mouth)
+        e = (
+            at_e
+            + 12 * np.exp(-away / 22)
+            + np.minimum(away / 30, 1) * (9 * np.sin(away / 31 + phase) - 9 * np.sin(phase))
+        )
+        return LineString(np.stack([e, n], axis=1)[::-1])
+
     @property
     def bridge_e(self) -> float:
         """East coordinate at which the bridge road leaves the axis."""
@@ -157,6 +185,10 @@ class Relief:
     """(rows, cols), AMSL."""
     river_distance_m: Heights
     """(rows, cols), to the river's centre line; 60 m and farther count as 60."""
+    stream_distance_m: Heights
+    """(rows, cols), to the nearest tributary's centre line, as far."""
+    stream_bed_m: Heights
+    """(rows, cols), AMSL: its bed at the nearest place of it; 0 where it is 60 m away and farther."""
     terraced: Heights
     """(rows, cols), 0..1: how much the slope is cut into terraces."""
 
@@ -205,7 +237,29 @@ def make_relief(valley: Valley) -> Relief:
     bank = RIVER_HALF_WIDTH_M + noise("banks", [34, 12], [2.0, 0.8])
     z -= 3.1 * (1 - smoothstep(-2.0, 5.0, river - bank))
     z += noise("ground", [5, 2.5], [0.07, 0.03])
-    return Relief(grid, z.astype(np.float32), river.astype(np.float32), terraced.astype(np.float32))
+    stream, bed = _cut_streams(grid, z, valley)
+    whole = (z, river, stream, bed, terraced)
+    return Relief(grid, *(part.astype(np.float32) for part in whole))
+
+
+def _cut_streams(grid: Grid, z: FloatArray, valley: Valley) -> tuple[FloatArray, FloatArray]:
+    """Cut the tributaries' channels into the heights in place; (distance, bed) as Relief has them. A bed
+    falls all the way and ends at the river's."""
+    e, n = np.meshgrid(grid.east_centres_m, grid.north_centres_m)
+    nearest, bed = np.full(z.shape, _FAR_M), np.zeros(z.shape)
+    for line in valley.streams:
+        points = get_coordinates(line)
+        ground = _smoothed(grid.sample(z, points[:, 0], points[:, 1]), 12)
+        low = np.minimum.accumulate(ground - _STREAM_DEPTH_M)
+        distance, index = cKDTree(points).query(
+            np.stack([e.ravel(), n.ravel()], axis=1), distance_upper_bound=_FAR_M
+        )
+        near = np.isfinite(distance).reshape(z.shape)
+        far, at = distance.reshape(z.shape)[near], index.reshape(z.shape)[near]
+        bank = 1 - smoothstep(STREAM_HALF_WIDTH_M - 1.0, STREAM_HALF_WIDTH_M + 3.2, far)
+        z[near] += bank * np.minimum(low[at] - z[near], 0.0)
+        nearest[near], bed[near] = far, low[at]
+    return nearest, bed
 
 
 def terrace_phase(heights_m: npt.NDArray) -> tuple[npt.NDArray, npt.NDArray]:
@@ -237,6 +291,7 @@ def lay_road(relief: Relief, line: LineString, half_width_m: float, raise_m: flo
     values = heights[near]
     # The channel stays open under bridges.
     weight = weight * smoothstep(13, 17, relief.river_distance_m[near][hit])
+    weight = weight * smoothstep(*STREAM_ROOM_M, relief.stream_distance_m[near][hit])
     values[hit] += (weight * (along[index[hit]] - values[hit])).astype(np.float32)
     heights[near] = values
     return relief.with_heights(heights)

@@ -36,6 +36,8 @@ LATE_S = 3.0
 """A message is at most this old when it is heard: two seconds of backlog, latency, jitter, a look."""
 PATIENCE_S = 2400.0
 """After this long every pack is empty: what is still in the air then is stuck there."""
+LONGEST_FAULT_S = 320.0
+"""From take-off to the end of the last one."""
 PARAMS = (("FS_GCS_ENABLE", 1.0), ("BATT_LOW_VOLT", 21.0), ("BATT_FS_LOW_ACT", 2.0), ("BATT_CRT_VOLT", 19.8))
 _NUMBERS = {
     "gps_jump": {"east_m": (-60.0, 60.0), "north_m": (-60.0, 60.0), "up_m": (-5.0, 5.0)},
@@ -292,7 +294,8 @@ class Day:
         ended = "drowned" if vehicle.in_water else "crashed" if vehicle.body.broken else "landed"
         assert not vehicle.armed, f"flight {number} is stuck in {vehicle.mode.name}: {station.texts[-8:]}"
         assert vehicle.body.on_ground
-        self._live(150.0)  # every fault with an end is over
+        flown_s = self.watcher.summary().flight_s - began_s
+        self._live(max(LONGEST_FAULT_S + 10.0 - flown_s, 30.0))  # every fault with an end is over
         said = len(station.texts)
         self._serve()
         station.texts.clear()
