@@ -45,7 +45,13 @@ def mosaic(
         typer.Option(metavar="tcp://HOST:PORT", help="A Dask cluster that finds features and matches."),
     ] = None,
     memory: Annotated[int | None, typer.Option(metavar="MB", help="Memory budget.")] = None,
-    report: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report as JSON.")] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write the report: JSON, or a page and JSON beside it when FILE ends in .html.",
+        ),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Stitch photos into a georeferenced orthomosaic."""
@@ -69,7 +75,11 @@ def mosaic(
         made = mosaic_photos(photos, out, options, advance, live=following, cluster=cluster)
     result = made.report()
     if report:
-        write_text(report, to_json(result) + "\n")
+        write_text(report.with_suffix(".json") if _is_page(report) else report, to_json(result) + "\n")
+    if report and _is_page(report):
+        from imagery.report import quality_page
+
+        write_text(report, quality_page(made, out.name))
     more = [f"left out: {d['photo']}: {d['reason']}" for d in result["dropped"]]
     more += result["warnings"]
     if made.control:
@@ -81,6 +91,10 @@ def mosaic(
         f"{result['area_m2'] / 1e4:.2f} ha in {result['seconds']['total']:.0f} s; "
         f"reprojection {result['reprojection_rms_px']:.2f} px rms" + "".join(f"\n  {line}" for line in more),
     )
+
+
+def _is_page(report: Path) -> bool:
+    return report.suffix.lower() in (".html", ".htm")
 
 
 def _draft_line(out: Path, draft: dict[str, Any]) -> str:
