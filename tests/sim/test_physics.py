@@ -18,6 +18,19 @@ ACCEL_MPS2, SHAPING_JERK_MPS3 = 2.5, 5.0
 """WPNAV_ACCEL, PSC_JERK_XY."""
 
 
+PUBLISHED = {
+    "ANGLE_MAX": 3000, "LAND_SPEED": 50, "LOIT_SPEED": 1250, "PILOT_SPEED_UP": 250, "RTL_ALT": 1500,
+    "RTL_CONE_SLOPE": 3, "RTL_LOIT_TIME": 5000, "WPNAV_ACCEL": 250, "WPNAV_ACCEL_Z": 100, "WPNAV_SPEED": 1000,
+    "WPNAV_SPEED_DN": 150, "WPNAV_SPEED_UP": 250,
+}  # fmt: skip
+"""ArduCopter's defaults as its parameter list gives them: what the expectations below go by."""
+
+
+def test_it_starts_with_arducopters_published_defaults():
+    params = Bench().vehicle.params
+    assert {name: params[name] for name in PUBLISHED} == PUBLISHED
+
+
 def in_the_air(height_m=30.0, **setup):
     bench = Bench(seed=2, **setup)
     bench.run(42.5)
@@ -132,6 +145,67 @@ def test_a_return_takes_the_times_of_its_parts():
         times.append(vehicle.time_s)
     parts = [b - a for a, b in itertools.pairwise(times)]
     assert parts == pytest.approx([5.7, 11.8, 12.3, 22.4], abs=1.0)
+
+
+def test_a_return_goes_up_and_straight_home_and_straight_down():
+    """From 8 m up and 160 m away: never lower than where it began before it is over home, within a metre of
+    the straight line, at RTL_ALT (15 m) for most of the way, down within two metres of home."""
+    bench = in_the_air(8.0)
+    bench.vehicle.pilot.go_guided((120.0, 106.0, GROUND_M + 8.0))
+    bench.run(40.0)
+    e, path = bench.vehicle.body, []
+    begin = (e.east_m, e.north_m)
+    bench.mode(RTL)
+    bench.run(120.0, lambda: path.append((e.east_m, e.north_m, e.up_m - GROUND_M)) or not bench.vehicle.armed)
+    assert not bench.vehicle.armed
+    length = math.hypot(*begin)
+    off = [abs(x * begin[1] - y * begin[0]) / length for x, y, _ in path]
+    away = [math.hypot(x, y) for x, y, _ in path]
+    assert max(off) < 1.0
+    assert min(up for up, far in zip((p[2] for p in path), away, strict=True) if far > 2.0) > 7.5
+    high = [up for up, far in zip((p[2] for p in path), away, strict=True) if 10.0 < far < 0.8 * length]
+    assert high == pytest.approx([15.0] * len(high), abs=0.4)
+    assert max(far for far, (_, _, up) in zip(away, path, strict=True) if up < 7.0) < 2.0
+
+
+def test_a_return_from_above_rtl_alt_stays_as_high_as_it_is():
+    bench = in_the_air(40.0)
+    bench.vehicle.pilot.go_guided((90.0, 0.0, GROUND_M + 40.0))
+    bench.run(25.0)
+    e, heights = bench.vehicle.body, []
+    bench.mode(RTL)
+    bench.run(60.0, lambda: heights.append(e.up_m - GROUND_M) or e.east_m < 2.0)
+    assert e.east_m < 2.0
+    assert heights == pytest.approx([40.0] * len(heights), abs=0.5)
+
+
+@pytest.mark.parametrize("wind_mps", [3.0, 6.0])
+def test_without_a_position_it_drifts_with_the_wind(wind_mps):
+    """ALT_HOLD holds height and attitude: level, it ends up as fast as the air at its height (the wind's
+    profile: 30 m up it is 1.17 times that at 10 m). The time constant is the drag's: some ten seconds."""
+    bench = in_the_air(30.0, weather=Weather(wind_mps, 270.0))
+    assert bench.mode(2) == 0  # ALT_HOLD
+    e, begin = bench.vehicle.body, bench.vehicle.body.east_m
+    bench.run(90.0)
+    air_mps = wind_mps * 3.0**0.143
+    assert e.v_east_mps == pytest.approx(air_mps, rel=0.12)
+    assert abs(e.v_north_mps) < 0.6
+    assert 0.5 * air_mps * 90 < e.east_m - begin < air_mps * 90
+    assert e.up_m == pytest.approx(GROUND_M + 30.0, abs=1.0)
+
+
+def test_without_thrust_it_falls_as_fast_as_drag_lets_it():
+    """Where quadratic and linear drag hold its weight: 28.3 m/s for this airframe."""
+    bench = in_the_air(30.0)
+    body, frame = bench.vehicle.body, bench.vehicle.setup.airframe
+    body.up_m += 600.0
+    bench.vehicle.motor_share = 0.0
+    fastest = []
+    bench.run(40.0, lambda: fastest.append(-body.v_up_mps) or body.on_ground)
+    a, b = frame.drag_quadratic_per_m, frame.drag_linear_per_s
+    terminal = (-b + math.sqrt(b * b + 4 * a * GRAVITY_MPS2)) / (2 * a)
+    assert terminal == pytest.approx(28.3, abs=0.2)
+    assert max(fastest) == pytest.approx(terminal, rel=0.02)
 
 
 # -- falls and hard landings -------------------------------------------------------------------------
