@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from imagery.account import account_of, write_quality
 from imagery.adjust import Adjustment, Measure, State, adjust_block
-from imagery.consistency import mend_headings
+from imagery.consistency import mend_priors
 from imagery.control import ControlPoint, read_control
 from imagery.control_report import ControlReport, control_warnings
 from imagery.errors import MosaicError
@@ -200,11 +200,8 @@ class _Run:
             block, features, matches = found.block, found.features, found.matches
             self._dropped += found.dropped
             block, features, matches = self._without_strangers(block, features, matches)
-            block, faults = mend_headings(block, features, matches)
-            self._warnings += [
-                f"{f.name}: heading in the tags {f.tag_deg:.0f} deg, by the matches {f.mended_deg:.0f} deg"
-                for f in faults
-            ]
+            block, faults = mend_priors(block, features, matches)
+            self._warnings += faults
             sizes = [(p.camera.image_width_px, p.camera.image_height_px) for p in block.photos]
             tracks = thin_tracks(build_tracks(features, matches), sizes, TIES_PER_PHOTO)
             marks = marks_in_block(self._control, block) if self._control else None
