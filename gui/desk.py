@@ -1,4 +1,5 @@
-"""Which window is open: the start page or a mission. Opening another mission closes the one before."""
+"""Which window is open: the start page or a mission. Opening another mission closes the one before. The
+signing key is the station's: it stays when another mission is opened."""
 
 from __future__ import annotations
 
@@ -47,6 +48,7 @@ class Desk(QObject):
         path = Workspace.open(folder).path
         made = MissionWindow(path, self._theme, self._words, view)
         made.live.use_key(self._key_file, self._allow_unsigned)
+        made.live.key_chosen.connect(self._keep_key)
         made.open_wanted.connect(self.choose)
         remember(path)
         self._show(made)
@@ -71,6 +73,9 @@ class Desk(QObject):
         if window is not None:
             window.close()
             window.deleteLater()
+
+    def _keep_key(self, file: Path | None) -> None:
+        self._key_file = file
 
     def tell(self, line: str) -> None:
         """One line in the window that is open."""

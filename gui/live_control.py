@@ -28,6 +28,8 @@ class LiveControl(QObject):
 
     trouble = pyqtSignal(str)
     """Something is wrong with the link, in the language of the screen; "" when that is over."""
+    key_chosen = pyqtSignal(object)
+    """The file of the key to sign with from now on, or None. It is the station's, not the mission's."""
 
     def __init__(
         self, link: LiveLink, panel: FlyPanel, map_view: MapView, theme: Theme, words: Words, parent: QObject
@@ -37,6 +39,7 @@ class LiveControl(QObject):
         self._theme, self._words = theme, words
         self._settings: StationSettings = PLAIN
         self._key_file: Path | None = None
+        self._allow_unsigned = False
         self._on_map: dict[int, VehicleOnMap] = {}
         self._chosen: int | None = None
         self._seen: set[int] = set()
@@ -83,17 +86,18 @@ class LiveControl(QObject):
         except MissionError as fault:
             self.trouble.emit(plain.fault_text(str(fault), self._words.language))
             return
-        self._key_file = file
+        self._key_file, self._allow_unsigned = file, allow_unsigned
+        self.key_chosen.emit(file)
         self._panel.show_key("" if file is None else file.name)
 
     def _on_key_button(self) -> None:
         if self._key_file is not None:
-            self.use_key(None)
+            self.use_key(None, self._allow_unsigned)
             return
         file, _ = QFileDialog.getOpenFileName(self._panel, self._words("key_choose"))
         if file:
             self.trouble.emit("")
-            self.use_key(Path(file))
+            self.use_key(Path(file), self._allow_unsigned)
 
     @property
     def settled(self) -> bool:

@@ -50,11 +50,12 @@ def sim_command(lesson: str, world: Path, speedup: float) -> list[str]:
     """The arguments after `python` that start the simulator on two free ports."""
     command = ["-m", "missionctl.cli.main", "sim", "--scenario", lesson, "--world", str(world)]
     command += ["--listen", _FREE_PORT, "--listen", _FREE_PORT]
-    return [*command, "--speedup", f"{speedup:g}", "--json"]
+    return [*command, "--speedup", f"{speedup:g}", "--end-with-stdin", "--json"]
 
 
 class SimProcess(QObject):
-    """One simulator at a time. It ends when it is stopped, and with the program."""
+    """One simulator at a time. It ends when it is stopped, and with the program, however that ends: its
+    standard input is a pipe from here."""
 
     started = pyqtSignal(object)  # Stage
     ended = pyqtSignal()

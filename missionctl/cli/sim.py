@@ -13,6 +13,7 @@ import typer
 
 from missionctl.cli.output import JsonFlag, give, stop_on_signals
 from missionctl.cli.values import ValueTypedError, lat_lon
+from missionctl.services.simulator import stop_when_stdin_closes
 
 if TYPE_CHECKING:
     from sim.watcher import FlightSummary
@@ -56,6 +57,13 @@ def sim(
     binary: Annotated[
         Path | None, typer.Option(metavar="PATH", help="That simulator: arducopter, or bin/px4 of a build.")
     ] = None,
+    end_with_stdin: Annotated[
+        bool,
+        typer.Option(
+            "--end-with-stdin",
+            help="End when standard input closes: as it does when the program that started this is no more.",
+        ),
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Simulate vehicles that speak MAVLink as an ArduCopter does. Ends on Ctrl-C, its photos written."""
@@ -66,6 +74,8 @@ def sim(
     from sim.server import SimSettings, serve
 
     stop = stop_on_signals()
+    if end_with_stdin:
+        stop_when_stdin_closes(stop)
 
     def ready(addresses: tuple[str, ...]) -> None:
         say_ready(addresses, as_json)

@@ -202,7 +202,7 @@ def simulated_vehicle(
     command = [sys.executable, "-m", "missionctl.cli.main", "sim", "--world", str(world.folder)]
     command += ["--photos", str(photos), "--listen", f"tcpin:127.0.0.1:{port}", "--speedup", f"{_SPEEDUP:g}"]
     command += ["--home", f"{home.lat_deg:.9f},{home.lon_deg:.9f},{home.alt_amsl_m:.3f}", "--seed", str(seed)]
-    command += ["--camera", CAMERA, "--gnss", "rtk"]
+    command += ["--camera", CAMERA, "--gnss", "rtk", "--end-with-stdin"]
     with simulator_process(command, log) as child:
         wait_until_ready(child, log, lambda: True if "ready" in log.read_text(errors="replace") else None)
         yield f"tcp:127.0.0.1:{port}", lambda: _finish(child, log)

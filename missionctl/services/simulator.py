@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -19,19 +20,33 @@ _READY_S = 60.0
 _POLL_S = 0.1
 
 
+def stop_when_stdin_closes(stop: threading.Event) -> None:
+    """Set `stop` when the standard input ends. Whoever holds its other end need not live to close it: every
+    system does when that process is gone, however it went."""
+
+    def watch() -> None:
+        with contextlib.suppress(OSError):
+            while os.read(0, 4096):  # not sys.stdin: its lock would be held when the program ends
+                pass
+        stop.set()
+
+    threading.Thread(target=watch, name="standard input", daemon=True).start()
+
+
 @contextlib.contextmanager
 def simulator_process(command: Sequence[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a simulator with its words going to `log`; when the context ends, it is gone."""
+    """Run a simulator that ends with its standard input, its words going to `log`; when the context ends, it
+    is gone, and so it is when this process is killed."""
     with log.open("w", encoding="utf-8") as out:
-        child = subprocess.Popen(
-            list(command), stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
-        )
+        child = subprocess.Popen(list(command), stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.PIPE)
         try:
             yield child
         finally:
             if child.poll() is None:
                 child.kill()
             child.wait()
+            assert child.stdin is not None
+            child.stdin.close()
 
 
 def wait_until_ready(child: subprocess.Popen[bytes], log: Path, ready: Callable[[], T | None]) -> T:

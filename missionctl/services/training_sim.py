@@ -16,6 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from missionctl.services.simulator import stop_when_stdin_closes
 from plans.errors import MissionError
 from plans.frames import GeoPoint
 from sim.scenario import read_scenario
@@ -24,8 +25,9 @@ from sim.watcher import News
 
 
 def main(settings_file: Path) -> int:
-    """Simulate until SIGTERM or Ctrl-C."""
+    """Simulate until SIGTERM, Ctrl-C, or the end of the standard input, which is who started it."""
     stop = threading.Event()
+    stop_when_stdin_closes(stop)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     told: dict[str, Any] = json.loads(settings_file.read_text(encoding="utf-8"))

@@ -9,6 +9,7 @@ import pytest
 from PyQt6.QtCore import QEvent, QSize, Qt
 from PyQt6.QtWidgets import QApplication, QFileDialog, QLabel
 
+from flight.signing.signatures import SigningKey, write_key
 from gui import theme as themes
 from gui.desk import Desk
 from gui.faults import BugCatcher
@@ -76,6 +77,40 @@ def test_another_mission_takes_the_place_of_the_first(desk, make_mission, qtbot,
     assert desk.window.windowTitle() == "two - missionctl"
     assert not first.isVisible()
     assert read_recent()[0] == second.resolve()
+
+
+def test_the_key_that_is_chosen_stays_when_another_mission_is_opened(
+    desk, make_mission, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    drones = tmp_path / "drones.key"
+    write_key(drones, SigningKey(bytes(range(32))))
+    first = desk.open(make_mission("one"))
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(drones), ""))
+    first.fly.key_button.click()
+    second = desk.open(make_mission("two"))
+    assert "drones.key" in second.fly.key_button.text(), "it is the drones', whatever mission they fly"
+    second.fly.key_button.click()
+    third = desk.open(make_mission("three"))
+    assert "drones.key" not in third.fly.key_button.text(), "what was dropped stays dropped"
+
+
+def test_a_key_of_the_command_line_gives_way_to_the_one_that_is_chosen(
+    app, make_mission, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    given, chosen = tmp_path / "given.key", tmp_path / "chosen.key"
+    for number, file in enumerate((given, chosen)):
+        write_key(file, SigningKey(bytes(range(number, number + 32))))
+    desk = Desk(themes.DAYLIGHT, Words("en"), QSize(1280, 720), given, allow_unsigned=True)
+    window = desk.open(make_mission("one"))
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(chosen), ""))
+    window.fly.key_button.click()  # drops the first
+    window.fly.key_button.click()
+    other = desk.open(make_mission("two"))
+    assert "chosen.key" in other.fly.key_button.text()
+    assert other.live._settings.allow_unsigned, "as it was asked for on the command line"
+    desk.close()
 
 
 def test_no_folder_chosen_changes_nothing(desk, mission, monkeypatch):

@@ -1,8 +1,11 @@
 """Training flights: the list, the process that flies one, and its end with the window."""
 
 import os
+import socket
+import subprocess
 import sys
 import textwrap
+import time
 
 import pytest
 from PyQt6.QtCore import Qt
@@ -155,6 +158,45 @@ def test_the_process_ends_with_the_window(train, qtbot, radio, source):
     assert radio.last.closed
 
 
+STARTS_A_SIMULATOR = """
+    import sys
+    from PyQt6.QtCore import QCoreApplication
+    from gui.training import SimProcess
+    app = QCoreApplication([])
+    process = SimProcess()
+    process.started.connect(lambda stage: print(stage.app_url, flush=True))
+    process.failed.connect(lambda why: (print(why, flush=True), app.quit()))
+    process.start("calm", sys.argv[1:])
+    app.exec()
+"""
+
+
+def listens(url):
+    host, port = url.removeprefix("tcp:").rsplit(":", 1)
+    try:
+        socket.create_connection((host, int(port)), timeout=1.0).close()
+    except OSError:
+        return False
+    return True
+
+
+def test_a_simulator_does_not_outlive_an_app_that_is_killed(tmp_path, stand_in):
+    arguments = [*sim_command("calm", tmp_path, 1.0), "--home", "30.05,103.15,500"]
+    del arguments[arguments.index("--world") : arguments.index("--world") + 2]
+    app = subprocess.Popen([*stand_in(STARTS_A_SIMULATOR), *arguments], stdout=subprocess.PIPE, text=True)
+    try:
+        url = app.stdout.readline().strip()
+        assert listens(url), url
+    finally:
+        app.kill()
+        app.wait()
+        app.stdout.close()
+    deadline_s = time.monotonic() + 20.0
+    while listens(url):
+        assert time.monotonic() < deadline_s, "it runs on, and nobody ends it"
+        time.sleep(0.2)
+
+
 def test_another_lesson_takes_the_place_of_the_one_that_runs(app, stand_in, qtbot):
     process = SimProcess(stand_in(SAYS_READY))
     with qtbot.waitSignal(process.started, timeout=10_000):
@@ -174,6 +216,7 @@ def test_the_command_names_scenario_world_and_two_free_ports(tmp_path):
     assert command[command.index("--world") + 1] == str(tmp_path)
     assert command.count("tcpin:127.0.0.1:0") == 2
     assert command[command.index("--speedup") + 1] == "2"
+    assert "--end-with-stdin" in command
 
 
 @pytest.mark.skipif(os.name == "nt", reason="quotes of a POSIX shell")
