@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
+import pyproj
 from shapely import Polygon
 
 from imagery.account import Account
 from imagery.adjust import Adjustment
 from imagery.control_report import ControlReport
+from imagery.ortho import MosaicGrid
 from imagery.photos import Block, Dropped
-from imagery.seams import NOBODY, Labels
-from imagery.views import View, overlap
-from plans.frames import Pose
+from imagery.seams import Labels
+from imagery.surface import Surface
+from plans.frames import FloatArray, Pose
 
 BY_TIE_POINTS = "tie points"
 BY_PRIORS = "priors"
+
+CELL_PX = 8
+"""Pixels along a cell of the grid that labels and companions are on."""
+_SEAM_CELLS = 5
+_LEAST_SEAM_TIES = 5
 
 
 @dataclass(frozen=True)
@@ -94,55 +99,53 @@ def position_rms_m(block: Block, adjustment: Adjustment) -> float:
     return float(np.sqrt(np.mean(np.square(moved)))) if moved else 0.0
 
 
-def seam_rms_px(views: Sequence[View], labels: Labels, cell_px: int, patch: int = 32) -> float | None:
-    """RMS shift, in mosaic pixels, between the two photos that meet along each seam.
+def seam_rms_px(adjustment: Adjustment, surface: Surface, cells: MosaicGrid, labels: Labels) -> float | None:
+    """RMS shift, in mosaic pixels, between the two photos that meet at a seam.
 
-    Measured by phase correlation of patches of the coarse orthos centred on seam cells; patches without
-    structure or agreement do not count. None where nothing could be measured.
+    Told by tie points within some cells of seams between photos that both show them: where each photo, laid
+    on the surface, has the point. What stands off the surface counts, as it does in the mosaic; what could
+    not be matched does not. None with fewer than five.
     """
-    by_photo = {v.photo: v for v in views}
-    window = cv2.createHanningWindow((patch, patch), cv2.CV_32F)
-    shifts = []
-    for row, col, first, second in _seam_places(labels, patch // 2):
-        pair = [_patch(by_photo[p], row, col, patch) for p in (first, second)]
-        if pair[0] is None or pair[1] is None:
-            continue
-        if min(float(p.std()) for p in pair if p is not None) < 4:
-            continue
-        (dx, dy), response = cv2.phaseCorrelate(pair[0], pair[1], window)
-        if response > 0.35 and np.hypot(dx, dy) < patch / 4:
-            shifts.append(dx * dx + dy * dy)
-    return float(np.sqrt(np.mean(shifts))) * cell_px if len(shifts) >= 5 else None
-
-
-def _seam_places(labels: Labels, step: int) -> list[tuple[int, int, int, int]]:
-    """(row, col, photo, other photo) at seam cells, thinned to one in each step x step block."""
-    found: dict[tuple[int, int, int, int], tuple[int, int, int, int]] = {}
-    for a, b in ((labels[:, :-1], labels[:, 1:]), (labels[:-1], labels[1:])):
-        rows, cols = np.nonzero((a != b) & (a != NOBODY) & (b != NOBODY))
-        for r, c in zip(rows.tolist(), cols.tolist(), strict=True):
-            pair = sorted((int(a[r, c]), int(b[r, c])))
-            found.setdefault((r // step, c // step, *pair), (r, c, *pair))  # type: ignore[arg-type]
-    return sorted(found.values())
-
-
-def _patch(view: View, row: int, col: int, size: int) -> npt.NDArray[np.float32] | None:
-    r, c = row - view.window.row0 - size // 2, col - view.window.col0 - size // 2
-    rows, cols = view.valid.shape
-    if r < 0 or c < 0 or r + size > rows or c + size > cols:
+    tracks = adjustment.tracks
+    if not tracks.count:
         return None
-    if not view.valid[r : r + size, c : c + size].all():
+    near = np.flatnonzero(_painted_beside(adjustment, cells, labels))
+    place = _on_surface(adjustment, surface)[near]
+    same = np.diff(tracks.track[near]) == 0
+    if same.sum() < _LEAST_SEAM_TIES:
         return None
-    return np.asarray(view.colour[r : r + size, c : c + size].mean(axis=2), np.float32)
+    apart = np.diff(place, axis=0)[same]
+    return float(np.sqrt((apart**2).sum(axis=1).mean()) / cells.gsd_m * CELL_PX)
 
 
-def shared_share(a: View, b: View) -> float:
-    """Share of the smaller view's cells that both see."""
-    window = overlap(a, b)
-    if window is None:
-        return 0.0
-    both = a.valid[window.within(a.window)] & b.valid[window.within(b.window)]
-    return float(both.sum() / max(min(a.valid.sum(), b.valid.sum()), 1))
+def _painted_beside(adjustment: Adjustment, cells: MosaicGrid, labels: Labels) -> npt.NDArray[np.bool_]:
+    """(n,) which observations are of a photo that paints within a few cells of their point."""
+    tracks = adjustment.tracks
+    to_map = pyproj.Transformer.from_crs(cells.frame.crs, cells.crs, always_xy=True)
+    east, north = to_map.transform(adjustment.points[:, 0], adjustment.points[:, 1])
+    col = ((np.asarray(east) - cells.west) / cells.gsd_m).astype(int)[tracks.track]
+    row = ((cells.north - np.asarray(north)) / cells.gsd_m).astype(int)[tracks.track]
+    near = np.zeros(len(tracks.track), bool)
+    for down in (-_SEAM_CELLS, 0, _SEAM_CELLS):
+        for right in (-_SEAM_CELLS, 0, _SEAM_CELLS):
+            r, c = (
+                np.clip(v, 0, n - 1) for v, n in zip((row + down, col + right), labels.shape, strict=True)
+            )
+            near |= labels[r, c] == tracks.photo
+    return near
+
+
+def _on_surface(adjustment: Adjustment, surface: Surface) -> FloatArray:
+    """(n, 2) where the ray of each observation meets the surface at its point's place, metres."""
+    tracks = adjustment.tracks
+    ground = surface.at(adjustment.points[:, 0], adjustment.points[:, 1]).astype(float)[tracks.track]
+    out = np.empty((len(tracks.track), 2))
+    for photo, (camera, pose) in enumerate(zip(adjustment.cameras, adjustment.poses, strict=True)):
+        mine = tracks.photo == photo
+        ray = camera.rays(tracks.xy_px[mine]) @ pose.camera_from_enu
+        reach = (ground[mine] - pose.up_m) / ray[:, 2]
+        out[mine] = pose.centre[:2] + ray[:, :2] * reach[:, None]
+    return out
 
 
 def peak_rss_mb() -> float | None:

@@ -25,14 +25,13 @@ from imagery.features import Features
 from imagery.jpeg_cog import SQUARE_PX, CogFrame, JpegCog, Square, pack_square
 from imagery.ortho import MosaicGrid, Window, ground_outline, make_grid
 from imagery.photos import Block
-from imagery.quality import held_mb, seam_rms_px
+from imagery.quality import CELL_PX, held_mb, seam_rms_px
 from imagery.raster_io import whole_file, write_cog
 from imagery.seams import Labels, SeamRules, find_seams, label_windows
 from imagery.shelf import Pictures, Piece, PieceShelf, reduced
 from imagery.surface import Bounds, Surface, flat_surface, good_points, read_dem, surface_from_points
 from imagery.views import Sights, View, in_order, look_around, make_glance, make_view
 
-CELL_PX = 8
 GLANCE_CELLS = 4
 JPEG_QUALITY = 92
 WORKING_BYTES = 40_000_000
@@ -80,7 +79,7 @@ def lay_out(
     tied = [bool(t) for t in adjustment.tied]
     labels = find_seams(views, cells.shape, tied, SeamRules(graph_cut=not rules.quick))
     painting = _painting(grid, labels, mixture(views, labels), surface, adjustment, exposure)
-    return Canvas(grid, surface, sights, painting, seam_rms_px(views, labels, CELL_PX))
+    return Canvas(grid, surface, sights, painting, seam_rms_px(adjustment, surface, cells, labels))
 
 
 def paint_mosaic(
