@@ -21,6 +21,8 @@ _RTK_M = 0.5
 _ENOUGH_TO_JUDGE = 8
 _FAR_SPREADS = 3.0
 _FITTED = 4
+_MAD_ERROR = 1.17
+"""Of a spread told by the median of n values, over sqrt(n) and the spread (normal errors)."""
 _LEAST_SHARE, _LEAST_SIGMA_M = 0.2, 0.1
 _SHIFT_SIGMA_M = (1.5, 1.5, 3.0)
 _RTK_SHIFT_SIGMA_M = (0.05, 0.05, 0.1)
@@ -108,10 +110,11 @@ def lens_of(camera: Camera) -> FloatArray:
 
 
 def lens_groups(photos: Sequence[Photo]) -> tuple[Ids, FloatArray]:
-    """Photos of one camera share one lens: (group of each photo, lenses (g, 7))."""
-    cameras: dict[Camera, int] = {}
-    groups = np.array([cameras.setdefault(p.camera, len(cameras)) for p in photos])
-    return groups, np.array([lens_of(c) for c in cameras])
+    """Photos of one camera, two of one model told apart by their serial numbers, share one lens: (group of
+    each photo, lenses (g, 7))."""
+    cameras: dict[tuple[Camera, str | None], int] = {}
+    groups = np.array([cameras.setdefault((p.camera, p.serial), len(cameras)) for p in photos])
+    return groups, np.array([lens_of(camera) for camera, _ in cameras])
 
 
 def flights_of(photos: Sequence[Photo], groups: Ids) -> Ids:
@@ -139,7 +142,7 @@ def priors_of(
         rotations=np.array([p.prior.camera_from_enu for p in photos]),
         centres=np.array([p.prior.centre for p in photos]),
         lenses=lenses,
-        design=_design(_velocities(block), groups, len(lenses), flights),
+        design=_design(_velocities(photos, groups), groups, len(lenses), flights),
         attitude=1 / np.stack([tilt, tilt, yaw], axis=1) ** 2,
         position=1 / np.stack([horizontal, horizontal, vertical], axis=1) ** 2,
         lens=1 / _lens_sigmas(block, lenses, groups, rules) ** 2,
@@ -168,7 +171,9 @@ def as_they_are(priors: Priors, state: State, flights: Ids, tied: npt.NDArray[np
                 sigma = float(np.median(weights[known, axis])) ** -0.5
                 plain = weights is position and sigma > _RTK_M
                 least = max(_LEAST_SHARE, _LEAST_SIGMA_M / sigma) if plain else 1.0
-                spread = max(1.4826 * float(np.median(size[known])) * loss, least)
+                spread = 1.4826 * float(np.median(size[known])) * loss
+                doubt = 1 + 2 * _MAD_ERROR / np.sqrt(known.sum())  # less scatter may be mere luck
+                spread = max(spread, min(spread * doubt, 1.0), least)
                 weights[mine, axis] /= spread**2
                 far = known & (size > _FAR_SPREADS * spread)
                 weights[far, axis] *= (_FAR_SPREADS * spread / size[far]) ** 4
@@ -220,20 +225,29 @@ def _offset_weights(
     return weights
 
 
-def _velocities(block: Block) -> FloatArray:
-    """(m, 3) how fast each photo was flown, from positions and clocks of the photos before and after it.
+def _velocities(photos: Sequence[Photo], groups: Ids) -> FloatArray:
+    """(m, 3) how fast each photo was flown: each camera for itself, since several may fly at a time."""
+    out = np.zeros((len(photos), 3))
+    for group in np.unique(groups):
+        mine = np.flatnonzero(groups == group)
+        out[mine] = _velocities_of_one([photos[int(i)] for i in mine])
+    return out
+
+
+def _velocities_of_one(photos: Sequence[Photo]) -> FloatArray:
+    """The same of one camera, from positions and clocks of the photos before and after each.
 
     Of the two steps the one counts that is more like its own neighbours: the other one holds a turn. Zero
     where the clocks do not tell.
     """
-    clocks = [p.clock_s for p in block.photos]
+    clocks = [p.clock_s for p in photos]
     out = np.zeros((len(clocks), 3))
     if len(clocks) < 3 or any(c is None for c in clocks):
         return out
     order = np.argsort(np.array(clocks, float), kind="stable")
     gap = np.diff(np.array(clocks, float)[order])
     told = (gap > 0.2) & (gap < 15.0)
-    centres = np.array([p.prior.centre for p in block.photos])
+    centres = np.array([p.prior.centre for p in photos])
     step = np.diff(centres[order], axis=0) / np.where(told, gap, np.inf)[:, None]
     change = np.r_[np.inf, np.linalg.norm(np.diff(step, axis=0), axis=1), np.inf]
     unlike = np.where(told, np.minimum(change[:-1], change[1:]), np.inf)
