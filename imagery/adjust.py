@@ -78,9 +78,10 @@ def adjust_block(
     rules: AdjustRules | None = None,
     measure: Measure | None = None,
     marks: Marks | None = None,
+    guess: Sequence[Pose] | None = None,
 ) -> Adjustment:
     """Adjust all photos of a block by their tracks; with `measure` these are measured again on the way, with
-    `marks` the block is brought to its ground control.
+    `marks` the block is brought to its ground control. `guess` is where the photos are known to stand about.
 
     Photos that end with fewer than `min_observations` keep a corrected prior.
     """
@@ -88,7 +89,7 @@ def adjust_block(
     groups, lenses = lens_groups(block.photos)
     priors = priors_of(block, lenses, groups, rules)
     flights = flights_of(block.photos, groups)
-    state, ground = first_state(block, tracks)
+    state, ground = first_state(block, tracks, guess)
     observed = tracks
     if tracks.count:
         for number, sigmas in enumerate(rules.rejection_sigmas, 1):

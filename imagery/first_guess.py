@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from imagery.bundle_math import triangulate
 from imagery.photos import Block, height_above_ground_m
 from imagery.priors import State, flights_of, lens_groups
 from imagery.tracks import Tracks
-from plans.frames import FloatArray
+from plans.frames import FloatArray, Pose
 
 
-def first_state(block: Block, tracks: Tracks) -> tuple[State, float]:
-    """Priors as poses, points by the first rays, and the ground's height (AMSL), which the matches tell."""
+def first_state(block: Block, tracks: Tracks, guess: Sequence[Pose] | None = None) -> tuple[State, float]:
+    """Priors (or a better `guess`) as poses, points by the first rays, and the ground's height (AMSL), which
+    the matches tell."""
     groups, lenses = lens_groups(block.photos)
-    rotations = np.array([p.prior.camera_from_enu for p in block.photos])
-    centres = np.array([p.prior.centre for p in block.photos])
+    poses = guess or [p.prior for p in block.photos]
+    rotations = np.array([p.camera_from_enu for p in poses])
+    centres = np.array([p.centre for p in poses])
     heights = np.array([height_above_ground_m(p, block.ground_up_m) for p in block.photos])
     offsets = np.zeros(len(lenses) + 3 * (int(flights_of(block.photos, groups).max()) + 1))
     if not tracks.count:

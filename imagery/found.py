@@ -66,6 +66,14 @@ class Found:
         found = [(i, j, self._matches[keys[i], keys[j]]) for i, j in pairs]
         return [replace(m, first=i, second=j) for i, j, m in found if m is not None]
 
+    def learn(self, key: FileKey, features: Features | str) -> None:
+        """Take in what was found elsewhere with the same rules."""
+        self._features[key] = features
+
+    def learn_match(self, first: FileKey, second: FileKey, match: PairMatches | None) -> None:
+        """The same of a pair; the first is the one that comes first in the folder."""
+        self._matches[first, second] = match
+
     def _of(self, key: FileKey) -> Features:
         features = self._features[key]
         assert isinstance(features, Features)

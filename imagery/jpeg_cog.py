@@ -52,7 +52,7 @@ class CogFrame:
 
 
 @dataclass(frozen=True)
-class _Packed:
+class Packed:
     """One tile, compressed."""
 
     row: int
@@ -68,8 +68,8 @@ class Square:
 
     row: int
     col: int
-    tiles: tuple[_Packed, ...] = ()
-    half: _Packed | None = None
+    tiles: tuple[Packed, ...] = ()
+    half: Packed | None = None
     quarter: tuple[UInt8, Bool] | None = None
 
 
@@ -118,11 +118,11 @@ def _halved(colour: UInt8, mask: Bool) -> tuple[UInt8, Bool]:
     return half, count >= 2
 
 
-def _pack(row: int, col: int, colour: UInt8, mask: Bool, quality: int) -> _Packed:
+def _pack(row: int, col: int, colour: UInt8, mask: Bool, quality: int) -> Packed:
     done, data = cv2.imencode(".jpg", np.ascontiguousarray(colour), _jpeg(quality))
     if not done:
         raise RasterError("a tile of the picture cannot be compressed; free some memory")
-    return _Packed(row, col, data.tobytes(), zlib.compress(np.packbits(mask, axis=1).tobytes(), 6))
+    return Packed(row, col, data.tobytes(), zlib.compress(np.packbits(mask, axis=1).tobytes(), 6))
 
 
 def _jpeg(quality: int) -> list[int]:
@@ -161,7 +161,7 @@ class JpegCog:
             self._keep(1, square.half)
         self._gather(2, square.row, square.col, square.quarter)
 
-    def _keep(self, level: int, tile: _Packed) -> None:
+    def _keep(self, level: int, tile: Packed) -> None:
         for places, data in ((self._pictures, tile.picture), (self._masks, tile.mask)):
             places[level][tile.row, tile.col] = (self._spool.tell(), len(data))
             self._spool.write(data)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -108,6 +108,7 @@ def read_block(
     frame: LocalFrame | None = None,
     anchors: Sequence[GeoPoint] = (),
     geo: GeoTags | None = None,
+    read_tags: Callable[[Path], PhotoTags] = read_tags,
 ) -> tuple[Block, tuple[Dropped, ...]]:
     """Read the tags of photos and place them by what they say, once they have been held against each other.
 
