@@ -41,7 +41,7 @@ def sim(
     speedup: Annotated[float, typer.Option(metavar="X", help="Simulated time goes X times as fast.")] = 1.0,
     vehicles: Annotated[int, typer.Option(metavar="N", help="Vehicles, system ids 1 to N.")] = 1,
     world: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="A simulated county (made by the demo).")
+        Path | None, typer.Option(metavar="DIR", help="A world, from `missionctl world`.")
     ] = None,
     photos: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where the camera writes its photos.")
