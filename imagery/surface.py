@@ -23,9 +23,10 @@ _STANDING_SPREADS, _STANDING_M = 6.0, 1.0
 """What is less above the DEM's usual difference (in half widths of it, or in metres) is ground."""
 _ROUGH_SPREADS, _ROUGH_M = 3.0, 0.4
 """Higher points are ground, too, where their neighbours lie on one plane as closely as this."""
-_COARSER = 4
-_SWEEPS = 3
+_SWEEPS = 4
 _NEIGHBOURS = 12
+_LEAST_SPREAD_M = 0.05
+_TRUST_SPREADS = 3.0
 _LEAST_NODES, _NODES_PER_POINT = 4000, 3
 """Finer than its points a sheet shows nothing more, and costs half a second on a small block."""
 
@@ -120,15 +121,15 @@ def surface_from_points(
         level, spread = usual_value(heights)
         ground = ~_standing(points, heights - level, spread)
         points, heights = points[ground], heights[ground]
-    correction = _bent_sheet(
+    sheet = _Sheet(
         (points[:, 0] - west) / step,
         (north - points[:, 1]) / step,
-        heights - level,
         (rows, cols),
         stiffness,
-        tolerance_m,
         pull=1e-3 if base else 1e-7,
     )
+    trust = _trust(np.column_stack([points[:, :2], heights]), tolerance_m)
+    correction = sheet.solve(heights - level, trust).reshape(rows, cols)
     if base and base.step_m < step:
         added = Surface(west, north, step, correction.astype(np.float32)).at(*base.node_places())
         return replace(base, heights_m=(base.heights_m + np.float32(level) + added).astype(np.float32))
@@ -169,29 +170,30 @@ def usual_value(values: FloatArray) -> tuple[float, float]:
     return float(np.median(ordered[start : start + half + 1])), float(widths[start]) / 2
 
 
-def _bent_sheet(
-    x: FloatArray,
-    y: FloatArray,
-    z: FloatArray,
-    shape: tuple[int, int],
-    stiffness: float,
-    tolerance_m: float,
-    pull: float,
-) -> FloatArray:
-    """Heights (rows, cols) of the sheet. Which points stand out is found on a coarse grid, a sixteenth of the
-    work a time; the fine one is solved once."""
-    weight = np.ones(len(z))
-    rough = (-(-shape[0] // _COARSER) + 1, -(-shape[1] // _COARSER) + 1)
-    if min(rough) > 3:
-        # a second difference over r steps is r^2 times as much, on a grid with 1/r^2 of the nodes
-        coarse = _Sheet(x / _COARSER, y / _COARSER, rough, stiffness / _COARSER, pull * _COARSER**2)
-        for _ in range(_SWEEPS):
-            weight = 1 / (1 + ((z - coarse.at_points(coarse.solve(z, weight))) / tolerance_m) ** 2)
-        return _Sheet(x, y, shape, stiffness, pull).solve(z, weight).reshape(shape)
-    fine = _Sheet(x, y, shape, stiffness, pull)
+def _trust(points: FloatArray, tolerance_m: float) -> FloatArray:
+    """(n,) weights of points (n, 3): how well each lies on the plane that most of its neighbours are on.
+
+    Judged against neighbours and not against the sheet: on steep ground that bends, a sheet of few nodes is
+    metres off where the points are right.
+    """
+    near = min(_NEIGHBOURS, len(points) - 1)
+    if near < 4:
+        return np.ones(len(points))
+    around = points[cKDTree(points[:, :2]).query(points[:, :2], near + 1)[1][:, 1:]]
+    middle = np.median(around, axis=1, keepdims=True)
+    flat = np.concatenate([around[..., :2] - middle[..., :2], np.ones((len(points), near, 1))], axis=2)
+    up = around[..., 2] - middle[..., 2]
+    weight = np.ones(up.shape)
     for _ in range(_SWEEPS):
-        weight = 1 / (1 + ((z - fine.at_points(fine.solve(z, weight))) / tolerance_m) ** 2)
-    return fine.solve(z, weight).reshape(shape)
+        pulled = np.swapaxes(flat * weight[..., None], 1, 2)
+        plane = np.linalg.solve(pulled @ flat + 1e-6 * np.eye(3), pulled @ up[..., None])
+        off = up - (flat @ plane)[..., 0]
+        spread = np.maximum(np.median(np.abs(off), axis=1, keepdims=True), _LEAST_SPREAD_M)
+        weight = 1 / (1 + (off / (2 * spread)) ** 2)
+    own = points - middle[:, 0]
+    height = (own[:, :2] * plane[:, :2, 0]).sum(axis=1) + plane[:, 2, 0]
+    far = (own[:, 2] - height) / np.maximum(_TRUST_SPREADS * spread[:, 0], tolerance_m)
+    return np.asarray(1 / (1 + far**4))
 
 
 class _Sheet:
@@ -210,10 +212,6 @@ class _Sheet:
         weighted = self._sample.multiply(weight[:, None]).tocsr()
         normal = (self._sample.T @ weighted + self._smooth).tocsc()
         return np.asarray(spsolve(normal, self._sample.T @ (weight * z), permc_spec="MMD_AT_PLUS_A"))
-
-    def at_points(self, heights: FloatArray) -> FloatArray:
-        """The sheet's heights at the points."""
-        return np.asarray(self._sample @ heights)
 
 
 def _bilinear_rows(x: FloatArray, y: FloatArray, shape: tuple[int, int]) -> csr_matrix:
