@@ -50,6 +50,7 @@ _COMMANDS = (
     "sign",
     "geotag",
     "script",
+    "frames",
     "mosaic",
     "damage",
     "export",
