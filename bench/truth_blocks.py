@@ -1,9 +1,11 @@
-"""Small blocks of photos over ground that is known to the pixel: flat, a valley, a lake, wind, two flights.
+"""Small blocks of photos over ground that is known to the pixel: flat, a valley, a lake, wind, two flights, a
+village.
 
     python bench/truth_blocks.py FOLDER KIND
 
-Photos in FOLDER/photos, the true orthophoto FOLDER/truth.tif, ground control FOLDER/control.csv (five control
-points, nine check points, each marked in up to six photos, half a pixel off as a person's marks are).
+Photos in FOLDER/photos, the true orthophoto FOLDER/truth.tif, a DEM of 30 m FOLDER/dem.tif, ground control
+FOLDER/control.csv (five control points, ten check points, each marked in up to six photos, half a pixel off
+as marks made by a person are).
 """
 
 from __future__ import annotations
@@ -22,8 +24,9 @@ import numpy as np
 from plans.cameras import Camera
 from plans.frames import FloatArray, LocalFrame, Pose
 from sim.camera import TrueShot, write_photo
-from sim.render import Renderer, Scene
-from sim.world.store import write_picture
+from sim.render import Renderer, Scene, load_scene
+from sim.world.make import make_world
+from sim.world.store import read_band, write_grid, write_picture
 from sim.world.terrain import Grid
 
 FRAME = LocalFrame(30.05, 103.15)
@@ -33,6 +36,8 @@ ATTITUDE_SIGMA_DEG = 1.5
 BAROMETER_SIGMA_M = 0.5
 _GROUND_M = 500.0
 _PICTURE_PX = 5600
+_DEM_M, _DEM_DATUM_M = 30.0, 27.0
+"""A DEM as there is of most countries, by another datum."""
 _MARK_SIGMA_PX = 0.5
 
 Heights = Callable[[FloatArray, FloatArray], FloatArray]
@@ -62,6 +67,7 @@ class Kind:
     heights: Heights
     side_m: float
     water_share: float = 0.0
+    middle_m: tuple[float, float] = (0.0, 0.0)
 
 
 def _flat(east: FloatArray, north: FloatArray) -> FloatArray:
@@ -79,6 +85,9 @@ def _valley(east: FloatArray, north: FloatArray) -> FloatArray:
     return _GROUND_M + 300 * across**1.5 / (0.35 + 0.65 * across**1.5) + spurs
 
 
+VILLAGE = "village"
+_VILLAGE = Kind((Flight(5, 6, 100.0),), _flat, 600.0, middle_m=(80.0, 50.0))
+"""A flooded village with trees, from the simulator; its ground is the world's."""
 KINDS = {
     "flat": Kind((Flight(5, 6, 100.0),), _flat, 390.0),
     "valley": Kind((Flight(5, 8, 300.0),), _valley, 1250.0),
@@ -96,15 +105,23 @@ KINDS = {
 
 
 def make_truth_block(folder: Path, kind: str, seed: int = 1) -> Path:
-    """The block in `folder` (one that is there is kept); gives the folder of its photos."""
+    """The block in `folder` (one that is there is kept); gives the folder of its photos.
+
+    The truth of the village is its world's, in FOLDER/world.
+    """
     place = folder / "photos"
     if (folder / "control.csv").exists():
         return place
     place.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
-    spec = KINDS[kind]
-    scene = _scene(spec, seed)
-    write_picture(folder / "truth.tif", scene.pictures[0], scene.grid, FRAME)
+    if kind == VILLAGE:
+        world = make_world(folder / "world", seed, 600.0, 0.1)
+        scene = load_scene(folder / "world")
+        spec = replace(_VILLAGE, heights=lambda e, n: world.dem_grid.sample(read_band(world.dem), e, n))
+    else:
+        spec = KINDS[kind]
+        scene = _scene(spec, seed, folder)
+        write_picture(folder / "truth.tif", scene.pictures[0], scene.grid, FRAME)
     renderer = Renderer(scene, CAMERA)
     shots = [s for flight in spec.flights for s in _shots(flight, spec, rng)]
     shots = [replace(s, index=n) for n, s in enumerate(shots)]
@@ -114,7 +131,12 @@ def make_truth_block(folder: Path, kind: str, seed: int = 1) -> Path:
     return place
 
 
-def _scene(spec: Kind, seed: int) -> Scene:
+def _dem_grid(spec: Kind) -> Grid:
+    cells = round(spec.side_m / _DEM_M)
+    return Grid(-spec.side_m / 2, spec.side_m / 2, spec.side_m / cells, cells, cells)
+
+
+def _scene(spec: Kind, seed: int, folder: Path) -> Scene:
     step = spec.side_m / _PICTURE_PX
     grid = Grid(-spec.side_m / 2, spec.side_m / 2, step, _PICTURE_PX, _PICTURE_PX)
     picture = _texture(_PICTURE_PX, seed)
@@ -126,6 +148,9 @@ def _scene(spec: Kind, seed: int) -> Scene:
         shade = water[..., None].astype(np.float32) / 255
         picture = (picture * (1 - shade) + np.float32((92, 104, 96)) * shade).astype(np.uint8)
         heights = np.where(_lake(spec.water_share, 700) > 127, _GROUND_M - 2.0, heights)
+    dem = _dem_grid(spec)
+    known = spec.heights(dem.east_centres_m[None, :], dem.north_centres_m[:, None]) + _DEM_DATUM_M
+    write_grid(folder / "dem.tif", known.astype(np.float32), dem, FRAME)
     return Scene.of(picture, grid, heights, coarse, water=water)
 
 
@@ -156,12 +181,14 @@ def _shots(flight: Flight, spec: Kind, rng: np.random.Generator) -> list[TrueSho
     shots = []
     for lane, side in enumerate(across):
         forth = lane % 2 == 0
-        for step in along if forth else along[::-1]:
-            east, north = (side, step) if flight.north_south else (step, side)
-            course = 90.0 * (not flight.north_south) + (0.0 if forth else 180.0)
-            line = along if not flight.north_south else np.full_like(along, side)
-            other = np.full_like(along, side) if not flight.north_south else along
-            up = float(spec.heights(line, other).mean()) + flight.height_m + rng.normal(0, 0.5)
+        aside = np.full_like(along, side)
+        easts, norths = (aside, along) if flight.north_south else (along, aside)
+        easts, norths = easts + spec.middle_m[0], norths + spec.middle_m[1]
+        level = float(spec.heights(easts, norths).mean()) + flight.height_m
+        course = 90.0 * (not flight.north_south) + (0.0 if forth else 180.0)
+        order = slice(None) if forth else slice(None, None, -1)
+        for east, north in zip(easts[order], norths[order], strict=True):
+            up = level + rng.normal(0, 0.5)
             wobble = rng.normal(0, 1, 3)
             pose = Pose(
                 float(east), float(north), up, course + 2 * wobble[0],
@@ -194,15 +221,19 @@ def _shot(number: int, start: dt.datetime, pose: Pose, flight: Flight, rng: np.r
 def _write_control(
     path: Path, shots: list[TrueShot], spec: Kind, scene: Scene, rng: np.random.Generator
 ) -> None:
-    """Points on a grid over where the photos are: the corners and the middle control, the others check."""
-    centres = np.array([s.pose.centre for s in shots])
-    reach = np.abs(centres[:, :2]).max(axis=0) * 0.95
+    """Points on a grid over where the photos are: the corners and the middle control, the others check.
+
+    In the village a roof may hide one, which a person would not have marked: all are taken as seen.
+    """
+    centres = np.array([s.pose.centre for s in shots])[:, :2] - spec.middle_m
+    reach = np.abs(centres).max(axis=0) * 0.95
     rows = []
     for n, (x, y) in enumerate((x, y) for y in (-1.0, -0.5, 0.5, 1.0, 0.0) for x in (-1.0, 0.0, 1.0)):
         role = "control" if (abs(x), abs(y)) in ((1, 1), (0, 0)) else "check"
         east, north = x * reach[0], y * reach[1]
         if spec.water_share and east > spec.side_m / 2 * (0.7 - 1.4 * spec.water_share) - 30:
             east -= spec.side_m * 0.12 * (1 + (x > 0))
+        east, north = east + spec.middle_m[0], north + spec.middle_m[1]
         up = float(scene.surface_grid.sample(scene.surface_m, east, north))
         lat, lon = FRAME.to_geo(east, north)
         seen = _marks(np.array([east, north, up]), shots, rng)
@@ -235,6 +266,6 @@ def _marks(
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("kind", choices=KINDS)
+    parser.add_argument("kind", choices=[*KINDS, VILLAGE])
     given = parser.parse_args()
     print(make_truth_block(given.folder, given.kind))

@@ -1,0 +1,93 @@
+"""How true mosaics of small blocks are, of which the ground is known to the pixel: with five control points
+and without any. The valley has a DEM of 30 m besides, as a mission folder has one."""
+
+import numpy as np
+import pytest
+import rasterio
+import rasterio.features
+import shapely
+from pyproj import CRS, Transformer
+
+from imagery.mosaic import MosaicOptions, make_mosaic
+from missionctl.services.demo import standing_of
+from missionctl.services.scoring import Standing, score_position
+from sim.world.store import load_world
+
+from .truth_blocks import KINDS, VILLAGE, make_truth_block
+
+HILLY = ("valley",)
+SEEN_WELL = 3
+"""So many photos of a place tell its height; elsewhere it is continued from beside."""
+
+
+def _edge(mosaic):
+    """The ground that fewer photos see, as something that is not scored."""
+    with rasterio.open(mosaic.with_name(f"{mosaic.stem}.views.tif")) as views:
+        few = (views.read(1) < SEEN_WELL).astype(np.uint8)
+        shapes = rasterio.features.shapes(few, few == 1, transform=views.transform)
+        return [shapely.geometry.shape(s) for s, _ in shapes], CRS.from_user_input(views.crs.to_wkt())
+
+
+def _score(folder, kind, mosaic):
+    edge, crs = _edge(mosaic)
+    if kind != VILLAGE:
+        return score_position(mosaic, folder / "truth.tif", standing=Standing(edge, crs))
+    world = load_world(folder / "world")
+    standing = standing_of(world)
+    to_world = Transformer.from_crs(crs, standing.crs, always_xy=True).transform
+    moved = [shapely.transform(s, to_world, interleaved=False) for s in edge]
+    return score_position(
+        mosaic, world.after, world.truth_classes, Standing((*standing.shapes, *moved), standing.crs)
+    )
+
+
+def _blank_share(mosaic):
+    """Of the ground that at least one photo sees, how much is blank."""
+    with rasterio.open(mosaic.with_name(f"{mosaic.stem}.views.tif")) as views:
+        rows, cols = np.nonzero(views.read(1) > 0)
+    with rasterio.open(mosaic) as picture:
+        mask = picture.dataset_mask()
+    inside = (rows * 8 + 4 < mask.shape[0]) & (cols * 8 + 4 < mask.shape[1])
+    return float((mask[rows[inside] * 8 + 4, cols[inside] * 8 + 4] == 0).mean())
+
+
+@pytest.mark.parametrize("kind", [*KINDS, VILLAGE])
+def test_a_block_lies_where_it_is(kind, tmp_path, benchmark, tell):
+    photos = make_truth_block(tmp_path, kind)
+
+    ways = {"five points": (tmp_path / "control.csv", kind in HILLY), "no control": (None, kind in HILLY)}
+    if kind in HILLY:
+        ways["five points, no DEM"] = tmp_path / "control.csv", False
+
+    def all_ways():
+        found = {}
+        for name, (control, with_dem) in ways.items():
+            mosaic = tmp_path / f"{name}.tif"
+            options = MosaicOptions(
+                workers=2, control=control, dem=tmp_path / "dem.tif" if with_dem else None
+            )
+            report = make_mosaic(photos, mosaic, options).report()
+            found[name] = report, _score(tmp_path, kind, mosaic), _blank_share(mosaic)
+        return found
+
+    found = benchmark.pedantic(all_ways, rounds=1)
+    for name, (report, score, blank) in found.items():
+        line = (
+            f"{kind}, {name}: {report['placed']} of {report['photos']} photos, {report['gsd_cm']:.1f} cm; "
+            f"off {score.rmse_gsd:.2f} GSD ({score.rmse_m:.3f} m), relative {score.relative_gsd:.2f}; "
+            f"promised {report['expected_error_m']:.3f} m; seams {report['seam_rms_px']:.2f} px; "
+            f"blank {100 * blank:.2f} %"
+        )
+        if report["control"]:
+            check = report["control"]["check"]
+            line += f"; check points {check['plan_rms_gsd']:.2f} GSD, {check['height_rms_m']:.2f} m"
+        tell(line)
+    found.pop("five points, no DEM", None)  # told, and not promised
+    for report, score, blank in found.values():
+        assert report["placed"] == report["photos"]
+        assert score.relative_gsd <= 1.0
+        assert report["seam_rms_px"] <= 0.7
+        assert blank < 0.005
+    report, score, _ = found["five points"]
+    assert report["control"]["check"]["plan_rms_gsd"] <= 0.7
+    assert score.rmse_gsd <= 0.7
