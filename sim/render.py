@@ -183,7 +183,7 @@ class Renderer:
 
         def texture(places: FloatArray, window: Window) -> Pixels:
             (y0, _), (x0, _) = window
-            level = _level(ratios[y0 // NODE_PX, x0 // NODE_PX], len(self._scene.pictures))
+            level = int(_level(ratios[y0 // NODE_PX, x0 // NODE_PX], len(self._scene.pictures)))
             at_col, at_row = self._places(places, window, level)
             picture = self._scene.pictures[level]
             return np.asarray(
@@ -206,7 +206,7 @@ class Renderer:
         hits = ground_hits(self._scene, view.centre_m(times), rays)[:, 0]
         hits = np.where(np.isnan(hits), _FAR_M, hits)
         count = len(self._scene.pictures)
-        levels = np.array([_level(r, count) for r in ratios[y // NODE_PX + 1, x // NODE_PX + 1]])
+        levels = _level(ratios[y // NODE_PX + 1, x // NODE_PX + 1], count)
         for level in np.unique(levels):
             which = np.flatnonzero(levels == level)
             for some in np.array_split(which, len(which) // _STRIP + 1):
@@ -254,11 +254,10 @@ def _picture_steps(hits_m: FloatArray) -> FloatArray:
     return np.asarray(np.sqrt(down * right) / NODE_PX)
 
 
-def _level(ratio: float, levels: int) -> int:
-    """The picture of the pyramid whose pixels are the largest not much above the frame's."""
-    if not np.isfinite(ratio):
-        return 0
-    return int(np.clip(np.floor(np.log2(max(ratio, 1e-3)) + 0.3), 0, levels - 1))
+def _level(ratio: npt.ArrayLike, levels: int) -> npt.NDArray[np.int64]:
+    """The picture of the pyramid whose pixels are the largest not much above the frame's, for each ratio."""
+    known = np.maximum(np.nan_to_num(np.asarray(ratio, float), nan=1.0), 1e-3)
+    return np.clip(np.floor(np.log2(known) + 0.3), 0, levels - 1).astype(int)
 
 
 def _levels(ratios: FloatArray, rows: int, cols: int, levels: int) -> list[tuple[Window, int]]:
@@ -267,14 +266,14 @@ def _levels(ratios: FloatArray, rows: int, cols: int, levels: int) -> list[tuple
     if not len(known):
         return [(((0, rows), (0, cols)), levels - 1)]
     if np.percentile(known, 98) < 2 * np.percentile(known, 2):
-        return [(((0, rows), (0, cols)), _level(float(np.median(known)), levels))]
+        return [(((0, rows), (0, cols)), int(_level(np.median(known), levels)))]
     out = []
     for y in range(0, rows, _TILE_PX):
         for x in range(0, cols, _TILE_PX):
             window = (y, min(y + _TILE_PX, rows)), (x, min(x + _TILE_PX, cols))
             part = ratios[nodes_about(window)]
             part = part[np.isfinite(part)]
-            out.append((window, _level(float(np.median(part)), levels) if len(part) else levels - 1))
+            out.append((window, int(_level(np.median(part), levels)) if len(part) else levels - 1))
     return out
 
 
