@@ -182,6 +182,7 @@ def test_water_gives_no_tie_points_and_land_does(world):
     wet = cv2.erode((opacity > 200).astype(np.uint8) * 255, np.ones((41, 41)))
     dry = cv2.erode((opacity < 5).astype(np.uint8) * 255, np.ones((41, 41)))
     dry[:, 350:] = 0  # enough of the land
+    rate = {}
     for name, where in (("wet", wet), ("dry", dry)):
         a, b, features = matched(one, two, where)
         rays = camera.rays(a) @ poses[0].camera_from_enu
