@@ -4,6 +4,7 @@
     about = "The radio is cut for a minute; the vehicle comes home by itself."
     start = 2026-07-01T02:00:00Z          # simulated time at power-up; without it, now
     gnss = "standard"                     # or "rtk"
+    autopilot = "px4"                     # whose behaviour; without it, ardupilot
     vehicles = 2
     world = "county"                      # a world's folder, from where this file is
 
@@ -39,7 +40,7 @@
     charge_share = 0.8
     capacity_mah = 10000.0
 
-    [params]                              # ArduPilot's names
+    [params]                              # the autopilot's names
     FS_GCS_ENABLE = 1
 
     [[faults]]                            # see sim.faults.Fault
@@ -70,6 +71,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from plans.frames import GeoPoint
 from sim.autopilot.params import problem_with
+from sim.autopilot.personality import personality_of
 from sim.dynamics import Weather
 from sim.errors import ScenarioError, SettingsError
 from sim.faults import Fault
@@ -163,6 +165,7 @@ class _File(_Strict):
     name: Annotated[str, Field(min_length=1, max_length=80)]
     about: str = ""
     start: dt.datetime | None = None
+    autopilot: str | None = None
     gnss: str | None = None
     vehicles: Annotated[int, Field(ge=1, le=50)] | None = None
     world: Annotated[str, Field(min_length=1)] | None = None
@@ -184,6 +187,7 @@ class Scenario:
     name: str
     about: str = ""
     start_utc: dt.datetime | None = None
+    autopilot: str | None = None
     gnss: str | None = None
     vehicles: int | None = None
     world: Path | None = None
@@ -222,6 +226,7 @@ class Scenario:
             pack = replace(pack, capacity_mah=self.capacity_mah)
         return replace(
             settings,
+            autopilot=self.autopilot or settings.autopilot,
             gnss=self.gnss or settings.gnss,
             vehicles=vehicles,
             world=settings.world or self.world,
@@ -274,13 +279,15 @@ def _scenario_of(file: _File, source: Path) -> Scenario:
         find_gnss(file.gnss)
     if file.world is not None and file.place is not None:
         raise ScenarioError("world and place: give one of them")
+    known = personality_of(file.autopilot or "ardupilot").parameters
     for name, value in file.params.items():
-        if problem := problem_with(name, value):
+        if problem := problem_with(name, value, known):
             raise ScenarioError(f"params: {problem}")
     return Scenario(
         name=file.name,
         about=file.about.strip(),
         start_utc=file.start.astimezone(dt.UTC) if file.start else None,
+        autopilot=file.autopilot,
         gnss=file.gnss,
         vehicles=file.vehicles,
         world=_world_folder(file, source),

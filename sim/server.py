@@ -22,9 +22,10 @@ from pymavlink.dialects.v20 import ardupilotmega as mavlink
 from flight.wire import Encoder, Message, Parser, packet_of
 from plans.cameras import Camera
 from plans.frames import GeoPoint, LocalFrame, Pose
-from sim.autopilot.core import Shot, Vehicle, VehicleSetup
+from sim.autopilot.craft import Craft, Shot, VehicleSetup
 from sim.autopilot.mavlink import Channel, Face
 from sim.autopilot.params import problem_with
+from sim.autopilot.personality import personality_of
 from sim.battery import BatteryPack
 from sim.dynamics import STEP_S, Weather
 from sim.errors import SettingsError
@@ -64,6 +65,8 @@ class SimSettings:
     camera: Camera | None = None
     photo_workers: int = 1
     seed: int = 0
+    autopilot: str = "ardupilot"
+    """Whose behaviour the vehicles have: ardupilot or px4."""
     gnss: str = "rtk"
     weather: Weather = field(default_factory=Weather)
     pack: BatteryPack = field(default_factory=BatteryPack)
@@ -108,12 +111,13 @@ class SimSettings:
         find_gnss(self.gnss)
         if not 0.0 < self.charge_share <= 1.0:
             raise SettingsError(f"a battery {self.charge_share:.0%} full is not possible; take 1 to 100 %")
+        known = personality_of(self.autopilot).parameters
         for name, value in self.params:
-            if problem := problem_with(name, value):
+            if problem := problem_with(name, value, known):
                 raise SettingsError(f"parameter {problem}")
 
 
-def make_vehicles(settings: SimSettings) -> tuple[Place, list[Vehicle]]:
+def make_vehicles(settings: SimSettings) -> tuple[Place, list[Craft]]:
     """The place and its vehicles, three metres apart in a row to the east. Raises SimError."""
     settings.check()
     home = settings.home
@@ -142,7 +146,7 @@ def make_vehicles(settings: SimSettings) -> tuple[Place, list[Vehicle]]:
             params=settings.params,
             start_utc=settings.start_utc or dt.datetime.now(dt.UTC),
         )
-        vehicles.append(Vehicle(setup))
+        vehicles.append(personality_of(settings.autopilot).make(setup))
     return place, vehicles
 
 
@@ -150,7 +154,12 @@ class _Port:
     """A link with its radio and one channel per vehicle."""
 
     def __init__(
-        self, link: Link, faces: list[Face], radio: RadioSettings, seed: str, high_latency: bool = False
+        self,
+        link: Link,
+        faces: list[Face[Craft]],
+        radio: RadioSettings,
+        seed: str,
+        high_latency: bool = False,
     ) -> None:
         self.link = link
         self._faces = faces
@@ -229,7 +238,7 @@ class _Port:
                 face.handle(channel, message)
 
 
-def _fade(radio: RadioSettings, vehicle: Vehicle, seed: str) -> Fade | None:
+def _fade(radio: RadioSettings, vehicle: Craft, seed: str) -> Fade | None:
     if radio.reach is None:
         return None
     body = vehicle.body
@@ -356,7 +365,7 @@ def serve(
 
 def _run(
     speedup: float,
-    crew: list[tuple[Face, FaultTimeline, Watcher]],
+    crew: list[tuple[Face[Craft], FaultTimeline, Watcher]],
     ports: list[_Port],
     desk: _PhotoDesk | None,
     stop_event: threading.Event,
@@ -384,7 +393,7 @@ def _run(
             select.select(sockets, (), (), min(max(wait, 0.001), 0.05))
 
 
-def _hand_over(face: Face, desk: _PhotoDesk | None) -> None:
+def _hand_over(face: Face[Craft], desk: _PhotoDesk | None) -> None:
     shots, face.shots = face.shots, []
     if desk is not None:
         tide = face.vehicle.place.tide

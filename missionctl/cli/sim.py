@@ -52,7 +52,11 @@ def sim(
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same flight.")] = 0,
     autopilot: Annotated[
-        str, typer.Option(metavar="NAME", help="builtin, or ardupilot or px4 with its own simulator.")
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Whose behaviour: ardupilot or px4, of ours, or with --binary in its own simulator.",
+        ),
     ] = "builtin",
     binary: Annotated[
         Path | None, typer.Option(metavar="PATH", help="That simulator: arducopter, or bin/px4 of a build.")
@@ -66,7 +70,7 @@ def sim(
     ] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Simulate vehicles that speak MAVLink as an ArduCopter does. Ends on Ctrl-C, its photos written."""
+    """Simulate vehicles that speak MAVLink as an ArduCopter or a PX4. Ends on Ctrl-C, its photos written."""
     from dataclasses import replace
 
     from plans.cameras import find_camera
@@ -80,7 +84,9 @@ def sim(
     def ready(addresses: tuple[str, ...]) -> None:
         say_ready(addresses, as_json)
 
-    if autopilot != "builtin":
+    if binary is not None:
+        if autopilot == "builtin":
+            raise ValueTypedError("--binary is for --autopilot ardupilot or px4")
         idle: dict[str, object] = {
             "--scenario": scenario,
             "--listen": listen,
@@ -90,8 +96,6 @@ def sim(
         }
         _run_real(autopilot, binary, home, world, speedup, vehicles, idle, ready, stop)
         return
-    if binary is not None:
-        raise ValueTypedError("--binary is for --autopilot ardupilot or px4")
     settings = SimSettings(
         home=lat_lon(home, "--home") if home else None,
         listen=tuple(listen) if listen else ("tcpin:127.0.0.1:5760",),
@@ -107,6 +111,8 @@ def sim(
         settings = read_scenario(find_scenario(str(scenario))).apply(settings)
     if gnss:
         settings = replace(settings, gnss=gnss)
+    if autopilot != "builtin":
+        settings = replace(settings, autopilot=autopilot)
     say_goals(serve(settings, ready, stop), as_json)
 
 
@@ -132,7 +138,7 @@ def say_ready(addresses: tuple[str, ...], as_json: bool) -> None:
 
 def _run_real(
     autopilot: str,
-    binary: Path | None,
+    binary: Path,
     home: str,
     world: Path | None,
     speedup: float,
@@ -148,8 +154,6 @@ def _run_real(
     given = [name for name, value in idle.items() if value is not None]
     if given:
         raise ValueTypedError(f"{', '.join(given)}: not with --autopilot {autopilot}, which has its own")
-    if binary is None:
-        raise ValueTypedError(f"--autopilot {autopilot} needs its simulator: give --binary PATH")
     if home:
         place = lat_lon(home, "--home")
     elif world is not None:

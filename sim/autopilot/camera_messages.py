@@ -8,7 +8,7 @@ from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from flight.wire import Message
 from sim.autopilot.core import Shot, Vehicle
-from sim.autopilot.telemetry import ms
+from sim.autopilot.state_messages import ms
 
 CARD_MIB = 32_000.0
 _PHOTO_MIB = 8.0

@@ -155,7 +155,7 @@ class Craft(ABC):
         self.origin_east_m, self.origin_north_m, self.origin_up_m = east, north, ground
         self.home_east_m, self.home_north_m, self.home_up_m = east, north, ground
         self.camera_stuck = self.card_full = False
-        self.high_latency_open = False
+        self.has_modem = self.high_latency_open = False
         self.last_shot: Shot | None = None
         self.motor_share = 1.0
         self.aircraft: list[Aircraft] = []

@@ -8,7 +8,8 @@ from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from flight.wire import Message
 from sim.autopilot.core import Vehicle
-from sim.autopilot.telemetry import believed_place, heartbeat, ms, remaining_percent, sys_status, wrap_cdeg
+from sim.autopilot.state_messages import believed_place, ms, wrap_cdeg
+from sim.autopilot.telemetry import heartbeat, remaining_percent, sys_status
 
 _HIGH_LATENCY_FAILURES = (
     (mavlink.MAV_SYS_STATUS_SENSOR_GPS, mavlink.HL_FAILURE_FLAG_GPS),

@@ -18,6 +18,7 @@ class Result(IntEnum):
     UNSUPPORTED_FRAME = 2
     UNSUPPORTED = 3
     NO_SPACE = 4
+    INVALID = 5
     INVALID_PARAM1 = 6
     INVALID_PARAM2 = 7
     INVALID_PARAM3 = 8

@@ -1,31 +1,20 @@
-"""The vehicle's DataFlash log and its download over MAVLink, as ArduPilot does both.
+"""The vehicle's DataFlash log, as ArduPilot writes it.
 
-A log begins when the motors are armed and ends when they are disarmed (LOG_DISARMED 0). Nothing is sent while
-armed. The format is ArduPilot's: each message kind is described by a FMT record before its first use.
+A log begins when the motors are armed and ends when they are disarmed (LOG_DISARMED 0). The format is
+ArduPilot's: each message kind is described by a FMT record before its first use.
 """
 
 from __future__ import annotations
 
 import math
 import struct
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from pymavlink.dialects.v20 import ardupilotmega as mavlink
-
-from flight.wire import Message
 from sim.autopilot.core import SLOW_EVERY, Event, Shot, Text, Vehicle
+from sim.autopilot.log_shelf import MAX_BYTES, Log, LogShelf
 from sim.autopilot.modes import Mode
 from sim.autopilot.params import PARAMETERS
 
-if TYPE_CHECKING:
-    from sim.autopilot.mavlink import Channel as AnyChannel
-
-    Channel = AnyChannel[Vehicle]
-
-PIECE_BYTES = 90
-PIECES_PER_STEP = 20
-_MAX_BYTES = 64 << 20
 _HEAD = b"\xa3\x95"
 _GPS_EPOCH_S, _LEAP_S, _WEEK_S = 315_964_800, 18, 604_800
 
@@ -76,26 +65,14 @@ def _length(kind: str) -> int:
     return 3 + struct.calcsize("<" + "".join(_STRUCT[t] for t in _FORMATS[kind][1]))
 
 
-@dataclass
-class Log:
-    """One log: its beginning in UTC seconds (0 without a clock) and its bytes."""
-
-    started_s: int
-    data: bytearray = field(default_factory=bytearray)
-
-
-class Logbook:
-    """All logs of one vehicle. Call `update` after each step, `hear` for each event, `handle` for each
-    message."""
+class Logbook(LogShelf):
+    """All logs of one vehicle. Call `update` after each step, `hear` for each event."""
 
     def __init__(self, vehicle: Vehicle) -> None:
+        super().__init__(vehicle)
         self._vehicle = vehicle
-        self.logs: dict[int, Log] = {}
         self._open: Log | None = None
         self._mode: Mode | None = None
-        self._channel: Channel | None = None
-        self._listing: list[int] = []
-        self._sending: tuple[int, int, int] | None = None
 
     # -- writing -------------------------------------------------------------------------------------------
 
@@ -111,10 +88,9 @@ class Logbook:
         if self._open is not None:
             if not vehicle.armed:
                 self._open = None
-            elif vehicle.steps % SLOW_EVERY == 0 and len(self._open.data) < _MAX_BYTES:
+            elif vehicle.steps % SLOW_EVERY == 0 and len(self._open.data) < MAX_BYTES:
                 self._write_state()
-        if self._channel is not None:
-            self._send(self._channel)
+        self.send_due()
 
     def hear(self, event: Event) -> None:
         """Log an event of the vehicle."""
@@ -180,49 +156,6 @@ class Logbook:
     def contents(self) -> dict[str, bytearray]:
         """The logs by the name of their file."""
         return {f"{number:08d}.BIN": log.data for number, log in self.logs.items()}
-
-    # -- download ------------------------------------------------------------------------------------------
-
-    def handle(self, channel: Channel, message: Message) -> bool:
-        """Take a message of the log protocol; False for any other. One link at a time is served."""
-        kind = message.get_type()
-        if not kind.startswith("LOG_"):
-            return False
-        if self._vehicle.armed:
-            return True
-        self._channel = channel
-        if kind == "LOG_REQUEST_LIST":
-            self._listing = [n for n in sorted(self.logs) if message.start <= n <= message.end]
-            if not self.logs:
-                channel.send(mavlink.MAVLink_log_entry_message(0, 0, 0, 0, 0))
-        elif kind == "LOG_REQUEST_DATA":
-            self._sending = (message.id, message.ofs, message.count)
-        elif kind == "LOG_REQUEST_END":
-            self._sending, self._channel = None, None
-        elif kind == "LOG_ERASE":
-            self.logs.clear()
-            self._listing, self._sending = [], None
-        return True
-
-    def _send(self, channel: Channel) -> None:
-        for number in self._listing:
-            log = self.logs[number]
-            channel.send(
-                mavlink.MAVLink_log_entry_message(
-                    number, len(self.logs), max(self.logs), log.started_s, len(log.data)
-                )
-            )
-        self._listing = []
-        for _ in range(PIECES_PER_STEP):
-            if self._sending is None:
-                return
-            number, at, left = self._sending
-            log_data = self.logs[number].data if number in self.logs else b""
-            piece = bytes(log_data[at : at + min(PIECE_BYTES, left)])
-            padded = list(piece) + [0] * (PIECE_BYTES - len(piece))
-            channel.send(mavlink.MAVLink_log_data_message(number, at, len(piece), padded))
-            done = len(piece) < PIECE_BYTES or left <= PIECE_BYTES
-            self._sending = None if done else (number, at + PIECE_BYTES, left - PIECE_BYTES)
 
 
 def _gps_time(unix_s: float) -> tuple[int, int]:

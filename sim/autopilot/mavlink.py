@@ -41,6 +41,7 @@ class Channel(Generic[V]):
         self.vehicle = vehicle
         self.speech = vehicle.speech
         self.high_latency = high_latency
+        vehicle.has_modem = vehicle.has_modem or high_latency
         self._next_high_latency_s = 0.0
         self._write = write
         self._encoder = Encoder(vehicle.sysid, AUTOPILOT_COMPONENT)

@@ -7,28 +7,28 @@ from collections.abc import Callable
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from flight.wire import Message
-from sim.autopilot import camera_messages, high_latency, telemetry
+from sim.autopilot import camera_messages, high_latency, state_messages, telemetry
 from sim.autopilot.core import Vehicle
 
 BUILDERS: dict[int, Callable[[Vehicle], Message | None]] = {
     mavlink.MAVLINK_MSG_ID_HEARTBEAT: telemetry.heartbeat,
     mavlink.MAVLINK_MSG_ID_SYS_STATUS: telemetry.sys_status,
-    mavlink.MAVLINK_MSG_ID_SYSTEM_TIME: telemetry.system_time,
-    mavlink.MAVLINK_MSG_ID_GPS_RAW_INT: telemetry.gps_raw_int,
-    mavlink.MAVLINK_MSG_ID_ATTITUDE: telemetry.attitude,
-    mavlink.MAVLINK_MSG_ID_ATTITUDE_QUATERNION: telemetry.attitude_quaternion,
-    mavlink.MAVLINK_MSG_ID_LOCAL_POSITION_NED: telemetry.local_position_ned,
-    mavlink.MAVLINK_MSG_ID_GLOBAL_POSITION_INT: telemetry.global_position_int,
-    mavlink.MAVLINK_MSG_ID_VFR_HUD: telemetry.vfr_hud,
+    mavlink.MAVLINK_MSG_ID_SYSTEM_TIME: state_messages.system_time,
+    mavlink.MAVLINK_MSG_ID_GPS_RAW_INT: state_messages.gps_raw_int,
+    mavlink.MAVLINK_MSG_ID_ATTITUDE: state_messages.attitude,
+    mavlink.MAVLINK_MSG_ID_ATTITUDE_QUATERNION: state_messages.attitude_quaternion,
+    mavlink.MAVLINK_MSG_ID_LOCAL_POSITION_NED: state_messages.local_position_ned,
+    mavlink.MAVLINK_MSG_ID_GLOBAL_POSITION_INT: state_messages.global_position_int,
+    mavlink.MAVLINK_MSG_ID_VFR_HUD: state_messages.vfr_hud,
     mavlink.MAVLINK_MSG_ID_BATTERY_STATUS: telemetry.battery_status,
-    mavlink.MAVLINK_MSG_ID_RC_CHANNELS: telemetry.rc_channels,
+    mavlink.MAVLINK_MSG_ID_RC_CHANNELS: state_messages.rc_channels,
     mavlink.MAVLINK_MSG_ID_MISSION_CURRENT: telemetry.mission_current,
     mavlink.MAVLINK_MSG_ID_NAV_CONTROLLER_OUTPUT: telemetry.nav_controller_output,
     mavlink.MAVLINK_MSG_ID_POSITION_TARGET_GLOBAL_INT: telemetry.position_target_global_int,
     mavlink.MAVLINK_MSG_ID_EXTENDED_SYS_STATE: telemetry.extended_sys_state,
     mavlink.MAVLINK_MSG_ID_EKF_STATUS_REPORT: telemetry.ekf_status_report,
-    mavlink.MAVLINK_MSG_ID_HOME_POSITION: telemetry.home_position,
-    mavlink.MAVLINK_MSG_ID_GPS_GLOBAL_ORIGIN: telemetry.gps_global_origin,
+    mavlink.MAVLINK_MSG_ID_HOME_POSITION: state_messages.home_position,
+    mavlink.MAVLINK_MSG_ID_GPS_GLOBAL_ORIGIN: state_messages.gps_global_origin,
     mavlink.MAVLINK_MSG_ID_AUTOPILOT_VERSION: telemetry.autopilot_version,
     mavlink.MAVLINK_MSG_ID_GIMBAL_DEVICE_ATTITUDE_STATUS: telemetry.gimbal_device_attitude_status,
     mavlink.MAVLINK_MSG_ID_TERRAIN_REPORT: telemetry.terrain_report,

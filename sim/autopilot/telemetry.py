@@ -1,7 +1,5 @@
-"""The vehicle's state as MAVLink messages: one function per message (sim.autopilot.streams finds them).
-
-This is where the simulator's east-north-up becomes MAVLink's north-east-down.
-"""
+"""What ArduCopter tells of its state in a way of its own, one function per message (sim.autopilot.streams
+finds them)."""
 
 from __future__ import annotations
 
@@ -13,7 +11,7 @@ from flight.wire import Message
 from sim.autopilot.core import Vehicle
 from sim.autopilot.fence import Limit
 from sim.autopilot.modes import Mode
-from sim.sensors import GNSS_KINDS
+from sim.autopilot.state_messages import believed_place, ms
 
 _PRESENT = (
     mavlink.MAV_SYS_STATUS_SENSOR_3D_GYRO
@@ -49,29 +47,6 @@ CAPABILITIES = (
 )
 VERSION = 4 << 24 | 7 << 16
 """flight_sw_version: 4.7.0, development."""
-
-
-def ms(v: Vehicle) -> int:
-    """Milliseconds since power-up."""
-    return round(v.time_s * 1000) & 0xFFFFFFFF
-
-
-def utc_usec(v: Vehicle) -> int:
-    """Simulated UTC in microseconds since 1970."""
-    return round(v.setup.start_utc.timestamp() * 1e6 + v.time_s * 1e6)
-
-
-def wrap_cdeg(angle_rad: float) -> int:
-    """An angle as hundredths of a degree, 0 to 35999."""
-    return round(math.degrees(angle_rad) * 100) % 36000
-
-
-def believed_place(v: Vehicle) -> tuple[int, int]:
-    """lat and lon times 1e7 as believed; 0, 0 before the filter has an origin."""
-    if not v.origin_set:
-        return 0, 0
-    lat, lon = v.place.to_geo(v.estimate.east_m, v.estimate.north_m)
-    return round(lat * 1e7), round(lon * 1e7)
 
 
 def heartbeat(v: Vehicle) -> Message:
@@ -133,107 +108,6 @@ def remaining_percent(v: Vehicle) -> int:
     return max(0, min(100, round(100 * v.remaining_mah / max(v.params["BATT_CAPACITY"], 1.0))))
 
 
-def system_time(v: Vehicle) -> Message:
-    """SYSTEM_TIME; no date before GNSS has one."""
-    return mavlink.MAVLink_system_time_message(utc_usec(v) if v.readiness.has_fix else 0, ms(v))
-
-
-def gps_raw_int(v: Vehicle) -> Message:
-    """GPS_RAW_INT: what the receiver says, not what the filter makes of it."""
-    usec = round(v.time_s * 1e6)
-    if not v.readiness.has_fix:
-        fix = mavlink.GPS_FIX_TYPE_NO_FIX if v.time_s > 2.0 else mavlink.GPS_FIX_TYPE_NO_GPS
-        return mavlink.MAVLink_gps_raw_int_message(usec, fix, 0, 0, 0, 9999, 9999, 0, 0, 0, 0, 0, 0, 0, 0, 0)
-    body, gnss, error = v.body, v.estimator.gnss, v.estimator.gnss_error_m
-    lat, lon = v.place.to_geo(body.east_m + error[0], body.north_m + error[1])
-    alt_mm = round((body.up_m + error[2]) * 1000)
-    return mavlink.MAVLink_gps_raw_int_message(
-        usec,
-        gnss.fix_type,
-        round(lat * 1e7),
-        round(lon * 1e7),
-        alt_mm,
-        round(gnss.hdop * 100),
-        round(gnss.hdop * 150),
-        round(math.hypot(body.v_east_mps, body.v_north_mps) * 100),
-        wrap_cdeg(math.atan2(body.v_east_mps, body.v_north_mps)),
-        gnss.satellites,
-        alt_mm,
-        round(gnss.sigma_h_m * 1000 * 1.414),
-        round(gnss.sigma_v_m * 1000),
-        50 if gnss is GNSS_KINDS["rtk"] else 200,
-        0,
-        0,
-    )
-
-
-def attitude(v: Vehicle) -> Message:
-    """ATTITUDE."""
-    e, b = v.estimate, v.body
-    yaw = math.remainder(e.yaw_rad, math.tau)
-    return mavlink.MAVLink_attitude_message(
-        ms(v), e.roll_rad, e.pitch_rad, yaw, b.roll_rate_radps, b.pitch_rate_radps, b.yaw_rate_radps
-    )
-
-
-def attitude_quaternion(v: Vehicle) -> Message:
-    """ATTITUDE_QUATERNION (w, x, y, z; body to NED)."""
-    e, b = v.estimate, v.body
-    cr, sr = math.cos(e.roll_rad / 2), math.sin(e.roll_rad / 2)
-    cp, sp = math.cos(e.pitch_rad / 2), math.sin(e.pitch_rad / 2)
-    cy, sy = math.cos(e.yaw_rad / 2), math.sin(e.yaw_rad / 2)
-    return mavlink.MAVLink_attitude_quaternion_message(
-        ms(v),
-        cr * cp * cy + sr * sp * sy,
-        sr * cp * cy - cr * sp * sy,
-        cr * sp * cy + sr * cp * sy,
-        cr * cp * sy - sr * sp * cy,
-        b.roll_rate_radps,
-        b.pitch_rate_radps,
-        b.yaw_rate_radps,
-    )
-
-
-def local_position_ned(v: Vehicle) -> Message:
-    """LOCAL_POSITION_NED, about the filter's origin."""
-    e = v.estimate
-    return mavlink.MAVLink_local_position_ned_message(
-        ms(v),
-        e.north_m - v.origin_north_m,
-        e.east_m - v.origin_east_m,
-        v.origin_up_m - e.up_m,
-        e.v_north_mps,
-        e.v_east_mps,
-        -e.v_up_mps,
-    )
-
-
-def global_position_int(v: Vehicle) -> Message:
-    """GLOBAL_POSITION_INT."""
-    e = v.estimate
-    lat, lon = believed_place(v)
-    return mavlink.MAVLink_global_position_int_message(
-        ms(v),
-        lat,
-        lon,
-        round(e.up_m * 1000),
-        round(v.relative_alt_m * 1000),
-        round(e.v_north_mps * 100),
-        round(e.v_east_mps * 100),
-        round(-e.v_up_mps * 100),
-        wrap_cdeg(e.yaw_rad),
-    )
-
-
-def vfr_hud(v: Vehicle) -> Message:
-    """VFR_HUD."""
-    e = v.estimate
-    ground_speed = math.hypot(e.v_east_mps, e.v_north_mps)
-    heading = round(math.degrees(e.yaw_rad)) % 360
-    throttle = round(v.climb_throttle * 100)
-    return mavlink.MAVLink_vfr_hud_message(ground_speed, ground_speed, heading, throttle, e.up_m, e.v_up_mps)
-
-
 def battery_status(v: Vehicle) -> Message:
     """BATTERY_STATUS: the whole pack's voltage in the first slot."""
     battery = v.battery
@@ -248,17 +122,6 @@ def battery_status(v: Vehicle) -> Message:
         -1,
         remaining_percent(v),
     )
-
-
-def rc_channels(v: Vehicle) -> Message:
-    """RC_CHANNELS: the sticks."""
-    s = v.sticks
-    rest = -1.0 if v.landed else 0.0
-    throttle = s.throttle if s.throttle is not None else rest
-    values = [round(1500 + 500 * x) for x in (s.roll, -s.pitch, throttle, s.yaw)]
-    if s.failed:
-        return mavlink.MAVLink_rc_channels_message(ms(v), 0, *[0] * 18, 0)
-    return mavlink.MAVLink_rc_channels_message(ms(v), 8, *values, *[1800, 1000, 1000, 1800], *[0] * 10, 254)
 
 
 def mission_current(v: Vehicle) -> Message:
@@ -320,36 +183,6 @@ def ekf_status_report(v: Vehicle) -> Message:
     trust = v.estimator.variances
     return mavlink.MAVLink_ekf_status_report_message(
         int(v.readiness.flags), trust.velocity, trust.position, trust.height, trust.compass, 0.0, 0.0
-    )
-
-
-def home_position(v: Vehicle) -> Message | None:
-    """HOME_POSITION, or None before there is a home."""
-    if not v.origin_set:
-        return None
-    lat, lon = v.place.to_geo(v.home_east_m, v.home_north_m)
-    return mavlink.MAVLink_home_position_message(
-        round(lat * 1e7),
-        round(lon * 1e7),
-        round(v.home_up_m * 1000),
-        v.home_north_m - v.origin_north_m,
-        v.home_east_m - v.origin_east_m,
-        v.origin_up_m - v.home_up_m,
-        [1.0, 0.0, 0.0, 0.0],
-        0.0,
-        0.0,
-        0.0,
-        utc_usec(v),
-    )
-
-
-def gps_global_origin(v: Vehicle) -> Message | None:
-    """GPS_GLOBAL_ORIGIN, or None before there is one."""
-    if not v.origin_set:
-        return None
-    lat, lon = v.place.to_geo(v.origin_east_m, v.origin_north_m)
-    return mavlink.MAVLink_gps_global_origin_message(
-        round(lat * 1e7), round(lon * 1e7), round(v.origin_up_m * 1000), utc_usec(v)
     )
 
 

@@ -1,0 +1,87 @@
+"""Logs that are kept on board, and their download over MAVLink (LOG_REQUEST_LIST and what follows)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pymavlink.dialects.v20 import ardupilotmega as mavlink
+
+from flight.wire import Message
+from sim.autopilot.craft import Craft
+
+if TYPE_CHECKING:
+    from sim.autopilot.mavlink import Channel as AnyChannel
+
+    Channel = AnyChannel[Any]
+
+PIECE_BYTES = 90
+PIECES_PER_STEP = 20
+MAX_BYTES = 64 << 20
+"""A log grows no longer than this."""
+
+
+@dataclass
+class Log:
+    """One log: its beginning in UTC seconds (0 without a clock) and its bytes."""
+
+    started_s: int
+    data: bytearray = field(default_factory=bytearray)
+
+
+class LogShelf:
+    """All logs of one vehicle. `handle` takes the messages of the protocol, `send_due` goes with each
+    step."""
+
+    def __init__(self, craft: Craft) -> None:
+        self._craft = craft
+        self.logs: dict[int, Log] = {}
+        self._channel: Channel | None = None
+        self._listing: list[int] = []
+        self._sending: tuple[int, int, int] | None = None
+
+    def send_due(self) -> None:
+        """Send what was asked for."""
+        if self._channel is not None:
+            self._send(self._channel)
+
+    def handle(self, channel: Channel, message: Message) -> bool:
+        """Take a message of the log protocol; False for any other. One link at a time is served."""
+        kind = message.get_type()
+        if not kind.startswith("LOG_"):
+            return False
+        if self._craft.armed:
+            return True
+        self._channel = channel
+        if kind == "LOG_REQUEST_LIST":
+            self._listing = [n for n in sorted(self.logs) if message.start <= n <= message.end]
+            if not self.logs:
+                channel.send(mavlink.MAVLink_log_entry_message(0, 0, 0, 0, 0))
+        elif kind == "LOG_REQUEST_DATA":
+            self._sending = (message.id, message.ofs, message.count)
+        elif kind == "LOG_REQUEST_END":
+            self._sending, self._channel = None, None
+        elif kind == "LOG_ERASE":
+            self.logs.clear()
+            self._listing, self._sending = [], None
+        return True
+
+    def _send(self, channel: Channel) -> None:
+        for number in self._listing:
+            log = self.logs[number]
+            channel.send(
+                mavlink.MAVLink_log_entry_message(
+                    number, len(self.logs), max(self.logs), log.started_s, len(log.data)
+                )
+            )
+        self._listing = []
+        for _ in range(PIECES_PER_STEP):
+            if self._sending is None:
+                return
+            number, at, left = self._sending
+            log_data = self.logs[number].data if number in self.logs else b""
+            piece = bytes(log_data[at : at + min(PIECE_BYTES, left)])
+            padded = list(piece) + [0] * (PIECE_BYTES - len(piece))
+            channel.send(mavlink.MAVLink_log_data_message(number, at, len(piece), padded))
+            done = len(piece) < PIECE_BYTES or left <= PIECE_BYTES
+            self._sending = None if done else (number, at + PIECE_BYTES, left - PIECE_BYTES)
