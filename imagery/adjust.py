@@ -15,7 +15,16 @@ import numpy.typing as npt
 
 from imagery.bundle import Problem, free_points, residuals, solve
 from imagery.first_guess import first_state
-from imagery.marks import Marks, PointFit, Verdict, judge, on_the_ground, point_fits, seen_places
+from imagery.marks import (
+    Marks,
+    PointFit,
+    Verdict,
+    judge,
+    on_the_ground,
+    point_fits,
+    seen_places,
+    without_odd_one,
+)
 from imagery.photos import Block, Photo
 from imagery.priors import (
     AdjustRules,
@@ -138,8 +147,11 @@ def _controlled(
     left out, and taken in again when the others show that they were right."""
     cameras = _cameras(block.photos, state, groups)
     seen = seen_places(marks, marks.everything, state, groups, cameras)
-    state = on_the_ground(marks, seen, state)
+    positioned = any(p.placed for p in block.photos)
+    state = on_the_ground(marks, seen, state, positioned=positioned)
     verdict = judge(marks, state, groups)
+    if positioned:
+        verdict = without_odd_one(marks, seen, verdict)
     for _ in range(_JUDGEMENTS):
         problem, start = _with_control(tied, marks, verdict, state, priors, groups)
         state = solve(problem, start, rules)

@@ -32,6 +32,8 @@ _LEAST_OFF_PX = 4.0
 _LEAST_SPREAD_PX = 0.7
 _MEETING_PX = 8.0
 _TRIES = 400
+_FEW_POINTS = 3
+_ODD_TIMES = 3.0
 
 
 @dataclass(frozen=True)
@@ -174,16 +176,18 @@ def _off_px(marks: Marks, which: Ids, place: FloatArray, state: State, groups: I
     return np.where(np.isfinite(off), off, np.inf)
 
 
-def on_the_ground(marks: Marks, seen: FloatArray, state: State) -> State:
+def on_the_ground(marks: Marks, seen: FloatArray, state: State, *, positioned: bool) -> State:
     """The state moved, turned and scaled to where most control points that were seen lie.
 
-    With fewer than three, or three in one line, it is only moved.
+    With few points, or all in one line, a block that has positions is only moved: three points fit any turn
+    and scale, and then nothing shows which of them is wrong.
     """
     usable = np.flatnonzero(np.isfinite(seen).all(axis=1) & ~marks.check)
     if not len(usable):
         return state
     found, wanted = seen[usable], marks.places[usable]
-    fit = _best_similarity(found, wanted)
+    few = positioned and len(usable) <= _FEW_POINTS
+    fit = None if few else _best_similarity(found, wanted)
     if fit is None:
         return replace(
             state,
@@ -197,6 +201,22 @@ def on_the_ground(marks: Marks, seen: FloatArray, state: State) -> State:
         centres=scale * state.centres @ turn.T + shift,
         points=scale * state.points @ turn.T + shift,
     )
+
+
+def without_odd_one(marks: Marks, seen: FloatArray, verdict: Verdict) -> Verdict:
+    """Of three control points, the one that lies apart in plan from where the positions have it, while
+    the other two agree with each other, is not believed for now.
+    """
+    usable = np.flatnonzero(np.isfinite(seen).all(axis=1) & ~marks.check & verdict.points)
+    if len(usable) != _FEW_POINTS:
+        return verdict
+    off = (marks.places - seen)[usable, :2]
+    points = verdict.points.copy()
+    for k, point in enumerate(usable):
+        a, b = np.delete(off, k, axis=0)
+        if np.linalg.norm(off[k] - (a + b) / 2) > _ODD_TIMES * np.linalg.norm(a - b):
+            points[point] = False
+    return replace(verdict, points=points)
 
 
 def _best_similarity(found: FloatArray, wanted: FloatArray) -> tuple[float, FloatArray, FloatArray] | None:

@@ -137,3 +137,18 @@ def test_one_photo_with_the_position_of_another_place_does_not_pull():
     print(f"it stands {off:.2f} m off; the others moved by {np.median(moved):.2f} m")
     assert off < 1.5
     assert np.median(moved) < 0.3
+
+
+@pytest.mark.parametrize("count", [3, 5])
+def test_of_few_points_the_wrong_one_is_found_and_another_datum_is_none(count):
+    """The second point is 5 m off; all heights count from a geoid 42 m below the photos'."""
+    truth = made(1, Noise(pixel_px=0.3))
+    marks = control_of(truth, corners_and_middle(truth)[:count], 0)
+    places = marks.places + np.array([0.0, 0.0, 42.0])
+    places[1, 0] += 5
+    adjustment = adjust_block(truth.block, truth.tracks, marks=replace(marks, places=places))
+    assert [p.believed for p in adjustment.control] == [n != 1 for n in range(count)]
+    off = adjustment.points - true_points(truth, adjustment)
+    assert float(np.sqrt((off[:, :2] ** 2).sum(axis=1).mean())) < 0.1
+    # what lies beside the line of the two points that are left turns about it, as the attitudes let it
+    assert off[:, 2].mean() == pytest.approx(42, abs=0.3 if count == 5 else 1.5)
