@@ -94,12 +94,13 @@ def talk(tmp_path):
 def missionctl_sim(talk, tmp_path):
     """Start `missionctl sim`; gives its addresses."""
 
-    def start(*listen, speedup=10):
+    def start(*listen, speedup=10, autopilot="ardupilot"):
         scenario = tmp_path / "peer.toml"
-        scenario.write_text(SCENARIO)
+        scenario.write_text(SCENARIO if autopilot == "ardupilot" else SCENARIO.split("[params]")[0])
         child = talk(
             *(sys.executable, "-m", "missionctl.cli.main", "sim", "--json"),
             *("--home", "30.05,103.15,500", "--speedup", speedup, "--scenario", scenario),
+            *("--autopilot", autopilot),
             *(part for url in listen or ("tcpin:127.0.0.1:0",) for part in ("--listen", url)),
         )
         text = child.wait_for("\n}")

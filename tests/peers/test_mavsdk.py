@@ -74,6 +74,72 @@ def test_mavsdk_flies_a_mission_over_tcp(missionctl_sim, system, until):
     assert telemetry.position().latitude_deg == pytest.approx(30.05, abs=1e-5)
 
 
+@pytest.mark.slow
+def test_mavsdk_flies_our_px4_as_it_flies_px4(missionctl_sim, system, until):
+    """Its own mission format, which is written for PX4, take-off, going to a place, return and landing."""
+    from mavsdk.plugins.action import Action, ActionError
+    from mavsdk.plugins.mission import Mission, MissionItem, MissionPlan
+    from mavsdk.plugins.param import Param
+    from mavsdk.plugins.telemetry import FlightMode, LandedState, Telemetry
+
+    (url,) = missionctl_sim(autopilot="px4")
+    vehicle = system(url.replace("tcp:", "tcpout://"))
+    action, mission, telemetry = Action(vehicle), Mission(vehicle), Telemetry(vehicle)
+    param = Param(vehicle)
+    param.set_param_float("RTL_RETURN_ALT", 20.0)
+    assert param.get_param_float("RTL_RETURN_ALT") == 20.0
+    param.set_param_int("NAV_DLL_ACT", 0)
+    until(telemetry.health_all_ok)
+
+    def armed():
+        try:
+            action.arm()
+        except ActionError:
+            return False
+        return True
+
+    action.set_takeoff_altitude(12.0)
+    until(armed)
+    action.takeoff()
+    until(lambda: telemetry.landed_state() == LandedState.TAKING_OFF)
+    until(lambda: telemetry.flight_mode() == FlightMode.HOLD)
+    assert telemetry.position().relative_altitude_m == pytest.approx(12.0, abs=1.5)
+    action.goto_location(30.0502, 103.15, telemetry.position().absolute_altitude_m, 0.0)
+    until(lambda: telemetry.position().latitude_deg > 30.05018)
+    camera, mode = MissionItem.CameraAction, MissionItem.VehicleAction
+    nan = float("nan")
+
+    def item(lat, lon, up, taking):
+        return MissionItem(
+            latitude_deg=lat,
+            longitude_deg=lon,
+            relative_altitude_m=up,
+            speed_m_s=5.0,
+            is_fly_through=True,
+            gimbal_pitch_deg=nan,
+            gimbal_yaw_deg=nan,
+            camera_action=taking,
+            loiter_time_s=nan,
+            camera_photo_interval_s=nan,
+            acceptance_radius_m=1.0,
+            yaw_deg=nan,
+            camera_photo_distance_m=nan,
+            vehicle_action=mode.NONE,
+        )
+
+    plan = [
+        item(30.0502, 103.1502, 15.0, camera.TAKE_PHOTO),
+        item(30.0504, 103.1502, 15.0, camera.NONE),
+    ]
+    mission.set_return_to_launch_after_mission(True)
+    mission.upload_mission(MissionPlan(plan))
+    mission.start_mission()
+    until(lambda: telemetry.flight_mode() == FlightMode.MISSION)
+    until(mission.is_mission_finished, 60.0)
+    until(lambda: not telemetry.armed(), 90.0)
+    assert telemetry.position().latitude_deg == pytest.approx(30.05, abs=2e-5)
+
+
 def test_mavsdk_reads_and_sets_parameters_over_udp(missionctl_sim, system, free_port):
     from mavsdk.plugins.param import Param
 

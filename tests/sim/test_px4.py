@@ -218,6 +218,13 @@ def test_a_mission_is_taken_whole_or_not_at_all_and_has_a_mark(px4):
     assert current_id_of(px4.heard("MISSION_CURRENT")[-1], 0) == mark
 
 
+def test_a_station_that_wants_whole_numbers_is_asked_for_them(px4):
+    px4.say(mavlink.MAVLink_mission_count_message(1, 1, 1, 0))
+    assert px4.inbox[-1][1].get_type() == "MISSION_REQUEST"
+    px4.say(mavlink.MAVLink_mission_ack_message(1, 1, 3, 0))  # as MAVSDK answers it
+    assert px4.inbox[-1][1].get_type() == "MISSION_REQUEST_INT"
+
+
 @pytest.mark.parametrize(
     ("item", "result"),
     [

@@ -243,9 +243,14 @@ class Exchange:
         return self._send(mavlink.MAVLink_mission_item_message(*partner, *fields, *degrees, kind))
 
     def _on_ack(self, message: Message) -> None:
-        if message.type == Result.OPERATION_CANCELLED and self._upload is not None:
+        upload = self._upload
+        if upload is None:
+            self._reading = None
+        elif message.type == Result.UNSUPPORTED:  # the station wants to be asked in the other way
+            self._whole_numbers = not self._whole_numbers
+            self._ask(upload)
+        elif message.type == Result.OPERATION_CANCELLED:
             self._upload = None
-        self._reading = None
 
     # -- clear and seek ------------------------------------------------------------------------------------
 
