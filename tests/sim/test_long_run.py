@@ -13,13 +13,10 @@ import pytest
 from sim.faults import FAULT_KINDS, Fault, FaultTimeline
 
 from .conftest import Bench
-from .long_run import random_faults, run_day
+from .long_run import WARM_UP, random_faults, run_day
 
-WARM_UP = 4
-"""Flights after which caches are full."""
 LEAK_BLOCKS = 40.0
-"""A flight's own record here takes a dozen, and a vehicle keeps the terrain of new ground; one that kept an
-entry a second would take thousands."""
+"""A flight's own record here takes a dozen; a vehicle that kept an entry a second would take thousands."""
 
 
 def nothing_is_stuck(flights):
