@@ -23,6 +23,15 @@ start = 2026-07-01T02:00:00Z
 DISARM_DELAY = 120
 """
 
+PX4_SCENARIO = """
+name = "Meeting a peer"
+start = 2026-07-01T02:00:00Z
+
+[battery]
+capacity_mah = 50000
+"""
+"""A pack for two hours: a station that counts its own seconds sees one empty ten times as fast."""
+
 
 class Talk:
     """A child process that is spoken to by lines, and listened to until it says something."""
@@ -96,7 +105,7 @@ def missionctl_sim(talk, tmp_path):
 
     def start(*listen, speedup=10, autopilot="ardupilot"):
         scenario = tmp_path / "peer.toml"
-        scenario.write_text(SCENARIO if autopilot == "ardupilot" else SCENARIO.split("[params]")[0])
+        scenario.write_text(SCENARIO if autopilot == "ardupilot" else PX4_SCENARIO)
         child = talk(
             *(sys.executable, "-m", "missionctl.cli.main", "sim", "--json"),
             *("--home", "30.05,103.15,500", "--speedup", speedup, "--scenario", scenario),

@@ -218,14 +218,6 @@ def _roi(channel: Channel, c: CommandIn) -> Result:
     return ACCEPTED
 
 
-def _set_current(channel: Channel, c: CommandIn) -> Result:
-    vehicle = channel.vehicle
-    if not math.isfinite(c.p1) or not 0 <= c.p1 < len(vehicle.mission):
-        return DENIED
-    vehicle.navigator.go_to(int(c.p1))
-    return ACCEPTED
-
-
 def _interval(channel: Channel, c: CommandIn) -> Result:
     return channel.set_interval(_whole(c.p1), c.p2)
 
@@ -303,7 +295,6 @@ _HANDLERS: dict[int, Callable[[Channel, CommandIn], Result]] = {
     mavlink.MAV_CMD_GET_MESSAGE_INTERVAL: _get_interval,
     mavlink.MAV_CMD_REQUEST_MESSAGE: _request_message,
     mavlink.MAV_CMD_REQUEST_AUTOPILOT_CAPABILITIES: _request_named(mavlink.MAVLINK_MSG_ID_AUTOPILOT_VERSION),
-    mavlink.MAV_CMD_DO_SET_MISSION_CURRENT: _set_current,
     mavlink.MAV_CMD_DO_LAND_START: _cancelled,
     mavlink.MAV_CMD_CONTROL_HIGH_LATENCY: _high_latency,
     mavlink.MAV_CMD_DO_FLIGHTTERMINATION: _terminate,
