@@ -15,7 +15,7 @@ from shapely.ops import split
 from imagery.damage.legend import GRADE_DESTROYED, GRADE_NONE
 from plans.frames import GeoPoint, LocalFrame
 from sim.errors import WorldError
-from sim.world import paint, store
+from sim.world import paint, store, wreckage
 from sim.world.finds import Find, paint_finds, place_finds
 from sim.world.flood import HIGHEST_STAGE_M, LOWEST_STAGE_M, Flood, strike, surviving
 from sim.world.landcover import Layout, lay_out, unit_raster
@@ -102,10 +102,10 @@ def make_world(
     )
     paint.paint_ground(canvas, layout, flood, units, noise, shadows, lambda share: tell("ground", share))
     del units, shadows, noise
-    paint.paint_scars(canvas, flood, seed)
-    paint.paint_rubble(canvas, flood, seed)
+    wreckage.paint_scars(canvas, flood, seed)
+    wreckage.paint_rubble(canvas, flood, seed)
     paint.paint_roofs(canvas, [*flood.buildings, *scene.decks], seed)
-    paint.paint_holes(canvas, flood, seed)
+    wreckage.paint_holes(canvas, flood, seed)
     paint_finds(canvas.after, canvas.water, grid, finds, paint.SUN_AFTER)
     world = World(
         folder,
