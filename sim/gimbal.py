@@ -32,13 +32,32 @@ class Gimbal:
     TREMOR_DEGPS = 0.3
 
     def __init__(self, seed: int) -> None:
-        self.pitch_deg = -90.0
+        self._pitch_deg = -90.0
+        self._place: tuple[float, float] | None = None
+        self._left_place: tuple[float, float] | None = None
+        self._aim_deg = -90.0
         self.at_pitch_deg = -90.0
         """Its pitch now, as its encoder has it."""
         self._random = random.Random(f"gimbal {seed}")
         self._wander = [self._random.gauss(0.0, self.SIGMA_DEG) for _ in range(2)]
         self._yaw_deg: float | None = None
         self._pitch_rate_degps = self._yaw_rate_degps = 0.0
+
+    @property
+    def pitch_deg(self) -> float:
+        """The commanded pitch. A command takes the look off a region of interest."""
+        return self._pitch_deg
+
+    @pitch_deg.setter
+    def pitch_deg(self, pitch_deg: float) -> None:
+        self._pitch_deg = pitch_deg
+        self._left_place = self._place
+
+    def aim(self, place: tuple[float, float] | None, pitch_deg: float) -> None:
+        """Look at a region of interest, which lies at this pitch now; without one at the commanded pitch."""
+        self._place, self._aim_deg = place, pitch_deg
+        if place is None:
+            self._left_place = None
 
     def step(self, body: Body, dt_s: float) -> None:
         """Follow the command and the airframe for a time step."""
@@ -48,7 +67,9 @@ class Gimbal:
         behind_deg = math.remainder(airframe_deg - self._yaw_deg, 360.0)
         self._yaw_rate_degps = self._rate_degps(behind_deg, dt_s)
         self._yaw_deg += self._yaw_rate_degps * dt_s
-        self._pitch_rate_degps = self._rate_degps(self.pitch_deg - self.at_pitch_deg, dt_s)
+        aims = self._place is not None and self._place != self._left_place
+        wanted_deg = self._aim_deg if aims else self._pitch_deg
+        self._pitch_rate_degps = self._rate_degps(wanted_deg - self.at_pitch_deg, dt_s)
         self.at_pitch_deg += self._pitch_rate_degps * dt_s
         keep = math.exp(-dt_s / self.WANDER_TIME_S)
         kick = self.SIGMA_DEG * math.sqrt(1.0 - keep * keep)

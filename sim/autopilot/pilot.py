@@ -247,9 +247,14 @@ class Pilot:
             self.demand.throttle = _IDLE_THROTTLE
             self.demand.yaw_rad = vehicle.estimate.yaw_rad
             return
-        if self.roi is not None:
+        if self.roi is None:
+            vehicle.gimbal.aim(None, 0.0)
+        else:
             e = vehicle.estimate
-            self.yaw_rad = math.atan2(self.roi[0] - e.east_m, self.roi[1] - e.north_m) % math.tau
+            east, north = self.roi[0] - e.east_m, self.roi[1] - e.north_m
+            self.yaw_rad = math.atan2(east, north) % math.tau
+            below = e.up_m - vehicle.place.ground.height_m(*self.roi)
+            vehicle.gimbal.aim(self.roi, math.degrees(math.atan2(-below, math.hypot(east, north))))
         _STEPS[vehicle.mode](self)
         # the demand is in true angles; the nose is steered by what is believed
         self.demand.yaw_rad = self.yaw_rad + vehicle.body.yaw_rad - vehicle.estimate.yaw_rad

@@ -179,6 +179,22 @@ def test_the_gimbal_turns_and_tells(ready):
     assert ready.command(number, math.nan, 0, math.nan, math.nan) == FAILED
 
 
+def test_the_camera_looks_at_a_region_of_interest_until_it_is_told_otherwise(flying):
+    """60 m north of the vehicle and 30 m below it."""
+    lat, lon = flying.place.to_geo(0.0, 60.0)
+    where = (round(lat * 1e7), round(lon * 1e7))
+    number = mavlink.MAV_CMD_DO_SET_ROI_LOCATION
+    gimbal = flying.vehicle.gimbal
+    for end in ((mavlink.MAV_CMD_DO_SET_ROI_NONE,), (mavlink.MAV_CMD_DO_GIMBAL_MANAGER_PITCHYAW, -90, 0)):
+        flying.say(mavlink.MAVLink_command_int_message(1, 1, 0, number, 0, 0, 0, 0, 0, 0, *where, 0.0))
+        flying.run(12)
+        there = -math.degrees(math.atan2(flying.vehicle.relative_alt_m, 60.0))
+        assert gimbal.at_pitch_deg == pytest.approx(there, abs=1.0)
+        assert flying.command(*end) == ACCEPTED
+        flying.run(3)
+        assert gimbal.at_pitch_deg == pytest.approx(-90.0, abs=0.2)
+
+
 def test_an_item_that_is_not_there_cannot_become_the_current_one(ready):
     assert ready.command(mavlink.MAV_CMD_DO_SET_MISSION_CURRENT, 99) == DENIED
 
