@@ -26,7 +26,7 @@ BY_PRIORS = "priors"
 
 CELL_PX = 8
 """Pixels along a cell of the grid that labels and companions are on."""
-_SEAM_CELLS = 5
+_SEAM_CELLS = 3
 _LEAST_SEAM_TIES = 5
 
 
