@@ -88,12 +88,28 @@ async def upload(
     An ArduPilot on a slow link (download.is_slow) gets it as a file, everybody else item by item;
     where an ArduPilot fails to take it in one way, it gets it in the other.
 
-    Raises DisputedError; TransferError that names the reason and says what the vehicle holds now. A task that
+    Raises DisputedError; TransferError that names the reason and says what the vehicle holds now, or that it
+    flies its mission: then nothing is sent. A task that
     is cancelled tells the vehicle to ask no more.
     """
     vehicle.check_undisputed()
+    _check_not_flown(vehicle, kind)
     async with vehicle.mission_turn():
         return await _Upload(vehicle, tuple(items), kind, on_share or (lambda share: None)).run()
+
+
+def _check_not_flown(vehicle: Vehicle, kind: int) -> None:
+    """An ArduPilot takes a mission while it flies one, and begins its current item again with each item that
+    comes (seen on a real one)."""
+    state = vehicle.state
+    flown = kind == MISSION and state.is_ardupilot and state.armed and state.mode == "AUTO"
+    if flown and not vehicle.by_satellite:
+        raise TransferError(
+            f"vehicle {vehicle.sysid}: flies its mission in AUTO, which a new one would upset item by item; "
+            "stop it first (missionctl command pause, then another mode) or let it land",
+            None,
+            kind,
+        )
 
 
 class _Upload:

@@ -12,7 +12,14 @@ from flight.commands.confirmed import Confirmed, Danger
 from flight.commands.evidence import moved, offset_m
 from flight.commands.group import confirm_each, for_each
 from flight.commands.orbits import Circle, ahead_m, carrot, steady_speed
-from flight.errors import ArmingError, CommandError, FlightError, NotConfirmedError, NotSeenError
+from flight.errors import (
+    ArmingError,
+    CommandError,
+    FlightError,
+    NotConfirmedError,
+    NotSeenError,
+    TransferError,
+)
 from flight.links.profiles import find_profile
 from flight.missions.lists import slots_of
 from flight.missions.upload import upload
@@ -122,6 +129,23 @@ def test_a_vehicle_that_goes_on_flying_is_not_paused():
     double.speed_mps = 8.0
     with pytest.raises(NotSeenError, match="does not stop"):
         meet(double, actions.pause)
+
+
+def test_a_mission_that_is_flown_is_not_overwritten(mission):
+    double, counts = Accepts(mode=3), []
+    double.on_mission_count = counts.append
+
+    async def work(vehicle):
+        await vehicle_tells(vehicle)
+        await upload(vehicle, slots_of(mission, True, HOME))
+
+    async def vehicle_tells(vehicle):
+        await asyncio.sleep(2.0)
+        assert (vehicle.state.mode, vehicle.state.armed) == ("AUTO", True)
+
+    with pytest.raises(TransferError, match="flies its mission in AUTO"):
+        meet(double, work)
+    assert counts == []
 
 
 class Brakes(Accepts):
