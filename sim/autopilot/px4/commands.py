@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from sim.autopilot.commands import CommandIn
+from sim.autopilot.mission import HIGHEST_M
 from sim.autopilot.px4.modes import Mode, mode_of
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ ACCEPTED, TEMPORARILY_REJECTED, DENIED, UNSUPPORTED, FAILED, CANCELLED = 0, 1, 2
 """MAV_RESULT."""
 _FORCE = 21196
 _AUTO = 4
+_PLACED = frozenset({22, 34, 179, 192, 195, 201})
+"""Commands whose fifth and sixth parameter are a place."""
 
 Result = int | None
 """A MAV_RESULT; None is no answer at all, as PX4 has it for some."""
@@ -29,7 +32,14 @@ Result = int | None
 def run(channel: Channel, command: CommandIn) -> Result:
     """Carry a command out; returns the MAV_RESULT for the ACK."""
     handler = _HANDLERS.get(command.command)
-    return UNSUPPORTED if handler is None else handler(channel, command)
+    if handler is None:
+        return UNSUPPORTED
+    return DENIED if command.is_beyond_reason or not _on_earth(command) else handler(channel, command)
+
+
+def _on_earth(c: CommandIn) -> bool:
+    """Whether its place, if it has one, is a place."""
+    return c.command not in _PLACED or not (abs(c.x) > 90.0 or abs(c.y) > 180.0)
 
 
 def _whole(value: float) -> int:
@@ -130,7 +140,7 @@ def _reposition(channel: Channel, c: CommandIn) -> Result:
 def _change_altitude(channel: Channel, c: CommandIn) -> Result:
     vehicle = channel.vehicle
     east, north, up = vehicle.pilot.stopping_point()
-    goal = east, north, c.p1 if math.isfinite(c.p1) else up
+    goal = east, north, c.p1 if abs(c.p1) <= HIGHEST_M else up
     if vehicle.geofence.problem_at(*goal):
         vehicle.say(2, "Altitude change is outside geofence")
     else:
@@ -224,6 +234,8 @@ def _interval(channel: Channel, c: CommandIn) -> Result:
 
 def _get_interval(channel: Channel, c: CommandIn) -> Result:
     number = _whole(c.p1)
+    if not 0 <= number <= 65535:
+        return FAILED
     channel.send(mavlink.MAVLink_message_interval_message(number, channel.interval_us(number)))
     return ACCEPTED
 

@@ -151,7 +151,7 @@ def far_first(vehicle: Px4, items: tuple[Item, ...]) -> str | None:
     first = next((item for item in items if item.command in m.WITH_PLACE), None)
     if first is None or most <= 0.0 or not vehicle.origin_set:
         return None
-    east, north = vehicle.place.to_local(first.x / 1e7, first.y / 1e7)
+    east, north, _ = vehicle.navigator.place_of(first)
     away_m = math.hypot(east - vehicle.home_east_m, north - vehicle.home_north_m)
     if away_m < most:
         return None

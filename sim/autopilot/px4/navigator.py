@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from sim.autopilot.items import Item
+from sim.autopilot.items import HIGHEST_M, Item
 from sim.autopilot.px4 import items as m
 from sim.autopilot.px4.mission import Progress, Walk
 from sim.autopilot.px4.modes import Mode
@@ -240,10 +240,14 @@ class Navigator:
 
     def up_of(self, item: Item) -> float:
         """Height of an item's place, AMSL."""
+        if not abs(item.z) <= HIGHEST_M:  # no height at all: the present one
+            return self.here[2]
         return item.z + (self.vehicle.home_up_m if item.frame == 6 else 0.0)
 
     def place_of(self, item: Item) -> Point:
         """Where an item is."""
+        if abs(item.x) > 900_000_000 or abs(item.y) > 1_800_000_000:  # no place at all: here
+            return *self.here[:2], self.up_of(item)
         east, north = self.vehicle.place.to_local(item.x / 1e7, item.y / 1e7)
         return east, north, self.up_of(item)
 
@@ -269,7 +273,8 @@ class Navigator:
         goal, before, here = self.place_of(item), self.setpoint, self.here
         self._work = self._stage(item, goal)
         last = before.goal if before.kind in (Kind.PASS, Kind.HOLD) else None
-        accept_m = item.p2 if item.command == m.WAYPOINT and item.p2 > 0.0 else self._accept_m
+        own = item.command == m.WAYPOINT and 0.0 < item.p2 < math.inf
+        accept_m = item.p2 if own else self._accept_m
         yaw = item.p4 if item.command in (m.WAYPOINT, m.LOITER_UNLIM, m.LOITER_TIME) else math.nan
         yaw_rad = math.radians(yaw) if math.isfinite(yaw) else None
         if self._work == "climb":

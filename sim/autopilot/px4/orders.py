@@ -81,6 +81,6 @@ class Orders:
         elif item.command in (m.GIMBAL, m.MOUNT_CONTROL) and math.isfinite(item.p1):
             vehicle.gimbal.pitch_deg = max(-90.0, min(30.0, item.p1))
         elif item.command == m.ROI_LOCATION:
-            vehicle.pilot.roi = vehicle.place.to_local(item.x / 1e7, item.y / 1e7)
+            vehicle.pilot.roi = vehicle.navigator.place_of(item)[:2]
         elif item.command in (m.ROI_NONE, m.ROI):
             vehicle.pilot.roi = None

@@ -45,8 +45,7 @@ class Return:
         if int(vehicle.params["RTL_TYPE"]) == _NOT_HOME and len(vehicle.rally_list):
             away = math.inf
         for item in vehicle.rally_list.kept:
-            east, north = vehicle.place.to_local(item.x / 1e7, item.y / 1e7)
-            point = east, north, item.z + (vehicle.home_up_m if item.frame == 6 else 0.0)
+            point = self._nav.place_of(item)
             far = math.dist(point[:2], here[:2])
             if math.dist(point[:2], home[:2]) > _FROM_HOME_M and far + _GAIN_M < away:
                 best, away = point, far
