@@ -10,6 +10,7 @@ import numpy.typing as npt
 import scipy.linalg
 from scipy.sparse import bsr_matrix
 
+from imagery.bordered import band_of, solve_bordered
 from imagery.bundle_math import project, project_with_derivatives, rotation_from_vector
 from imagery.priors import LENS_PARAMETERS, POSE_PARAMETERS, AdjustRules, Priors, State
 from imagery.tracks import Tracks
@@ -117,6 +118,7 @@ class _System:
         self._photo_ptr = np.searchsorted(tracks.photo[self._by_photo], np.arange(self._photos + 1))
         self._track_ptr = np.searchsorted(tracks.track, np.arange(tracks.count + 1))
         self._obs_group = groups[tracks.photo]
+        self._band = band_of(tracks.photo, tracks.track, self._photos, POSE_PARAMETERS)
 
     def linearise(self, state: State, huber: float) -> None:
         """Build the blocks of J^T W J and J^T W r at this state."""
@@ -252,10 +254,13 @@ class _System:
         # metres, radians, pixels and lens terms differ by ten orders of magnitude: equal diagonal first
         even = _evened(matrix)
         try:
-            factor = scipy.linalg.cho_factor(matrix, lower=True, overwrite_a=True, check_finite=False)
+            if self._band.narrow:
+                delta = even * solve_bordered(matrix, even * right, self._band)
+            else:
+                factor = scipy.linalg.cho_factor(matrix, lower=True, overwrite_a=True, check_finite=False)
+                delta = even * scipy.linalg.cho_solve(factor, even * right, check_finite=False)
         except np.linalg.LinAlgError:
             return state  # not positive definite: the caller raises the damping
-        delta = even * scipy.linalg.cho_solve(factor, even * right, check_finite=False)
         lens_end = n + self._lenses * LENS_PARAMETERS
         back = self._point_right.ravel() - self._w.T @ delta[:n] - self._lens_point.T @ delta[n:lens_end]
         points = state.points + np.einsum("pij,pj->pi", inverse, back.reshape(-1, 3))
