@@ -6,7 +6,6 @@ import json
 import os
 
 import numpy as np
-import pyogrio.raw
 import pytest
 import rasterio
 import shapely
@@ -40,32 +39,12 @@ from sim.world.store import read_band, read_picture
 from sim.world.terrain import Valley, make_relief
 
 from .conftest import COARSE_M
-
-
-def layer(path):
-    meta, _, wkb, values = pyogrio.raw.read(path)
-    return shapely.from_wkb(wkb), dict(zip(meta["fields"], values, strict=True)), meta["crs"]
+from .layers import away_from, inside_of, layer
 
 
 def zone_of(world):
     feature = json.loads(world.zone.read_text(encoding="utf-8"))["features"][0]
     return world.frame.geometry_to_local(shapely.geometry.shape(feature["geometry"]))
-
-
-def inside_of(world, polygon):
-    transform = rasterio.open(world.truth_classes).transform
-    grid = world.image_grid
-    return rasterio.features.geometry_mask([polygon], (grid.rows, grid.cols), transform, invert=True)
-
-
-def away_from(world, path, **wanted):
-    """Metres from the centre of each DEM cell to the nearest line of a layer."""
-    shapes, values, _ = layer(path)
-    ((key, value),) = wanted.items()
-    lines = shapely.unary_union([s for s, v in zip(shapes, values[key], strict=True) if v == value])
-    shapely.prepare(lines)
-    e, n = np.meshgrid(world.dem_grid.east_centres_m, world.dem_grid.north_centres_m)
-    return shapely.distance(lines, shapely.points(e, n))
 
 
 def test_the_same_seed_gives_the_same_world(world, tmp_path):

@@ -33,7 +33,7 @@ from sim.world import load_world, make_world
 from sim.world.store import load_image, read_band, read_picture
 
 from .conftest import COARSE_M
-from .test_world import away_from, inside_of, layer
+from .layers import away_from, inside_of, layer
 
 
 @pytest.fixture(scope="module")
