@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,7 +21,7 @@ import numpy.typing as npt
 import pyproj
 
 from imagery.jpeg_cog import SQUARE_PX, CogFrame, JpegCog, Square, pack_square
-from imagery.live_store import Cell, Painted
+from imagery.live_store import Cell, LiveStore, Painted
 from imagery.ortho import (
     MosaicGrid,
     Window,
@@ -38,6 +40,8 @@ UInt8 = npt.NDArray[np.uint8]
 Float32 = npt.NDArray[np.float32]
 
 JPEG_QUALITY = 88
+OPEN_SQUARES = 48
+"""Of five megabytes each."""
 MOVED_PX = 1.5
 """So far, in pixels of the map, a photo may have moved before its squares are painted anew."""
 _SOFT = 0.008
@@ -47,6 +51,9 @@ _NOBODY = -6e4
 """The level where no photo has painted."""
 _PER_SIDE = 3
 _LIGHT_STEP, _LIGHT_LEAST, _LIGHT_DAMPING, _LIGHT_MOST = 8, 200, 0.85, 0.4
+
+
+BrushesOf = Callable[[Sequence[str]], "list[Brush]"]
 
 
 @dataclass(frozen=True)
@@ -241,6 +248,85 @@ def _moved(square: Square, row: int, col: int) -> Square:
     tiles = tuple(replace(t, row=t.row + 2 * down, col=t.col + 2 * right) for t in square.tiles)
     half = replace(square.half, row=row, col=col) if square.half else None
     return Square(row, col, tiles, half, square.quarter)
+
+
+class LiveMap:
+    """All squares of a map: those on the way to the file compressed, the ones painted lately open, too."""
+
+    def __init__(self, grid: MapGrid, store: LiveStore) -> None:
+        self.grid = grid
+        self._store = store
+        self._open: OrderedDict[Cell, Canvas] = OrderedDict()
+        self._squares: dict[Cell, Painted] = dict(store.squares())
+
+    def paint(self, brush: Brush, others: BrushesOf, surface: Surface, pool: Executor) -> FloatArray:
+        """Paint one more photo; gives its gain. `others` makes the brushes of photos in a square that has
+        to be opened again."""
+        outline = brush.outline(surface)
+        cells = self.grid.cells(outline)
+        canvases = list(pool.map(lambda cell: self._canvas(cell, others, surface, brush.name), cells))
+        parts = list(pool.map(lambda cell: touch(brush, self.grid.square(cell), surface), cells))
+        told = [(c, p) for c, p in zip(canvases, parts, strict=True) if p is not None]
+        brush = replace(brush, gain=light_of(told))
+        reached = [(cell, c, p) for cell, c, p in zip(cells, canvases, parts, strict=True) if p is not None]
+
+        def mix(work: tuple[Cell, Canvas, Touch]) -> None:
+            cell, canvas, part = work
+            lay(canvas, part, brush, outline)
+            self._keep(cell, canvas)
+
+        list(pool.map(mix, reached))
+        return brush.gain
+
+    def _canvas(self, cell: Cell, others: BrushesOf, surface: Surface, without: str) -> Canvas:
+        canvas = self._open.get(cell)
+        if canvas is None and cell in self._squares:
+            names = [name for name in self._squares[cell].outlines if name != without]
+            return paint_square(cell, self.grid, others(names), surface)
+        if canvas is None or without in canvas.outlines:
+            return (
+                Canvas()
+                if canvas is None
+                else paint_square(
+                    cell, self.grid, others([n for n in canvas.outlines if n != without]), surface
+                )
+            )
+        return canvas
+
+    def replace(self, cell: Cell, canvas: Canvas) -> None:
+        """Take a square that was painted anew."""
+        self._keep(cell, canvas)
+
+    def _keep(self, cell: Cell, canvas: Canvas) -> None:
+        painted = canvas.pack(cell)
+        self._store.keep_square(cell, painted)
+        self._squares[cell] = painted
+        self._open[cell] = canvas
+        self._open.move_to_end(cell)
+        while len(self._open) > OPEN_SQUARES:
+            self._open.popitem(last=False)
+
+    def stale(self, outlines: Mapping[str, FloatArray]) -> dict[Cell, list[str]]:
+        """The squares that do not show what they should, given where all photos lie, and what they should."""
+        wanted: dict[Cell, dict[str, FloatArray]] = {cell: {} for cell in self._squares}
+        for name, outline in outlines.items():
+            for cell in self.grid.cells(outline):
+                wanted.setdefault(cell, {})[name] = outline
+        return {
+            cell: list(shown)
+            for cell, shown in wanted.items()
+            if stale(self._squares[cell].outlines if cell in self._squares else {}, shown, self.grid.gsd_m)
+        }
+
+    def write(self, out: Path, tags: Mapping[str, str]) -> None:
+        """Replace the file. Raises RasterError."""
+        write_map(out, self.grid, {cell: painted.square for cell, painted in self._squares.items()}, tags)
+
+    @property
+    def area_m2(self) -> float:
+        """Of what is painted, to a few squares' pixels of the overviews."""
+        shares = [p.square.quarter[1].mean() for p in self._squares.values() if p.square.quarter is not None]
+        return float(sum(shares)) * self.grid.side_m**2
 
 
 def picture_factor(camera: Camera, most_px: float = 1.3e6) -> int:

@@ -36,7 +36,7 @@ _DAMAGED = (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFi
 @dataclass(frozen=True)
 class PhotoRecord:
     """All that was found in one photo: `features`, or the reason why it has none; `picture` is the photo
-    reduced for the map (JPEG). `matches` are those with photos that came before, by their keys, None where the
+    reduced for the map (JPEG). `matches` are those with photos that came before, by key, None where the
     two show nothing in common; the pair's first is the one whose name is first."""
 
     name: str
@@ -75,7 +75,7 @@ class LiveStore:
     def keep_photo(self, record: PhotoRecord) -> None:
         """Keep what was found in a photo."""
         told: dict[str, Any] = {"name": record.name, "size": record.key[1], "mtime_ns": record.key[2]}
-        arrays = {"picture": _bytes(record.picture)}
+        arrays: dict[str, npt.NDArray[Any]] = {"picture": _bytes(record.picture)}
         if isinstance(record.features, str):
             told["reason"] = record.features
         else:
@@ -133,11 +133,6 @@ class LiveStore:
                 row, col = (int(v) for v in file.stem.split("_"))
                 yield (row, col), _painted(file, (row, col))
 
-    def forget_squares(self) -> None:
-        """The map is to be painted anew."""
-        for file in self._folder.glob("squares/*.npz"):
-            file.unlink(missing_ok=True)
-
     def keep_block(self, told: Mapping[str, Any]) -> None:
         """Keep what the block as a whole knows (JSON-ready)."""
         self._write("block.json", json.dumps(told).encode())
@@ -145,6 +140,19 @@ class LiveStore:
     def block(self) -> dict[str, Any]:
         """The same again; empty when there is none."""
         return self._told("block.json")
+
+    def map_gsd(self, first_m: float) -> float:
+        """The map's pixel in metres: what the first run chose."""
+        told = self._told("map.json").get("gsd_m")
+        if isinstance(told, float):
+            return told
+        self._write("map.json", json.dumps({"gsd_m": first_m}).encode())
+        return first_m
+
+    def forget_map(self) -> None:
+        """The map is begun anew."""
+        for file in [self._folder / "map.json", *self._folder.glob("squares/*.npz")]:
+            file.unlink(missing_ok=True)
 
     def remove(self) -> None:
         """Leave nothing behind."""
@@ -164,7 +172,7 @@ class LiveStore:
         part = path.with_name(f".{path.name}.part")
         try:
             with open(part, "wb") as sink:
-                np.savez(sink, told=_bytes(json.dumps(told).encode()), **dict(arrays))
+                np.savez(sink, allow_pickle=False, **{"told": _bytes(json.dumps(told).encode()), **arrays})
             os.replace(part, path)
         except OSError as error:
             raise _no_room(path, error) from error

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from missionctl.cli.output import JsonFlag, give, progress, say, stop_on_signals
 from missionctl.jsontext import to_json
+
+if TYPE_CHECKING:
+    from imagery.live import Draft
 
 
 def register(app: typer.Typer) -> None:
@@ -70,7 +73,7 @@ def mosaic(
     )
     following = None
     if live:
-        following = Live(idle, stop_on_signals().is_set, lambda draft: say(_draft_line(out, draft.report())))
+        following = Live(idle, stop_on_signals().is_set, lambda draft: say(_draft_line(out, draft)))
     with progress("mosaic") as advance:
         made = mosaic_photos(photos, out, options, advance, live=following, cluster=cluster)
     result = made.report()
@@ -97,9 +100,9 @@ def _is_page(report: Path) -> bool:
     return report.suffix.lower() in (".html", ".htm")
 
 
-def _draft_line(out: Path, draft: dict[str, Any]) -> str:
-    left_out = f", {len(draft['dropped'])} left out" if draft["dropped"] else ""
-    return (
-        f"{out}: draft of {draft['placed']} photos{left_out}, {draft['area_m2'] / 1e4:.2f} ha, "
-        f"in {draft['seconds']['total']:.0f} s"
-    )
+def _draft_line(out: Path, draft: Draft) -> str:
+    if draft.left_out:
+        return f"{out}: {draft.left_out}"
+    what = "corrected" if draft.late_s is None else f"{draft.name} on the map after {draft.late_s:.1f} s"
+    waiting = f", {draft.waiting} waiting" if draft.waiting else ""
+    return f"{out}: {what}; draft of {draft.count} photos{waiting}, {draft.area_m2 / 1e4:.2f} ha"

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from imagery.cluster import cluster_finders
-from imagery.live import LiveRules, follow_photos
+from imagery.live import Draft, LiveRules, follow_photos
 from imagery.mosaic import MosaicOptions, MosaicReport, make_mosaic
+from imagery.quality import PlacedPhoto
 from missionctl import geopackage
 from missionctl.jobs import OnProgress, job
 from missionctl.workspace import Workspace, find_workspace
+
+_RECORD_EVERY_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,7 @@ class Live:
 
     idle_s: float
     should_end: Callable[[], bool]
-    on_draft: Callable[[MosaicReport], None]
+    on_draft: Callable[[Draft], None]
 
 
 def mosaic_photos(
@@ -54,10 +58,14 @@ def mosaic_photos(
         else:
             on_draft = live.on_draft
 
-            def drafted(draft: MosaicReport) -> None:
-                if workspace:
-                    _record_photos(workspace, photos_dir, out, draft)
+            recorded_s = -_RECORD_EVERY_S
+
+            def drafted(draft: Draft) -> None:
+                nonlocal recorded_s
                 on_draft(draft)
+                if workspace and time.monotonic() - recorded_s >= _RECORD_EVERY_S and not draft.waiting:
+                    _record_photos(workspace, photos_dir, out, draft.photos())
+                    recorded_s = time.monotonic()
 
             report = follow_photos(
                 photos_dir,
@@ -70,13 +78,13 @@ def mosaic_photos(
                 finders=finders,
             )
     if workspace:
-        _record_photos(workspace, photos_dir, out, report)
+        _record_photos(workspace, photos_dir, out, report.photos)
         told = {key: report.report()[key] for key in ("photos", "placed", "gsd_cm")}
         workspace.log("mosaic made", mosaic=out.name, **told)
     return report
 
 
-def _record_photos(workspace: Workspace, photos_dir: Path, out: Path, report: MosaicReport) -> None:
+def _record_photos(workspace: Workspace, photos_dir: Path, out: Path, photos: Sequence[PlacedPhoto]) -> None:
     geopackage.delete_where(workspace.store, "photos", "mosaic", out.name)
     flight = photos_dir.resolve().parent.name if photos_dir.name == "photos" else ""
     rows: list[tuple[Any, dict[str, Any]]] = [
@@ -93,6 +101,6 @@ def _record_photos(workspace: Workspace, photos_dir: Path, out: Path, report: Mo
                 "placed_by": photo.placed_by,
             },
         )
-        for photo in report.photos
+        for photo in photos
     ]
     workspace.add("photos", rows)

@@ -5,8 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
-import time
 
 import cv2
 import numpy as np
@@ -16,7 +14,6 @@ import rasterio
 from rio_cogeo.cogeo import cog_validate
 
 from imagery.errors import ImageryError, MosaicError
-from imagery.live import LiveRules, follow_photos
 from imagery.mosaic import MosaicOptions, make_mosaic
 
 from .conftest import FRAME, HALF_M, write_block
@@ -152,62 +149,3 @@ def test_a_killed_run_leaves_no_half_mosaic(known_block, tmp_path):
     child.wait(30)
     child.stderr.close()
     assert not out.exists()
-
-
-def test_a_live_mosaic_grows_and_ends_as_the_full_one(known_block, made, tmp_path):
-    """Photos arrive in three bunches; each draft holds what was there, and nothing is found twice."""
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    photos = sorted(known_block.folder.iterdir())
-    bunches = [photos[:5], photos[5:10], photos[10:]]
-    drafts = []
-    now = [0.0]
-
-    def arrive(seconds):
-        now[0] += seconds
-        if bunches:
-            for photo in bunches.pop(0):
-                shutil.copy(photo, folder / photo.name)
-
-    report = follow_photos(
-        folder, tmp_path / "live.tif", OPTIONS, lambda *_: None,
-        lambda draft: drafts.append(len(draft.photos)), lambda: False,
-        LiveRules(look_every_s=1.0, idle_s=5.0), clock=lambda: now[0], wait=arrive,
-    )  # fmt: skip
-    assert drafts == [5, 10, 15]
-    full, _ = made
-    assert len(report.photos) == len(full.photos)
-    assert report.reprojection_rms_px == pytest.approx(full.reprojection_rms_px, abs=0.05)
-    assert report.seconds["features"] < 0.5 * full.seconds["features"]
-    assert float(np.sqrt((offsets_px(known_block, tmp_path / "live.tif") ** 2).sum(axis=1).mean())) < 1.0
-
-
-def test_a_live_mosaic_over_the_command_line_ends_on_ctrl_c(known_block, tmp_path):
-    folder, out = tmp_path / "photos", tmp_path / "live.tif"
-    folder.mkdir()
-    command = [sys.executable, "-m", "missionctl.cli.main", "mosaic", str(folder), "-o", str(out), "--live"]
-    child = subprocess.Popen(
-        [*command, "--quality", "quick"], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    told = []
-
-    def listen():
-        for line in child.stderr:
-            told.append(line)
-
-    ear = threading.Thread(target=listen)
-    ear.start()
-    for photo in sorted(known_block.folder.iterdir())[:6]:
-        part = folder / f".{photo.name}.part"
-        shutil.copy(photo, part)
-        part.rename(folder / photo.name)
-    until = time.monotonic() + 60
-    while not any("draft of 6 photos" in line for line in told) and time.monotonic() < until:
-        time.sleep(0.1)
-    child.send_signal(signal.SIGINT)
-    assert child.wait(60) == 0
-    ear.join(10)
-    assert "6 of 6 photos" in child.stdout.read()
-    child.stdout.close()
-    child.stderr.close()
-    assert out.exists()
