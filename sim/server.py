@@ -27,7 +27,7 @@ from sim.autopilot.mavlink import Channel, Face
 from sim.autopilot.params import problem_with
 from sim.autopilot.personality import personality_of
 from sim.battery import BatteryPack
-from sim.dynamics import STEP_S, Weather
+from sim.dynamics import STEP_S, Airframe, Weather
 from sim.errors import SettingsError
 from sim.faults import Fault, FaultTimeline
 from sim.goals import Goals
@@ -69,6 +69,7 @@ class SimSettings:
     """Whose behaviour the vehicles have: ardupilot or px4."""
     gnss: str = "rtk"
     weather: Weather = field(default_factory=Weather)
+    airframe: Airframe = field(default_factory=Airframe)
     pack: BatteryPack = field(default_factory=BatteryPack)
     charge_share: float = 1.0
     radio: RadioSettings = field(default_factory=RadioSettings)
@@ -139,6 +140,7 @@ def make_vehicles(settings: SimSettings) -> tuple[Place, list[Craft]]:
             seed=settings.seed,
             gnss=find_gnss(settings.gnss),
             weather=settings.weather,
+            airframe=settings.airframe,
             pack=settings.pack,
             charge_share=settings.charge_share,
             camera_min_interval_s=camera_pause,

@@ -7,6 +7,8 @@ times are the vehicles' own.
 import contextlib
 import itertools
 import math
+import re
+import threading
 import time
 
 import pytest
@@ -14,11 +16,15 @@ from pymavlink import mavutil
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from plans.frames import GeoPoint, LocalFrame
+from sim.battery import BatteryPack
+from sim.dynamics import Airframe
+from sim.server import SimSettings, serve
 
 HOME = GeoPoint(30.05, 103.15, 500.0)
 LOCAL = LocalFrame(HOME.lat_deg, HOME.lon_deg)
 NAN = math.nan
-AUTO, LOITER, MISSION, RTL = 4, 3, 4, 5
+AUTO, MISSION = 4, 4
+_OWN_WORDS = ("[logger]", "Preflight:")
 
 pytestmark = pytest.mark.soak
 
@@ -148,15 +154,37 @@ def order(command, *params):
     return command, 2, (*params, *(0.0,) * (4 - len(params))), 0, 0, 0.0
 
 
+DRAGGING = Airframe(drag_quadratic_per_m=0.0, drag_linear_per_s=1.0)
+"""The real one's airframe in its own simulator: 1 N for each m/s (SIH_KDV) at 1 kg."""
+
+
 @pytest.fixture
-def pair(real_sitl, missionctl_sim):
+def ours():
+    """Our PX4 in a thread, with the real one's drag; gives its address."""
+    stop, ready, urls = threading.Event(), threading.Event(), []
+
+    def on_ready(found):
+        urls.extend(found)
+        ready.set()
+
+    pack = BatteryPack(capacity_mah=50_000.0)
+    settings = SimSettings(
+        HOME, ("tcpin:127.0.0.1:0",), speedup=4.0, autopilot="px4", airframe=DRAGGING, pack=pack
+    )
+    thread = threading.Thread(target=serve, args=(settings, on_ready, stop), daemon=True)
+    thread.start()
+    assert ready.wait(10.0)
+    yield urls[0]
+    stop.set()
+    thread.join(10.0)
+
+
+@pytest.fixture
+def pair(real_sitl, ours):
     """A real one and ours."""
     with contextlib.ExitStack() as stack:
         crafts = []
-        for url in (
-            real_sitl("px4", HOME, speedup=4.0, instance=8)[0],
-            missionctl_sim(speedup=4, autopilot="px4")[0],
-        ):
+        for url in (real_sitl("px4", HOME, speedup=4.0, instance=8)[0], ours):
             crafts.append(Craft(url))
             stack.callback(crafts[-1].link.close)
         yield crafts
@@ -221,13 +249,14 @@ def test_a_mission_is_told_and_flown_as_a_real_one_does(pair):
         assert [m.image_index for m in photos] == list(range(len(photos)))
     assert len(ours.photos) == pytest.approx(len(real.photos), abs=1)
     for a, b, (seq, _) in zip(legs, our_legs, real.reached, strict=True):
-        assert b == pytest.approx(a, rel=0.15, abs=1.0), seq
+        assert b == pytest.approx(a, rel=0.12, abs=0.6), seq
     assert our_home == pytest.approx(home, rel=0.1, abs=1.0)
     assert our_landing == pytest.approx(landing, rel=0.1)
-    assert our_whole == pytest.approx(whole, rel=0.08)
+    assert our_whole == pytest.approx(whole, rel=0.05)
     said = [
-        [text for _, text in craft.texts if not text.startswith(("[logger]", "Preflight:"))] for craft in pair
-    ]
+        [re.sub(r"\d+", "#", text) for _, text in craft.texts if not text.startswith(_OWN_WORDS)]
+        for craft in pair
+    ]  # heights are rounded up, and an estimate lies on either side of a whole metre
     assert said[1] == said[0]
 
 
