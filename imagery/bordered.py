@@ -38,7 +38,9 @@ class Band:
 
 def band_of(photo: Ids, track: Ids, photos: int, unknowns: int) -> Band:
     """The band of `photos` with so many unknowns each, linked where they observe a common track."""
-    seen = csr_matrix((np.ones(len(photo), np.float32), (photo, track)), shape=(photos, int(track.max()) + 1))
+    seen = csr_matrix(
+        (np.ones(len(photo), np.float32), (photo, track)), shape=(photos, int(track.max(initial=-1)) + 1)
+    )
     links = (seen @ seen.T).tocsr()
     order = np.asarray(reverse_cuthill_mckee(links, symmetric_mode=True), np.int64)
     place = np.empty(photos, np.int64)

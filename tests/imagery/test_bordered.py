@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
-from imagery.bordered import band_of, solve_bordered
+from imagery.adjust import adjust_block
+from imagery.bordered import Band, band_of, solve_bordered
+
+from .synthetic import Noise, made
 
 LANES, EACH, UNKNOWNS = 12, 15, 3
 
@@ -59,3 +62,18 @@ def test_a_matrix_that_is_not_positive_definite_is_refused():
     matrix[7, 7] = -1.0
     with pytest.raises(np.linalg.LinAlgError):
         solve_bordered(matrix, right, band_of(photo, track, LANES * EACH, UNKNOWNS))
+
+
+def test_a_block_is_adjusted_alike_as_a_band_and_densely(monkeypatch):
+    truth = made(1, Noise())
+    placed = {}
+    for narrow in (False, True):
+        monkeypatch.setattr(Band, "narrow", narrow)
+        adjustment = adjust_block(truth.block, truth.tracks)
+        placed[narrow] = np.array([pose.centre for pose in adjustment.poses])
+    assert placed[True] == pytest.approx(placed[False], abs=1e-4)
+
+
+def test_a_block_without_any_track_has_a_band_of_single_photos():
+    nothing = np.zeros(0, np.int64)
+    assert band_of(nothing, nothing, 4, UNKNOWNS).width == UNKNOWNS - 1
