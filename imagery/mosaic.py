@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from imagery.account import account_of, write_quality
 from imagery.adjust import Adjustment, Measure, State, adjust_block
+from imagery.coherence import without_moving
 from imagery.consistency import mend_priors
 from imagery.control import ControlPoint, read_control
 from imagery.control_report import ControlReport, control_warnings
@@ -200,6 +201,7 @@ class _Run:
             block, features, matches = found.block, found.features, found.matches
             self._dropped += found.dropped
             block, features, matches = self._without_strangers(block, features, matches)
+            matches = without_moving(block.photos, features, matches)
             block, faults = mend_priors(block, features, matches)
             self._warnings += faults
             sizes = [(p.camera.image_width_px, p.camera.image_height_px) for p in block.photos]
