@@ -249,7 +249,7 @@ def test_a_mission_is_told_and_flown_as_a_real_one_does(pair):
         assert [m.image_index for m in photos] == list(range(len(photos)))
     assert len(ours.photos) == pytest.approx(len(real.photos), abs=1)
     for a, b, (seq, _) in zip(legs, our_legs, real.reached, strict=True):
-        assert b == pytest.approx(a, rel=0.12, abs=0.6), seq
+        assert b == pytest.approx(a, rel=0.1, abs=0.3), seq
     assert our_home == pytest.approx(home, rel=0.1, abs=1.0)
     assert our_landing == pytest.approx(landing, rel=0.1)
     assert our_whole == pytest.approx(whole, rel=0.05)
