@@ -13,7 +13,7 @@ from missionctl.services.demo import standing_of
 from missionctl.services.scoring import score_position
 from sim.world.store import load_world
 
-from .photo_blocks import make_block
+from .photo_blocks import make_block, make_wide_block
 
 ROUNDS = 3
 
@@ -22,7 +22,8 @@ import json, resource, sys
 from pathlib import Path
 from imagery.mosaic import MosaicOptions, make_mosaic
 dem = Path(sys.argv[4]) if len(sys.argv) > 4 else None
-options = MosaicOptions(quality=sys.argv[3], dem=dem)
+memory_mb = int(sys.argv[5]) if len(sys.argv) > 5 else None
+options = MosaicOptions(quality=sys.argv[3], dem=dem, memory_mb=memory_mb)
 report = make_mosaic(Path(sys.argv[1]), Path(sys.argv[2]), options).report()
 used = resource.getrusage(resource.RUSAGE_SELF)
 print(json.dumps(report | {"cpu_s": used.ru_utime + used.ru_stime}))
@@ -125,3 +126,19 @@ def test_a_simulated_block(photos, tmp_path, benchmark, tell):
     )
     assert report["placed"] == report["photos"]
     assert score.relative_gsd <= 1.0
+
+
+@pytest.mark.soak
+def test_a_thousand_photos(tmp_path, tell):
+    """3 GB of photos; an hour where the cores are shared."""
+    place = make_wide_block(tmp_path, 1010)
+    mosaic = tmp_path / "mosaic.tif"
+    seconds, report = _timed(_OURS, place, mosaic, "full", tmp_path / "dem.tif", 3500)
+    decoding = _timed(_DECODE, place)[1]["cpu_s"]
+    tell(
+        f"{report['photos']} photos of 12 Mpx: {seconds / 60:.1f} min, {report['cpu_s']:.0f} s of computing, "
+        f"{report['cpu_s'] / decoding:.1f} x decoding; {report['peak_rss_mb']:.0f} MB; "
+        f"reprojection {report['reprojection_rms_px']:.2f} px"
+    )
+    assert report["placed"] == report["photos"]
+    assert report["peak_rss_mb"] < 4000

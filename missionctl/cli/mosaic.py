@@ -47,7 +47,9 @@ def mosaic(
         str | None,
         typer.Option(metavar="tcp://HOST:PORT", help="A Dask cluster that finds features and matches."),
     ] = None,
-    memory: Annotated[int | None, typer.Option(metavar="MB", help="Memory budget.")] = None,
+    memory: Annotated[
+        int | None, typer.Option(metavar="MB", help="What the run may take (default 3000).")
+    ] = None,
     report: Annotated[
         Path | None,
         typer.Option(
