@@ -19,7 +19,7 @@ from imagery.errors import MosaicError, PhotoError
 from imagery.features import FeatureRules, Features, UInt8, decode, extract_features
 from imagery.found import FileKey, Found, file_key
 from imagery.geo_file import GeoTags
-from imagery.live_map import Brush, picture_factor
+from imagery.live_map import Brush, outline_of, picture_factor
 from imagery.live_place import (
     Fit,
     Stand,
@@ -382,7 +382,8 @@ class LiveBlock:
 
     def outline(self, name: str) -> FloatArray:
         """(8, 2) local places around a photo's ground."""
-        return self.brush(name).outline(self.surface)
+        stand = self.stands[name]
+        return outline_of(stand.camera, stand.pose, self.surface)
 
     def teach(self, found: Found) -> None:
         """Give the final run what is known."""

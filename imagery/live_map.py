@@ -13,6 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import cv2
@@ -73,12 +74,15 @@ class MapGrid:
     def square(self, cell: Cell) -> MosaicGrid:
         """The pixels of a square; row and column count south and east."""
         west, north = cell[1] * self.side_m, -cell[0] * self.side_m
-        return MosaicGrid(self.epsg, self.frame, west, north, self.gsd_m, SQUARE_PX, SQUARE_PX)
+        return _pixels(self.epsg, self.frame, west, north, self.gsd_m)
+
+    @cached_property
+    def _to_crs(self) -> pyproj.Transformer:
+        return pyproj.Transformer.from_crs(self.frame.crs, pyproj.CRS.from_epsg(self.epsg), always_xy=True)
 
     def places(self, outline: FloatArray) -> FloatArray:
         """(n, 2) the CRS's east and north of local places (n, 2)."""
-        to_crs = pyproj.Transformer.from_crs(self.frame.crs, pyproj.CRS.from_epsg(self.epsg), always_xy=True)
-        return np.stack(to_crs.transform(outline[:, 0], outline[:, 1]), axis=1)
+        return np.stack(self._to_crs.transform(outline[:, 0], outline[:, 1]), axis=1)
 
     def cells(self, outline: FloatArray) -> list[Cell]:
         """The squares that an outline reaches into."""
@@ -86,6 +90,12 @@ class MapGrid:
         west, south = np.floor(places.min(axis=0) / self.side_m).astype(int)
         east, north = np.floor(places.max(axis=0) / self.side_m).astype(int)
         return [(-int(r) - 1, int(c)) for r in range(south, north + 1) for c in range(west, east + 1)]
+
+
+@lru_cache(maxsize=256)
+def _pixels(epsg: int, frame: LocalFrame, west: float, north: float, gsd_m: float) -> MosaicGrid:
+    """Kept, since each makes a transformer of its own, which takes as long as painting a photo."""
+    return MosaicGrid(epsg, frame, west, north, gsd_m, SQUARE_PX, SQUARE_PX)
 
 
 @dataclass(frozen=True)
@@ -102,7 +112,12 @@ class Brush:
 
     def outline(self, surface: Surface) -> FloatArray:
         """(8, 2) local places around its ground."""
-        return ground_outline(self.camera, self.pose, surface, _PER_SIDE)
+        return outline_of(self.camera, self.pose, surface)
+
+
+def outline_of(camera: Camera, pose: Pose, surface: Surface) -> FloatArray:
+    """(8, 2) local places around a photo's ground."""
+    return ground_outline(camera, pose, surface, _PER_SIDE)
 
 
 class Canvas:
