@@ -42,6 +42,8 @@ Mixture = npt.NDArray[np.int8]
 COARSE_LEVELS = 3
 """Bands that the coarse grid blends: with cells of 8 pixels, mixing reaches 64 pixels from a seam."""
 _PART_PX = 512
+_FINER = 32
+"""The blender cuts fractions off in each band; counted in such parts of a level, nothing of that is seen."""
 _PIECE_MARGIN_PX = 24
 """Of a photo's piece around where its own cells project to: one cell of mixing, and what nodes leave out."""
 
@@ -84,12 +86,12 @@ def mixture(views: Sequence[View], labels: Labels) -> Mixture:
             beside[view.window.slices][mine] = view.colour[mine]
             mask = mine.view(np.uint8) * np.uint8(255)
             corner = (view.window.col0, view.window.row0)
-            blender.feed(view.colour.astype(np.int16), mask, corner)
+            blender.feed(view.colour.astype(np.int16) * np.int16(_FINER), mask, corner)
             painted = True
     if not painted:
         return np.zeros(beside.shape, np.int8)
     blended, _ = blender.blend(None, None)  # type: ignore[call-overload]  # the stubs want arrays to fill
-    added = np.clip(cv2.subtract(blended, beside, dtype=cv2.CV_16S), -127, 127).astype(np.int8)
+    added = np.clip(np.rint(blended / np.float32(_FINER) - beside), -127, 127).astype(np.int8)
     added[labels == NOBODY] = 0
     return added
 
