@@ -312,7 +312,7 @@ def _by_priority(shapes: Sequence[tuple[float, Geometry]]) -> tuple[SurveyArea, 
     """Areas by falling priority that do not overlap."""
     by_priority: dict[float, list[Geometry]] = {}
     for priority, shape in shapes:
-        by_priority.setdefault(priority, []).append(shape)
+        by_priority.setdefault(priority, []).append(_sound(shape))
     areas: list[SurveyArea] = []
     for priority in sorted(by_priority, reverse=True):
         polygons = by_priority[priority]
@@ -326,6 +326,13 @@ def _by_priority(shapes: Sequence[tuple[float, Geometry]]) -> tuple[SurveyArea, 
     if not areas:
         raise ZoneError("the zones have no area; draw them again")
     return tuple(areas)
+
+
+def _sound(shape: Geometry) -> Geometry:
+    """An outline whose edges nearly meet in degrees may cross itself in metres."""
+    if shape.is_valid:
+        return shape
+    return shapely.make_valid(shape, method="structure", keep_collapsed=False)
 
 
 def _obstacles(
@@ -398,9 +405,7 @@ def _speed_mps(
     asked = settings.speed_mps or 10.0
     if asked > airframe.fastest_mps:
         if settings.speed_mps is not None:
-            note = (
-                f"speed lowered from {asked:.1f} to {airframe.fastest_mps:.1f} m/s: its airframe's most"
-            )
+            note = f"speed lowered from {asked:.1f} to {airframe.fastest_mps:.1f} m/s: its airframe's most"
             notes += [] if note in notes else [note]
         asked = airframe.fastest_mps
     cycle = trigger_m / camera.min_trigger_interval_s if camera.min_trigger_interval_s > 0 else math.inf

@@ -41,14 +41,14 @@ import sys, time
 from dronekit import connect
 vehicle = connect(sys.argv[1], wait_ready=["parameters", "mode"], timeout=60)
 print("parameters", len(vehicle.parameters.keys()), flush=True)
-cmds = vehicle.commands
-cmds.download()
-cmds.wait_ready()
-print("items", cmds.count, flush=True)
 end = time.time() + 60
 while vehicle.mode.name != "AUTO" and time.time() < end:
     time.sleep(0.1)
 print("mode", vehicle.mode.name, flush=True)
+cmds = vehicle.commands
+cmds.download()
+cmds.wait_ready()
+print("items", cmds.count, flush=True)
 vehicle.close()
 """
 
@@ -189,13 +189,14 @@ def test_mavproxy_rides_along_and_brings_the_flight_home(missionctl_sim, fly, fr
 
 
 @pytest.mark.soak
-def test_a_dronekit_script_rides_along(missionctl_sim, fly, free_port, tmp_path):
+def test_a_dronekit_script_rides_along(missionctl_sim, fly, free_port, until, tmp_path):
     pytest.importorskip("future")
     (url,) = missionctl_sim(speedup=4)
     door = free_port()
     script = tmp_path / "look.py"
     script.write_text(LOOK)
-    child, _ = fly(url, f"tcpin:127.0.0.1:{door}?deny=RC_CHANNELS_RAW")
+    child, folder = fly(url, f"tcpin:127.0.0.1:{door}?deny=RC_CHANNELS_RAW")
+    until((folder / "events.jsonl").is_file, 60.0)  # the door is open by now
     looked = subprocess.run(
         [
             *(sys.executable, "-m", "missionctl.cli.main", "script", str(script)),
@@ -207,7 +208,7 @@ def test_a_dronekit_script_rides_along(missionctl_sim, fly, free_port, tmp_path)
     )
     assert looked.returncode == 0, looked.stderr
     words = [w for w in looked.stdout.splitlines() if w.split()[0] in ("parameters", "items", "mode")]
-    assert words == [f"parameters {len(PARAMETERS)}", "items 7", "mode AUTO"]
+    assert words == [f"parameters {len(PARAMETERS)}", "mode AUTO", "items 7"]
     report = landed(child)
     assert report["identical"]
     assert report["complete"]
