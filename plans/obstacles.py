@@ -17,6 +17,7 @@ from plans.frames import FloatArray
 
 _TOUCH_M = 0.05  # lanes end on the walls and transits run along them: that is not crossing
 _MATRIX_CORNERS = 250
+_LEAST_MARGIN_M = 1e-3
 
 
 @dataclass(frozen=True)
@@ -123,10 +124,13 @@ class Obstacles:
 def make_obstacles(areas: Sequence[Geometry], margin_m: float) -> Obstacles:
     """Walls `margin_m` outside of areas (local metres): merged, filled and without needless corners.
 
-    A wall is nowhere nearer to its area than half the margin.
+    A wall is nowhere nearer to its area than half the margin. A margin under a millimetre is none: GEOS makes
+    nothing of an area that it is to widen by next to nothing.
     """
     if not areas:
         return Obstacles()
+    if margin_m < _LEAST_MARGIN_M:
+        margin_m = 0.0
     grown = shapely.union_all(areas).buffer(margin_m, join_style="mitre", mitre_limit=2.0)
     parts = [grown] if isinstance(grown, Polygon) else list(grown.geoms)
     filled = shapely.union_all([Polygon(part.exterior) for part in parts]).simplify(margin_m / 2)

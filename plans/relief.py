@@ -41,6 +41,8 @@ def lane_places(
     from each other as their number allows; without, the last ones may lie closer than they need.
     """
     step = max(spacing_m / 20, (axes.right - axes.left) / 2000)
+    if axes.right - axes.left < step:  # a sliver: there is nothing across it to follow
+        return axes.even_places(spacing_m)
     along_step = max(terrain.step_m, spacing_m / 3, (axes.high - axes.low) / 400)
     t = np.linspace(axes.left, axes.right, max(math.ceil((axes.right - axes.left) / step), 1) + 1)
     step = float(t[1] - t[0])

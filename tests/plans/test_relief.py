@@ -96,3 +96,10 @@ def test_the_overlap_asked_for_holds_in_a_steep_valley(angle):
     assert count_photos(plan.region, poses, CAMERA, valley, 4.0).share(settings.views_asked) >= 0.998
     level = plan_survey([zone], CAMERA, settings, terrain=flat_terrain(FRAME, 500.0))
     assert len(plan.lanes) <= 1.25 * len(level.lanes)
+
+
+def test_a_sliver_gets_one_lane():
+    sliver = shapely.Polygon([(0, 0), (1e-12, 0), (1e-12, 900), (0, 900)])
+    axes = SweepAxes.of(sliver, 0.0)
+    places = lane_places(sliver, axes, SPACING, REACH, ground(lambda east, north: north / 2), LIMITS)
+    assert len(places) == 1

@@ -159,3 +159,10 @@ def test_the_order_is_the_same_on_every_run():
     lanes = sweep_lanes(Polygon(SHELL, HOLES), None, 60.0, 75.0)
     one, two = (order_lanes(lanes, np.array([[700.0, 0.0]]), straight) for _ in range(2))
     assert all((a.points_m == b.points_m).all() for a, b in zip(one, two, strict=True))
+
+
+@pytest.mark.parametrize("margin_m", [0.0, 1.7e-199, 1e-9, 5.0])
+def test_a_wall_holds_its_area_whatever_the_margin(margin_m):
+    area = shapely.Polygon([(5.0, 0.0), (-2.5, 4.3), (-2.5, -4.3)])
+    (wall,) = make_obstacles([area], margin_m).walls
+    assert wall.buffer(1e-6).contains(area)
