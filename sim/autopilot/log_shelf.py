@@ -1,4 +1,5 @@
-"""Logs that are kept on board, and their download over MAVLink (LOG_REQUEST_LIST and what follows)."""
+"""Logs that are kept on board, each from arming to disarming, and their download over MAVLink
+(LOG_REQUEST_LIST and what follows)."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from flight.wire import Message
-from sim.autopilot.craft import Craft
+from sim.autopilot.craft import SLOW_EVERY, Craft
 
 if TYPE_CHECKING:
     from sim.autopilot.mavlink import Channel as AnyChannel
@@ -30,18 +31,42 @@ class Log:
 
 
 class LogShelf:
-    """All logs of one vehicle. `handle` takes the messages of the protocol, `send_due` goes with each
-    step."""
+    """All logs of one vehicle. `handle` takes the messages of the protocol, `update` goes with each step.
+
+    An autopilot's logbook says how a log begins and what is written into it.
+    """
 
     def __init__(self, craft: Craft) -> None:
         self._craft = craft
         self.logs: dict[int, Log] = {}
+        self._open: Log | None = None
+        """The one that is being written."""
         self._channel: Channel | None = None
         self._listing: list[int] = []
         self._sending: tuple[int, int, int] | None = None
 
-    def send_due(self) -> None:
-        """Send what was asked for."""
+    def _begin(self) -> None:
+        """Open a log, and write what describes it."""
+        raise NotImplementedError
+
+    def _write_state(self, log: bytearray) -> None:
+        """Write how the vehicle is."""
+        raise NotImplementedError
+
+    @property
+    def _now_us(self) -> int:
+        return round(self._craft.time_s * 1e6)
+
+    def update(self) -> None:
+        """Log what is due, and send what was asked for."""
+        craft = self._craft
+        if craft.armed and self._open is None:
+            self._begin()
+        if self._open is not None:
+            if not craft.armed:
+                self._open = None
+            elif craft.steps % SLOW_EVERY == 0 and len(self._open.data) < MAX_BYTES:
+                self._write_state(self._open.data)
         if self._channel is not None:
             self._send(self._channel)
 

@@ -11,7 +11,7 @@ import struct
 from typing import Any
 
 from sim.autopilot.core import SLOW_EVERY, Event, Shot, Text, Vehicle
-from sim.autopilot.log_shelf import MAX_BYTES, Log, LogShelf
+from sim.autopilot.log_shelf import Log, LogShelf
 from sim.autopilot.modes import Mode
 from sim.autopilot.params import PARAMETERS
 
@@ -71,26 +71,9 @@ class Logbook(LogShelf):
     def __init__(self, vehicle: Vehicle) -> None:
         super().__init__(vehicle)
         self._vehicle = vehicle
-        self._open: Log | None = None
         self._mode: Mode | None = None
 
     # -- writing -------------------------------------------------------------------------------------------
-
-    @property
-    def _now_us(self) -> int:
-        return round(self._vehicle.time_s * 1e6)
-
-    def update(self) -> None:
-        """Log what is due, and send what was asked for."""
-        vehicle = self._vehicle
-        if vehicle.armed and self._open is None:
-            self._begin()
-        if self._open is not None:
-            if not vehicle.armed:
-                self._open = None
-            elif vehicle.steps % SLOW_EVERY == 0 and len(self._open.data) < MAX_BYTES:
-                self._write_state()
-        self.send_due()
 
     def hear(self, event: Event) -> None:
         """Log an event of the vehicle."""
@@ -113,23 +96,21 @@ class Logbook(LogShelf):
             log.data += record("PARM", self._now_us, name, vehicle.params[name], info.default)
         self._mode = None
 
-    def _write_state(self) -> None:
-        log, v = self._open, self._vehicle
-        assert log is not None
-        now, e = self._now_us, v.estimate
+    def _write_state(self, log: bytearray) -> None:
+        v, now, e = self._vehicle, self._now_us, self._vehicle.estimate
         if v.mode is not self._mode:
             self._mode = v.mode
-            log.data += record("MODE", now, int(v.mode), int(v.mode), 0)
+            log += record("MODE", now, int(v.mode), int(v.mode), 0)
         lat, lon = v.place.to_geo(e.east_m, e.north_m)
-        log.data += record("POS", now, lat, lon, e.up_m, v.relative_alt_m, e.up_m - v.origin_up_m)
+        log += record("POS", now, lat, lon, e.up_m, v.relative_alt_m, e.up_m - v.origin_up_m)
         yaw = math.degrees(e.yaw_rad) % 360
-        log.data += record("ATT", now, math.degrees(e.roll_rad), math.degrees(e.pitch_rad), yaw)
+        log += record("ATT", now, math.degrees(e.roll_rad), math.degrees(e.pitch_rad), yaw)
         if v.steps % (2 * SLOW_EVERY) == 0:
-            log.data += self._gps()
+            log += self._gps()
         if v.steps % (10 * SLOW_EVERY) == 0:
             battery = v.battery
             percent = max(0, min(100, round(100 * v.remaining_mah / max(v.params["BATT_CAPACITY"], 1.0))))
-            log.data += record("BAT", now, 0, battery.volts, battery.amps, battery.consumed_mah, percent)
+            log += record("BAT", now, 0, battery.volts, battery.amps, battery.consumed_mah, percent)
 
     def _gps(self) -> bytes:
         v = self._vehicle

@@ -10,7 +10,7 @@ import math
 import struct
 
 from sim.autopilot.craft import SLOW_EVERY, Event, Shot, Text
-from sim.autopilot.log_shelf import MAX_BYTES, Log, LogShelf
+from sim.autopilot.log_shelf import Log, LogShelf
 from sim.autopilot.params import INT32
 from sim.autopilot.px4.modes import Mode
 from sim.autopilot.px4.params import bytes_of
@@ -73,13 +73,8 @@ class Logbook(LogShelf):
     def __init__(self, vehicle: Px4) -> None:
         super().__init__(vehicle)
         self._vehicle = vehicle
-        self._open: Log | None = None
         self._names: dict[int, str] = {}
         self._mode: Mode | None = None
-
-    @property
-    def _now_us(self) -> int:
-        return round(self._vehicle.time_s * 1e6)
 
     @property
     def _utc_us(self) -> int:
@@ -88,18 +83,6 @@ class Logbook(LogShelf):
     def contents(self) -> dict[str, bytearray]:
         """The logs by folder of their day and name by their time."""
         return {self._names[number]: log.data for number, log in self.logs.items()}
-
-    def update(self) -> None:
-        """Log what is due, and send what was asked for."""
-        vehicle = self._vehicle
-        if vehicle.armed and self._open is None:
-            self._begin()
-        if self._open is not None:
-            if not vehicle.armed:
-                self._open = None
-            elif vehicle.steps % SLOW_EVERY == 0 and len(self._open.data) < MAX_BYTES:
-                self._write_state(self._open.data)
-        self.send_due()
 
     def hear(self, event: Event) -> None:
         """Log an event of the vehicle."""
