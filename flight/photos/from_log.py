@@ -90,17 +90,16 @@ async def recover_from_log(
 async def _patiently(vehicle: Vehicle, ask: Callable[[], Awaitable[_Answer]]) -> _Answer:
     """What a question about logs brings, asked again when a vehicle that is still heard does not answer:
     right after a landing it may be busy with its card. Raises what the last try raises."""
-    for left in reversed(range(_TRIES)):
+    for _ in range(_TRIES - 1):
         try:
             return await ask()
         except (LogPartsError, OtherFlightError, _TooLongError):
             raise
         except LogError:
-            if left:
-                await asyncio.sleep(_PAUSE_ANSWERS * vehicle.profile.answer_s)
-            if not left or vehicle.silence_s() > vehicle.profile.silence_s:
+            await asyncio.sleep(_PAUSE_ANSWERS * vehicle.profile.answer_s)
+            if vehicle.silence_s() > vehicle.profile.silence_s:
                 raise
-    raise AssertionError("unreachable")
+    return await ask()
 
 
 def _newest_first(logs: Iterable[LogEntry], by_time: bool) -> list[LogEntry]:
