@@ -629,7 +629,7 @@ def test_a_vehicle_whose_radio_is_cut_is_called_home_over_the_satellite(over_bot
     longer = type(mission)(
         (mission.items[0], *(lanes * 8), mission.items[-1]), home=mission.home, cruise_speed_mps=8.0
     )
-    addresses = over_both(cut_s=20.0, lasts_s=50.0, speedup=6.0)
+    addresses = over_both(cut_s=20.0, lasts_s=70.0, speedup=6.0)  # three words are said in 15 s
     seen = []
 
     async def call_home(vehicle):
