@@ -35,8 +35,12 @@ def check(
     no_fly: NoFly = None,
     endurance: Endurance = None,
     autopilot: Annotated[
-        str, typer.Option(metavar="NAME", help="Without --connect: ardupilot or px4.")
-    ] = "ardupilot",
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Without --connect: ardupilot or px4 (default: the plan's, or ardupilot).",
+        ),
+    ] = None,
     language: Annotated[str, typer.Option("--lang", metavar="en|zh", help="Language of the list.")] = "en",
     profile: Profile = "wifi",
     sign: Sign = None,
@@ -50,7 +54,7 @@ def check(
 
     if language not in ("en", "zh"):
         raise ValueTypedError(f"--lang {language!r}: give en or zh")
-    if autopilot not in ("ardupilot", "px4"):
+    if autopilot not in (None, "ardupilot", "px4"):
         raise ValueTypedError(f"--autopilot {autopilot!r}: give ardupilot or px4")
     wishes = wishes_of(dem, no_fly, endurance, accept, tick, by)
     if connect is None:

@@ -30,6 +30,7 @@ from flight.state import MissionProgress
 from flight.station_claim import claim_station_id
 from flight.vehicle import Vehicle
 from missionctl.errors import WorkspaceError
+from missionctl.services.crew import autopilot_of
 from missionctl.services.vehicle_work import OnProgress, Target, with_vehicle
 from missionctl.workspace import Workspace, actor, find_workspace, now_utc, write_text
 from plans.energy import Battery
@@ -200,10 +201,11 @@ def _walls(plan: Path, mission: Mission) -> tuple[NoFlyArea, ...]:
     return tuple(NoFlyArea(f"wall {number}", ring, wall=True) for number, ring in enumerate(rings, start=1))
 
 
-def check_offline(plan: Path, wishes: SafetyWishes, autopilot: str = "ardupilot") -> Checked:
-    """Look at a plan without any vehicle."""
-    mission = read_mission(plan)
-    settings = safety_settings(plan, mission, find_workspace(plan.parent), wishes)
+def check_offline(plan: Path, wishes: SafetyWishes, autopilot: str | None = None) -> Checked:
+    """Look at a plan without any vehicle. `autopilot` (ardupilot or px4) is the plan's own if not given."""
+    mission, workspace = read_mission(plan), find_workspace(plan.parent)
+    settings = safety_settings(plan, mission, workspace, wishes)
+    autopilot = autopilot or autopilot_of(plan, workspace.config.autopilot if workspace else "")
     limits = replace(settings.plan, fences_joined=autopilot == "px4")
     return Checked(check_plan(mission, settings.terrain, settings.no_fly, limits, autopilot))
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from plans.cameras import Camera
 from plans.capacity import item_capacity
 from plans.drones import Drone
+from plans.formats.qgc_plan import read_autopilot
 from plans.survey import SurveySettings
 
 ANY = "any"
@@ -34,6 +35,14 @@ class Crew:
             return settings.height_agl_m
         gsd_m = settings.gsd_m or 0.03
         return min(camera.height_for_gsd_m(gsd_m) for camera in self.cameras)
+
+
+def autopilot_of(plan: Path, kept: str = "") -> str:
+    """The autopilot that a plan file was made for: a PX4 where it names one, else the mission folder's
+    (`kept`), else ArduPilot. Raises PlanFileError."""
+    if plan.suffix.lower() == ".plan" and read_autopilot(plan) == "px4":
+        return "px4"
+    return kept or "ardupilot"
 
 
 def autopilot_for(out: Path, asked: str | None, kept: str = "") -> str | None:

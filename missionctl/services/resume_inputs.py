@@ -11,7 +11,7 @@ import numpy as np
 import shapely
 from shapely import Polygon
 
-from missionctl.services.crew import ANY
+from missionctl.services.crew import ANY, autopilot_of
 from missionctl.services.planning import camera_of_plan, choose_camera, terrain_around
 from missionctl.services.taken_photos import FlightShots, Taken, read_taken
 from missionctl.workspace import Workspace, find_workspace
@@ -120,10 +120,10 @@ class ResumeInputs:
 
     @property
     def autopilot(self) -> str | None:
-        """What must hold a flight and flies it; None for any. Plan files are for ArduPilot, or the mission
-        folder's autopilot, unless said otherwise. Raises SurveyError."""
+        """What must hold a flight and flies it; None for any. Unless said otherwise a PX4 where the plan
+        names one, else the mission folder's autopilot, else ArduPilot. Raises SurveyError."""
         kept = self.workspace.config.autopilot if self.workspace else ""
-        name = (self.request.autopilot or kept or "ardupilot").strip().lower()
+        name = (self.request.autopilot or autopilot_of(self.request.plan, kept)).strip().lower()
         if name == ANY:
             return None
         item_capacity(name)

@@ -11,6 +11,7 @@ from missionctl.services.planning import choose_camera
 from missionctl.services.resume_inputs import ResumeInputs, ResumeRequest
 from missionctl.services.resume_report import coverage_json, log_rest, notes_of, record_plan, result_of
 from plans.cameras import Camera
+from plans.drones import Drone
 from plans.energy import Battery, Wind
 from plans.errors import MissionError, SurveyError
 from plans.flight_time import airframe_of
@@ -59,11 +60,11 @@ def _shots(given: ResumeInputs, why: str) -> dict[str, Any]:
     }
     if rest.mission is None:
         return result
-    files = [write_mission(rest.mission, request.out, given.plan_camera, walls, given.goal)]
+    files = [write_mission(rest.mission, request.out, given.plan_camera, walls, given.goal, given.autopilot)]
     if len(rest.flights) > 1:
         for number, flight in enumerate(rest.flights, 1):
             one = request.out.with_name(f"{request.out.stem}-{number}{request.out.suffix}")
-            files.append(write_mission(flight, one, given.plan_camera, walls, given.goal))
+            files.append(write_mission(flight, one, given.plan_camera, walls, given.goal, given.autopilot))
     result |= {
         "file": str(request.out),
         "files": [str(file) for file in files],
@@ -113,11 +114,13 @@ def _coverage(given: ResumeInputs, why: str) -> dict[str, Any]:
     ground = given.ground(zones)
     placed = given.placed(ground, fallback)
     no_fly = given.no_fly()
+    settings = _settings(given, ground)
+    drone = Drone(airframe=settings.airframe, battery=settings.battery, autopilot=given.autopilot)
     rest = plan_uncovered(
         zones,
         placed.poses,
-        Team(camera, given.launches(), 1 if request.drones is None else request.drones),
-        _settings(given, ground),
+        Team(camera, given.launches(), (drone,) * (1 if request.drones is None else request.drones)),
+        settings,
         ground,
         no_fly=no_fly,
         barred=given.barred(no_fly, ground.frame),
@@ -168,7 +171,6 @@ def _settings(given: ResumeInputs, ground: Ground) -> SurveySettings:
         speed_mps=request.speed_mps,
         wind=request.wind or Wind(),
         endurance_s=_given(request.endurance_s, goal.endurance_s if goal else _USUAL.endurance_s),
-        item_limit=given.item_limit,
         airframe=airframe_of(given.autopilot),
         min_views=views,
         min_share=goal.min_share if goal else _USUAL.min_share,

@@ -45,11 +45,12 @@ def write_mission(
     camera: Camera | None = None,
     walls: tuple[tuple[GeoPoint, ...], ...] = (),
     goal: SurveyGoal | None = None,
+    autopilot: str | None = None,
 ) -> Path:
-    """Write one mission as `.plan` (of simple items) or `.waypoints`. Raises PlanFileError."""
+    """Write one mission as `.plan` (simple items, for `autopilot`) or `.waypoints`. Raises PlanFileError."""
     suffix = Path(path).suffix.lower()
     if suffix == ".plan":
-        return write_qgc_plan(mission, path, camera, walls, goal=goal)
+        return write_qgc_plan(mission, path, camera, walls, goal=goal, autopilot=autopilot)
     if suffix in _WAYPOINT_SUFFIXES:
         return write_waypoints(mission, path)
     raise PlanFileError(f"{path}: a mission is written as .plan or .waypoints, not as {suffix or 'this'}")
@@ -95,7 +96,9 @@ def _write_flights(
     surveys = complex_items(plan, sorties, mission) if editable else ()
     cameras = [sortie.camera for sortie in sorties]
     unlike = cameras if len(set(cameras)) > 1 else []
-    return write_qgc_plan(mission, path, cameras[0], walls_of(plan), surveys, goal, unlike)
+    autopilots = {plan.kits[sortie.drone].drone.autopilot for sortie in sorties}
+    autopilot = autopilots.pop() if len(autopilots) == 1 else None
+    return write_qgc_plan(mission, path, cameras[0], walls_of(plan), surveys, goal, unlike, autopilot)
 
 
 def whole_mission(plan: SurveyPlan) -> Mission:

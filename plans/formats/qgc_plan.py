@@ -28,7 +28,9 @@ from plans.mission import AltitudeFrame, Mission, MissionItem
 _BROKEN = (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError)
 """What reading a part of another shape than expected raises."""
 _CIRCLE_CORNERS = 36
-_ARDUPILOT, _GENERIC_COPTER = 3, 2
+_FIRMWARE = {"ardupilot": 3, "px4": 12}
+"""MAV_AUTOPILOT by the names of plans.capacity; QGroundControl shows the items that this one knows."""
+_GENERIC_COPTER = 2
 
 
 def write_qgc_plan(
@@ -39,9 +41,11 @@ def write_qgc_plan(
     surveys: Sequence[ComplexItem] = (),
     goal: SurveyGoal | None = None,
     flight_cameras: Sequence[Camera] = (),
+    autopilot: str | None = None,
 ) -> Path:
     """Write a mission as a plan that QGroundControl opens; `surveys` take the place of the items they hold,
-    `flight_cameras` has the camera of each flight where they are unlike.
+    `flight_cameras` has the camera of each flight where they are unlike. `autopilot` is px4 or, as any other
+    name and None, ArduPilot.
 
     Raises PlanFileError when it cannot be written.
     """
@@ -53,7 +57,7 @@ def write_qgc_plan(
         "groundStation": "QGroundControl",
         "mission": {
             "version": 2,
-            "firmwareType": _ARDUPILOT,
+            "firmwareType": _FIRMWARE.get(autopilot or "", _FIRMWARE["ardupilot"]),
             "vehicleType": _GENERIC_COPTER,
             "globalPlanAltitudeMode": 0 if _mixed_frames(mission) else 1,
             "cruiseSpeed": mission.cruise_speed_mps or 15,
@@ -99,6 +103,15 @@ def read_qgc_plan(path: Path | str) -> Mission:
         raise PlanFileError(
             f"{path}: a part of the plan is broken ({_say(error)}); save it again in QGroundControl"
         ) from error
+
+
+def read_autopilot(path: Path | str) -> str | None:
+    """The autopilot that a plan says it is for, ardupilot or px4; None for others and where it says nothing.
+
+    Raises PlanFileError when the file is not a plan.
+    """
+    number = _load(Path(path))["mission"].get("firmwareType")
+    return next((name for name, known in _FIRMWARE.items() if known == number), None)
 
 
 def read_camera(path: Path | str) -> Camera | None:

@@ -132,6 +132,13 @@ def test_a_mission_says_once_what_flies_it(zone, tmp_path, run_json):
     assert made("d.plan", "--fleet", fleet)["drones"][0]["item_limit"] == 649
 
 
+def test_a_plan_file_names_what_flies_it(zone, plan, tmp_path):
+    for autopilot, mav_autopilot in (("ardupilot", 3), ("px4", 12), ("any", 3)):
+        plan(zone, *MAVIC, "--gsd", 8, "--autopilot", autopilot)
+        written = json.loads((tmp_path / "p.plan").read_text("utf-8"))
+        assert written["mission"]["firmwareType"] == mav_autopilot
+
+
 def test_a_mission_is_not_for_an_autopilot_that_is_not_known(tmp_path, run_json, complaint):
     county = tmp_path / "county"
     assert "ardupilot or px4" in complaint("new", county, "--autopilot", "betaflight")

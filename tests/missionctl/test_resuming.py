@@ -3,6 +3,7 @@
 import datetime as dt
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from missionctl.workspace import MissionConfig, Workspace
 from plans.cameras import find_camera
 from plans.errors import MissionError, SurveyError, ZoneError
 from plans.formats import read_mission, write_mission, write_plan
+from plans.formats.qgc_plan import read_autopilot
 from plans.frames import GeoPoint, LocalFrame
 from plans.mission import CameraEvent
 from plans.mission_shots import mission_poses
@@ -212,6 +214,21 @@ def test_the_surveys_of_a_plan_from_qgroundcontrol_are_its_zone(mission, tmp_pat
     result = plan_rest(ResumeRequest(foreign, tmp_path / "b.plan", (tmp_path / "p",), camera="DJI Mini 3"))
     assert result["coverage"]["share_before"] > 0.1
     assert result["coverage"]["share_after"] >= 0.998
+
+
+@pytest.mark.parametrize("mode", ["shots", "coverage"])
+def test_the_rest_of_a_plan_for_a_px4_is_for_a_px4(mission, tmp_path, mode):
+    _, plan_file = mission
+    total = shoot(tmp_path / "p", plan_file, 30)
+    for_px4 = tmp_path / "px4.plan"
+    root = json.loads(plan_file.read_text())
+    root["mission"]["firmwareType"] = 12
+    for_px4.write_text(json.dumps(root))
+    request = ResumeRequest(for_px4, tmp_path / "b.plan", (tmp_path / "p",), mode=mode)
+    assert plan_rest(request)["photos_to_take"] >= total - 31
+    assert read_autopilot(tmp_path / "b.plan") == "px4"
+    plan_rest(replace(request, autopilot="ardupilot"))
+    assert read_autopilot(tmp_path / "b.plan") == "ardupilot"
 
 
 def test_why_a_mode_was_chosen_is_told_and_what_does_not_go_together_is_refused(mission, tmp_path):
