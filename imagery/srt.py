@@ -12,10 +12,13 @@ import itertools
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from imagery.errors import PhotoError
 
@@ -32,6 +35,8 @@ _NAMES = {
     "pitch_deg": ("gb_pitch", "gimbal_pitch"),
     "roll_deg": ("gb_roll", "gimbal_roll"),
 }
+BEYOND_S = 1.0
+LONG_GAP_S, NEAR_M = 5.0, 5.0
 _PATTERNS = {key: [re.compile(name + _NUMBER) for name in names] for key, names in _NAMES.items()}
 
 
@@ -48,6 +53,9 @@ class Sample:
     pitch_deg: float = math.nan
     roll_deg: float = math.nan
     clock: dt.datetime | None = None
+    """Aware where the zone is known."""
+    of_airframe: bool = False
+    """The angles are the airframe's, not the camera's."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +64,30 @@ class Track:
 
     samples: tuple[Sample, ...]
 
+    @cached_property
+    def times_s(self) -> npt.NDArray[np.float64]:
+        """(n,) of the samples."""
+        return np.array([s.at_s for s in self.samples])
+
+    def knows(self, seconds: float) -> bool:
+        """Whether the drone's place at a time is told: not before it has one, after its end, or where it
+        went far between two samples that lie far apart."""
+        times = self.times_s
+        if not times[0] - BEYOND_S <= seconds <= times[-1] + BEYOND_S:
+            return False
+        after = int(np.clip(np.searchsorted(times, seconds), 1, len(times) - 1))
+        a, b = self.samples[after - 1], self.samples[after]
+        north_m = 111_000.0 * (b.lat_deg - a.lat_deg)
+        east_m = 111_000.0 * (b.lon_deg - a.lon_deg) * math.cos(math.radians(a.lat_deg))
+        return b.at_s - a.at_s <= LONG_GAP_S or math.hypot(east_m, north_m) <= NEAR_M
+
+    def moved(self, seconds: float) -> Track:
+        """The same with its times later by so much."""
+        return Track(tuple(replace(s, at_s=s.at_s + seconds) for s in self.samples))
+
     def at(self, seconds: float) -> Sample:
         """Between the samples before and after; the first or last one's beyond the ends."""
-        times = [s.at_s for s in self.samples]
+        times = self.times_s
         after = int(np.searchsorted(times, seconds))
         a = self.samples[max(after - 1, 0)]
         b = self.samples[min(after, len(times) - 1)]
@@ -70,8 +99,9 @@ class Track:
 
         turn = (b.yaw_deg - a.yaw_deg + 180) % 360 - 180
         clock = a.clock + dt.timedelta(seconds=seconds - a.at_s) if a.clock else None
-        straight = {k: mid(k) for k in _NAMES if k != "yaw_deg"}
-        return Sample(seconds, yaw_deg=float((a.yaw_deg + share * turn) % 360), clock=clock, **straight)
+        straight: dict[str, Any] = {k: mid(k) for k in _NAMES if k != "yaw_deg"}
+        yaw = float((a.yaw_deg + share * turn) % 360)
+        return Sample(seconds, yaw_deg=yaw, clock=clock, of_airframe=a.of_airframe, **straight)
 
 
 def read_srt(path: Path) -> Track:
@@ -102,7 +132,7 @@ def _sample(block: str) -> Sample | None:
     times = _TIMES.match(block)
     assert times is not None
     hours, minutes, seconds, part = times.groups()
-    values = {key: _first(patterns, block) for key, patterns in _PATTERNS.items()}
+    values: dict[str, Any] = {key: _first(patterns, block) for key, patterns in _PATTERNS.items()}
     pair = _PAIR.search(block)
     if pair and math.isnan(values["lat_deg"]):
         values["lon_deg"], values["lat_deg"] = float(pair[1]), float(pair[2])

@@ -99,8 +99,11 @@ def take_frames(
 
 def choose_windows(track: Track, length_s: float, share_of_height: float) -> list[tuple[float, float]]:
     """Times (from, to) in seconds, each for one frame: the drone goes `share_of_height` of its height from
-    one to the next. Where it hovers there is none."""
+    one to the next. Where it hovers, and where nobody knows its place, there is none."""
     times = np.arange(0.0, max(length_s, _TRACK_STEP_S), _TRACK_STEP_S)
+    times = times[[track.knows(float(t)) for t in times]]
+    if not len(times):
+        return []
     samples = [track.at(float(t)) for t in times]
     first = samples[0]
     east, north = LocalFrame(first.lat_deg, first.lon_deg).to_local(
@@ -157,14 +160,17 @@ def _sharpness(picture: npt.NDArray[np.uint8]) -> float:
 
 
 def _tags(video: Path, place: Sample, at_s: float) -> PhotoTags:
-    told = {
-        key: value
-        for key in ("alt_amsl_m", "height_rel_m", "yaw_deg", "pitch_deg", "roll_deg")
-        if math.isfinite(value := getattr(place, key))
-    }
+    whose = "flight_" if place.of_airframe else ""
+    names = {key: key for key in ("alt_amsl_m", "height_rel_m")}
+    names |= {key: whose + key for key in ("yaw_deg", "pitch_deg", "roll_deg")}
+    told = {tag: v for key, tag in names.items() if math.isfinite(v := getattr(place, key))}
     clock = place.clock or dt.datetime.fromtimestamp(video.stat().st_mtime) + dt.timedelta(seconds=at_s)
     model = f"video {video.stem}"  # each video may have its own zoom and stabilisation
-    return PhotoTags(model=model, clock=clock, lat_deg=place.lat_deg, lon_deg=place.lon_deg, **told)
+    utc = clock if clock.tzinfo else None
+    clock = clock.replace(tzinfo=None)
+    return PhotoTags(
+        model=model, clock=clock, time_utc=utc, lat_deg=place.lat_deg, lon_deg=place.lon_deg, **told
+    )
 
 
 def _write(path: Path, picture: UInt8, tags: PhotoTags) -> None:
