@@ -19,7 +19,7 @@ apt_install() { # names... ; true when the packages were installed
         as_root="sudo -n"
     fi
     say "installing system packages: $*"
-    $as_root apt-get update -qq && $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$@" >&2
+    $as_root apt-get update -qq && $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >&2
 }
 
 command -v "$python" >/dev/null 2>&1 ||
@@ -56,8 +56,11 @@ pip="$venv/bin/python -m pip --disable-pip-version-check -q"
 if [ "$want" = test ]; then
     $pip install -c constraints.txt -e '.[ai,cluster,dev,peers]'
     $pip install --no-deps "$(grep '^MAVProxy==' constraints.txt)"
-    command -v Xvfb >/dev/null 2>&1 || apt_install xvfb ||
+    command -v Xvfb >/dev/null 2>&1 || apt_install xvfb xauth ||
         say "no Xvfb: the tests draw windows off screen"
+    if ! command -v ogrinfo >/dev/null 2>&1 || ! command -v pdftotext >/dev/null 2>&1; then
+        apt_install gdal-bin poppler-utils || say "no ogrinfo or pdftotext: no other program reads our files back"
+    fi
 else
     $pip install -c constraints.txt -e .
 fi

@@ -23,6 +23,9 @@ from imagery.damage.legend import Entry
 from imagery.errors import DeliveryError
 from imagery.raster_io import whole_file
 
+_GEOPACKAGE_VERSION = "1.2"
+"""GDAL before 3.7, and the QGIS built on it, warns of the 1.4 that newer ones write by themselves."""
+
 
 @dataclass(frozen=True)
 class OutLayer:
@@ -75,6 +78,7 @@ def write_layer(
         layer=layer.name,
         driver=driver,
         append=append,
+        dataset_options={"VERSION": _GEOPACKAGE_VERSION} if driver == "GPKG" else None,
         **options,
     )
 

@@ -23,6 +23,7 @@ from plans.flights import Leg, Sortie
 from plans.frames import FloatArray
 from plans.survey import SurveyPlan
 
+_VERSION = "1.2"  # GDAL before 3.7, and the QGIS built on it, warns of the 1.4 that newer ones write
 _EPOCH = "2020-01-01T00:00:00.000Z"  # the same plan gives the same bytes
 
 
@@ -106,6 +107,7 @@ def _write(layer: _Layer, path: Path, append: bool) -> None:
             geometry_type=layer.geometry_type,
             crs="EPSG:4326",
             append=append,
+            dataset_options={"VERSION": _VERSION},
         )
 
 

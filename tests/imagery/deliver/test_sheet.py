@@ -155,7 +155,8 @@ def test_pdf_is_one_page_of_paper_with_its_fonts(folder, tmp_path, lang, paper) 
 def test_words_of_the_pdf_can_be_searched(folder, tmp_path) -> None:
     (path,) = export(folder, ["pdf"], tmp_path, lang="zh")
     text = subprocess.run(["pdftotext", str(path), "-"], capture_output=True, check=True, text=True).stdout
-    assert "图例" in text
+    assert "房屋（疑似）" in text
+    assert "水体" in text
     assert "淹没面积" in text
 
 
