@@ -8,7 +8,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,47 +17,27 @@ import numpy as np
 from imagery.damage import classify, coarse, ground_pass, register, statistics
 from imagery.damage.buildings import GradedBuilding, grade_buildings
 from imagery.damage.depth import DepthMap, depth_grid, map_depth, read_dem, relief_of
-from imagery.damage.ground_pass import DEPTH_KIND, SEEN, Before, Classifier, Counts, Inputs, Pictures, Relief
-from imagery.damage.legend import CHANGES, GRADES, ROAD_STATES, WATER
+from imagery.damage.found import write_found
+from imagery.damage.ground_pass import DEPTH_KIND, Before, Classifier, Inputs, Pictures, Relief
+from imagery.damage.legend import WATER
 from imagery.damage.onnx_model import load_model
+from imagery.damage.options import DamageOptions, raster_tags, vector_columns
 from imagery.damage.rasters import Layers, raster_sink
-from imagery.damage.roads import RoadStretch, cut_length_m, grade_roads
+from imagery.damage.report import report_of
+from imagery.damage.roads import RoadStretch, grade_roads
 from imagery.damage.samples import Samples, read_samples
 from imagery.damage.scene import GeoGrid, acquired_of, grid_of
 from imagery.damage.statistics import People, Township
 from imagery.damage.vector_in import VectorLayer, read_layer
-from imagery.damage.vector_out import OutLayer, write_vectors
 from imagery.errors import DamageError
 
 Progress = Callable[[str, float], None]
 
-VERSION = 1
 PRODUCTS = (
     "classes.tif", "confidence.tif", "not_analysed.tif", "depth.tif", "change.tif",
     "damage.gpkg", "report.json",
 )  # fmt: skip
-_SMALLEST_WATER_M2 = 4.0
-_WATER_GRID_M = 0.5
 _IDS = ("id", "osm_id", "building_id", "road_id", "objectid", "gml_id", "name")
-
-
-@dataclass(frozen=True)
-class DamageOptions:
-    """What there is to work with; every input is optional and gives the products it allows."""
-
-    before: Path | None = None
-    dem: Path | None = None
-    footprints: Path | None = None
-    roads: Path | None = None
-    townships: Path | None = None
-    population: Path | None = None
-    samples: Path | None = None
-    model: Path | None = None
-    analyst: str = ""
-    event: str = ""
-    acquired_utc: dt.datetime | None = None
-    work_pixel_m: float | None = None
-    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -161,7 +141,7 @@ def _run(
     relief = Relief(depth_cells, relief_of(dem, depth_cells)) if dem is not None else None
     notes: list[str] = []
     produced = dt.datetime.now(dt.UTC)
-    tags = _tags(mosaic, options, produced)
+    tags = raster_tags(mosaic, options, produced)
 
     comparison = _compare(mosaic, grid, options, notes, progress)
     classifier, plain, accuracy = _classifier(
@@ -184,9 +164,9 @@ def _run(
         people = statistics.read_people(options.population, grid, layers) if options.population else None
     townships = _townships(vectors.townships, folder, buildings, roads, people, progress)
     progress("vectors", 0.0)
-    common = _common(mosaic, options, produced, samples)
-    _write_gpkg(folder, grid, buildings, roads, townships, depth, common, has_classes=classifier is not None)
-    return _figures(
+    common = vector_columns(mosaic, options, produced)
+    write_found(folder, grid, buildings, roads, townships, common, has_classes=classifier is not None)
+    return report_of(
         mosaic, grid, options, counts, depth, buildings, roads, townships, people, notes, produced,
         samples, accuracy, comparison,
     )  # fmt: skip
@@ -321,221 +301,3 @@ def _townships(
         roads,
         people,
     )
-
-
-def _tags(mosaic: Path, options: DamageOptions, produced: dt.datetime) -> dict[str, str]:
-    tags = {
-        "MOSAIC": mosaic.name,
-        "METHOD": _method(options),
-        "ANALYST": options.analyst,
-        "EVENT": options.event,
-        "PRODUCED_UTC": produced.isoformat(timespec="seconds"),
-        "ACQUIRED_UTC": options.acquired_utc.isoformat(timespec="seconds") if options.acquired_utc else "",
-        "VERSION": str(VERSION),
-        "NOTICE": "Preliminary image interpretation, not verified in the field",
-    }
-    return {key: value for key, value in tags.items() if value}
-
-
-def _method(options: DamageOptions) -> str:
-    if options.model is not None:
-        return f"segmentation model {options.model.name}"
-    if options.samples is not None:
-        return "forest of randomised trees on painted samples"
-    return "no classification"
-
-
-def _common(
-    mosaic: Path, options: DamageOptions, produced: dt.datetime, samples: Samples | None
-) -> dict[str, Any]:
-    """Columns that every feature carries: who says so, by what, when."""
-    del samples
-    return {
-        "source": mosaic.name,
-        "method": _method(options),
-        "analyst": options.analyst or None,
-        "time_utc": produced.isoformat(timespec="seconds"),
-        "version": VERSION,
-    }
-
-
-def _write_gpkg(
-    folder: Path,
-    grid: GeoGrid,
-    buildings: Sequence[GradedBuilding],
-    roads: Sequence[RoadStretch],
-    townships: Sequence[Township],
-    depth: DepthMap | None,
-    common: dict[str, Any],
-    *,
-    has_classes: bool,
-) -> None:
-    layers = []
-    if buildings:
-        layers.append(_building_layer(buildings, common))
-    if roads:
-        layers.append(_road_layer(roads, common))
-    if has_classes:
-        layers.append(_water_layer(folder, grid, depth, common))
-    if townships:
-        layers.append(_township_layer(townships))
-    if layers:
-        write_vectors(folder / "damage.gpkg", layers, grid.crs)
-
-
-def _repeat(common: dict[str, Any], count: int) -> dict[str, list[Any]]:
-    return {name: [value] * count for name, value in common.items()}
-
-
-def _building_layer(buildings: Sequence[GradedBuilding], common: dict[str, Any]) -> OutLayer:
-    columns: dict[str, Sequence[Any]] = {
-        "id": [b.identifier for b in buildings],
-        "grade": [b.grade for b in buildings],
-        "flooded": [b.flooded for b in buildings],
-        "confidence": [b.confidence for b in buildings],
-        "status": ["suggested"] * len(buildings),
-    }
-    for name in (
-        "seen_share",
-        "roof_share",
-        "debris_share",
-        "lost_share",
-        "water_ring",
-        "mud_ring",
-        "depth_m",
-    ):
-        values = [getattr(b.evidence, name) for b in buildings]
-        columns[name] = [None if v is None else round(v, 3) for v in values]
-    columns |= _repeat(common, len(buildings))
-    return OutLayer(
-        "buildings", "MultiPolygon", tuple(b.footprint for b in buildings), columns, "grade", GRADES
-    )
-
-
-def _road_layer(roads: Sequence[RoadStretch], common: dict[str, Any]) -> OutLayer:
-    columns: dict[str, Sequence[Any]] = {
-        "id": [r.identifier for r in roads],
-        "state": [r.state for r in roads],
-        "length_m": [round(r.length_m, 1) for r in roads],
-        "confidence": [r.confidence for r in roads],
-        **_repeat(common, len(roads)),
-    }
-    return OutLayer("roads", "LineString", tuple(r.line for r in roads), columns, "state", ROAD_STATES)
-
-
-def _water_layer(folder: Path, grid: GeoGrid, depth: DepthMap | None, common: dict[str, Any]) -> OutLayer:
-    side = max(_WATER_GRID_M, (grid.cell_m2 * grid.width * grid.height / 3e7) ** 0.5)
-    cells = grid.coarser(side)
-    share, seen = coarse.class_shares(folder / "classes.tif", grid, cells, (WATER,))
-    areas = coarse.outlines((share > 0.5 * np.maximum(seen, 0.2)), cells, _SMALLEST_WATER_M2)
-    columns: dict[str, Sequence[Any]] = {
-        "event_type": ["Flooded area"] * len(areas),
-        "area_m2": [round(a.area, 1) for a in areas],
-        **_repeat(common, len(areas)),
-    }
-    del depth
-    return OutLayer("water", "Polygon", tuple(areas), columns, colour=(31, 104, 201))
-
-
-def _township_layer(townships: Sequence[Township]) -> OutLayer:
-    columns: dict[str, list[Any]] = {}
-    for township in townships:
-        figures = township.report()
-        grades = figures.pop("buildings")
-        classes = figures.pop("classes_m2")
-        flat = {
-            **figures,
-            **{f"{k}_m2": v for k, v in classes.items()},
-            **{f"n {k}": v for k, v in grades.items()},
-        }
-        for name, value in flat.items():
-            columns.setdefault(name.lower().replace(" ", "_"), []).append(value)
-    return OutLayer("townships", "MultiPolygon", tuple(t.area for t in townships), columns)
-
-
-def _figures(
-    mosaic: Path,
-    grid: GeoGrid,
-    options: DamageOptions,
-    counts: Counts,
-    depth: DepthMap | None,
-    buildings: Sequence[GradedBuilding],
-    roads: Sequence[RoadStretch],
-    townships: Sequence[Township],
-    people: People | None,
-    notes: list[str],
-    produced: dt.datetime,
-    samples: Samples | None,
-    accuracy: classify.Accuracy | None,
-    comparison: tuple[register.Registration, register.ColourMatch] | None,
-) -> dict[str, Any]:
-    """report.json: the keys of the contract first, then how it was made and how sure it is."""
-    classes = statistics.class_areas(counts.classes, grid)
-    figures: dict[str, Any] = {
-        "classes": classes,
-        "buildings": statistics.count_grades(buildings) if options.footprints and counts.classes else {},
-        "buildings_flooded": sum(b.flooded for b in buildings),
-        "roads_m": round(sum(r.length_m for r in roads), 1),
-        "roads_cut_m": round(cut_length_m(tuple(roads)), 1) if options.roads and counts.classes else None,
-        "water_area_m2": classes.get("water", {}).get("area_m2", 0.0) if counts.classes else None,
-        "depth_m": depth.statistics() if depth else None,
-        "depth_classes_m2": depth.class_areas_m2() if depth else None,
-        "changes": _changes(counts, grid),
-        "townships": [t.report() for t in townships],
-        "people_exposed": people.total_exposed if people else None,
-    }
-    analysed = counts.analysis.get(SEEN, 0)
-    figures |= {
-        "analysed_m2": round(analysed * grid.cell_m2, 1),
-        "not_analysed_m2": round((sum(counts.analysis.values()) - analysed) * grid.cell_m2, 1),
-        "confidence_mean": round(counts.confidence_sum / max(sum(counts.classes.values()), 1) / 100, 3),
-        "accuracy": asdict(accuracy) if accuracy else None,
-        "registration": _registration(comparison),
-        "samples": samples.counts() if samples else None,
-        "notes": notes,
-        "mosaic": str(Path(mosaic).resolve()),
-        "inputs": _inputs(options),
-        "method": _method(options),
-        "analyst": options.analyst,
-        "event": options.event,
-        "acquired_utc": options.acquired_utc.isoformat() if options.acquired_utc else None,
-        "produced_utc": produced.isoformat(timespec="seconds"),
-        "pixel_m": grid.pixel_m,
-        "crs": grid.crs.to_wkt(),
-        "version": VERSION,
-        "verified": False,
-    }
-    return figures
-
-
-def _changes(counts: Counts, grid: GeoGrid) -> dict[str, dict[str, float]]:
-    total = sum(n for code, n in counts.changes.items() if code)
-    return {
-        e.key: {
-            "value": e.code,
-            "area_m2": round(counts.changes[e.code] * grid.cell_m2, 1),
-            "share": round(counts.changes[e.code] / total, 6),
-        }
-        for e in CHANGES[1:]
-        if counts.changes.get(e.code)
-    }
-
-
-def _registration(
-    comparison: tuple[register.Registration, register.ColourMatch] | None,
-) -> dict[str, Any] | None:
-    if comparison is None:
-        return None
-    found, colours = comparison
-    return {
-        "shift_m": [round(v, 3) for v in found.shift_m],
-        "rms_m": round(found.rms_m, 3),
-        "tiles_used": found.tiles_used,
-        "tiles": found.tiles,
-        "unchanged_cells": colours.cells,
-    }
-
-
-def _inputs(options: DamageOptions) -> dict[str, str]:
-    names = ("before", "dem", "footprints", "roads", "townships", "population", "samples", "model")
-    return {n: Path(getattr(options, n)).name for n in names if getattr(options, n) is not None}

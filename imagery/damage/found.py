@@ -1,0 +1,113 @@
+"""damage.gpkg: graded buildings, roads, water and areas as layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from imagery.damage import coarse
+from imagery.damage.buildings import GradedBuilding
+from imagery.damage.legend import GRADES, ROAD_STATES, WATER
+from imagery.damage.roads import RoadStretch
+from imagery.damage.scene import GeoGrid
+from imagery.damage.statistics import Township
+from imagery.damage.vector_out import OutLayer, write_vectors
+
+_SMALLEST_WATER_M2 = 4.0
+_WATER_GRID_M = 0.5
+
+
+def write_found(
+    folder: Path,
+    grid: GeoGrid,
+    buildings: Sequence[GradedBuilding],
+    roads: Sequence[RoadStretch],
+    townships: Sequence[Township],
+    common: dict[str, Any],
+    *,
+    has_classes: bool,
+) -> None:
+    """Write damage.gpkg: those layers that there is something for. `common` stands on every feature."""
+    layers = []
+    if buildings:
+        layers.append(_building_layer(buildings, common))
+    if roads:
+        layers.append(_road_layer(roads, common))
+    if has_classes:
+        layers.append(_water_layer(folder, grid, common))
+    if townships:
+        layers.append(_township_layer(townships))
+    if layers:
+        write_vectors(folder / "damage.gpkg", layers, grid.crs)
+
+
+def _repeat(common: dict[str, Any], count: int) -> dict[str, list[Any]]:
+    return {name: [value] * count for name, value in common.items()}
+
+
+def _building_layer(buildings: Sequence[GradedBuilding], common: dict[str, Any]) -> OutLayer:
+    columns: dict[str, Sequence[Any]] = {
+        "id": [b.identifier for b in buildings],
+        "grade": [b.grade for b in buildings],
+        "flooded": [b.flooded for b in buildings],
+        "confidence": [b.confidence for b in buildings],
+        "status": ["suggested"] * len(buildings),
+    }
+    for name in (
+        "seen_share",
+        "roof_share",
+        "debris_share",
+        "lost_share",
+        "water_ring",
+        "mud_ring",
+        "depth_m",
+    ):
+        values = [getattr(b.evidence, name) for b in buildings]
+        columns[name] = [None if v is None else round(v, 3) for v in values]
+    columns |= _repeat(common, len(buildings))
+    return OutLayer(
+        "buildings", "MultiPolygon", tuple(b.footprint for b in buildings), columns, "grade", GRADES
+    )
+
+
+def _road_layer(roads: Sequence[RoadStretch], common: dict[str, Any]) -> OutLayer:
+    columns: dict[str, Sequence[Any]] = {
+        "id": [r.identifier for r in roads],
+        "state": [r.state for r in roads],
+        "length_m": [round(r.length_m, 1) for r in roads],
+        "confidence": [r.confidence for r in roads],
+        **_repeat(common, len(roads)),
+    }
+    return OutLayer("roads", "LineString", tuple(r.line for r in roads), columns, "state", ROAD_STATES)
+
+
+def _water_layer(folder: Path, grid: GeoGrid, common: dict[str, Any]) -> OutLayer:
+    side = max(_WATER_GRID_M, (grid.cell_m2 * grid.width * grid.height / 3e7) ** 0.5)
+    cells = grid.coarser(side)
+    share, seen = coarse.class_shares(folder / "classes.tif", grid, cells, (WATER,))
+    areas = coarse.outlines((share > 0.5 * np.maximum(seen, 0.2)), cells, _SMALLEST_WATER_M2)
+    columns: dict[str, Sequence[Any]] = {
+        "event_type": ["Flooded area"] * len(areas),
+        "area_m2": [round(a.area, 1) for a in areas],
+        **_repeat(common, len(areas)),
+    }
+    return OutLayer("water", "Polygon", tuple(areas), columns, colour=(31, 104, 201))
+
+
+def _township_layer(townships: Sequence[Township]) -> OutLayer:
+    columns: dict[str, list[Any]] = {}
+    for township in townships:
+        figures = township.report()
+        grades = figures.pop("buildings")
+        classes = figures.pop("classes_m2")
+        flat = {
+            **figures,
+            **{f"{k}_m2": v for k, v in classes.items()},
+            **{f"n {k}": v for k, v in grades.items()},
+        }
+        for name, value in flat.items():
+            columns.setdefault(name.lower().replace(" ", "_"), []).append(value)
+    return OutLayer("townships", "MultiPolygon", tuple(t.area for t in townships), columns)

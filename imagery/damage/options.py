@@ -1,0 +1,70 @@
+"""What a damage run is given, and how that is told on every file that it makes."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class DamageOptions:
+    """What there is to work with; every input is optional and gives the products it allows."""
+
+    before: Path | None = None
+    dem: Path | None = None
+    footprints: Path | None = None
+    roads: Path | None = None
+    townships: Path | None = None
+    population: Path | None = None
+    samples: Path | None = None
+    model: Path | None = None
+    analyst: str = ""
+    event: str = ""
+    acquired_utc: dt.datetime | None = None
+    work_pixel_m: float | None = None
+    seed: int = 0
+
+
+def method_of(options: DamageOptions) -> str:
+    """How the ground classes came about, in words."""
+    if options.model is not None:
+        return f"segmentation model {options.model.name}"
+    if options.samples is not None:
+        return "forest of randomised trees on painted samples"
+    return "no classification"
+
+
+def inputs_of(options: DamageOptions) -> dict[str, str]:
+    """File names of the inputs that were given."""
+    names = ("before", "dem", "footprints", "roads", "townships", "population", "samples", "model")
+    return {n: Path(getattr(options, n)).name for n in names if getattr(options, n) is not None}
+
+
+def raster_tags(mosaic: Path, options: DamageOptions, produced: dt.datetime) -> dict[str, str]:
+    """Tags of the rasters: who says so, by what, when."""
+    tags = {
+        "MOSAIC": mosaic.name,
+        "METHOD": method_of(options),
+        "ANALYST": options.analyst,
+        "EVENT": options.event,
+        "PRODUCED_UTC": produced.isoformat(timespec="seconds"),
+        "ACQUIRED_UTC": options.acquired_utc.isoformat(timespec="seconds") if options.acquired_utc else "",
+        "VERSION": str(VERSION),
+        "NOTICE": "Preliminary image interpretation, not verified in the field",
+    }
+    return {key: value for key, value in tags.items() if value}
+
+
+def vector_columns(mosaic: Path, options: DamageOptions, produced: dt.datetime) -> dict[str, Any]:
+    """Columns that every feature carries: who says so, by what, when."""
+    return {
+        "source": mosaic.name,
+        "method": method_of(options),
+        "analyst": options.analyst or None,
+        "time_utc": produced.isoformat(timespec="seconds"),
+        "version": VERSION,
+    }

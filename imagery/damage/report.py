@@ -1,0 +1,103 @@
+"""report.json: what was found, how, and how sure it is."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from imagery.damage import classify, register, statistics
+from imagery.damage.buildings import GradedBuilding
+from imagery.damage.depth import DepthMap
+from imagery.damage.ground_pass import SEEN, Counts
+from imagery.damage.legend import CHANGES
+from imagery.damage.options import VERSION, DamageOptions, inputs_of, method_of
+from imagery.damage.roads import RoadStretch, cut_length_m
+from imagery.damage.samples import Samples
+from imagery.damage.scene import GeoGrid
+from imagery.damage.statistics import People, Township
+
+
+def report_of(
+    mosaic: Path,
+    grid: GeoGrid,
+    options: DamageOptions,
+    counts: Counts,
+    depth: DepthMap | None,
+    buildings: Sequence[GradedBuilding],
+    roads: Sequence[RoadStretch],
+    townships: Sequence[Township],
+    people: People | None,
+    notes: list[str],
+    produced: dt.datetime,
+    samples: Samples | None,
+    accuracy: classify.Accuracy | None,
+    comparison: tuple[register.Registration, register.ColourMatch] | None,
+) -> dict[str, Any]:
+    """The keys of the contract first, then how it was made and how sure it is."""
+    classes = statistics.class_areas(counts.classes, grid)
+    figures: dict[str, Any] = {
+        "classes": classes,
+        "buildings": statistics.count_grades(buildings) if options.footprints and counts.classes else {},
+        "buildings_flooded": sum(b.flooded for b in buildings),
+        "roads_m": round(sum(r.length_m for r in roads), 1),
+        "roads_cut_m": round(cut_length_m(tuple(roads)), 1) if options.roads and counts.classes else None,
+        "water_area_m2": classes.get("water", {}).get("area_m2", 0.0) if counts.classes else None,
+        "depth_m": depth.statistics() if depth else None,
+        "depth_classes_m2": depth.class_areas_m2() if depth else None,
+        "changes": _changes(counts, grid),
+        "townships": [t.report() for t in townships],
+        "people_exposed": people.total_exposed if people else None,
+    }
+    analysed = counts.analysis.get(SEEN, 0)
+    figures |= {
+        "analysed_m2": round(analysed * grid.cell_m2, 1),
+        "not_analysed_m2": round((sum(counts.analysis.values()) - analysed) * grid.cell_m2, 1),
+        "confidence_mean": round(counts.confidence_sum / max(sum(counts.classes.values()), 1) / 100, 3),
+        "accuracy": asdict(accuracy) if accuracy else None,
+        "registration": _registration(comparison),
+        "samples": samples.counts() if samples else None,
+        "notes": notes,
+        "mosaic": str(Path(mosaic).resolve()),
+        "inputs": inputs_of(options),
+        "method": method_of(options),
+        "analyst": options.analyst,
+        "event": options.event,
+        "acquired_utc": options.acquired_utc.isoformat() if options.acquired_utc else None,
+        "produced_utc": produced.isoformat(timespec="seconds"),
+        "pixel_m": grid.pixel_m,
+        "crs": grid.crs.to_wkt(),
+        "version": VERSION,
+        "verified": False,
+    }
+    return figures
+
+
+def _changes(counts: Counts, grid: GeoGrid) -> dict[str, dict[str, float]]:
+    total = sum(n for code, n in counts.changes.items() if code)
+    return {
+        e.key: {
+            "value": e.code,
+            "area_m2": round(counts.changes[e.code] * grid.cell_m2, 1),
+            "share": round(counts.changes[e.code] / total, 6),
+        }
+        for e in CHANGES[1:]
+        if counts.changes.get(e.code)
+    }
+
+
+def _registration(
+    comparison: tuple[register.Registration, register.ColourMatch] | None,
+) -> dict[str, Any] | None:
+    if comparison is None:
+        return None
+    found, colours = comparison
+    return {
+        "shift_m": [round(v, 3) for v in found.shift_m],
+        "rms_m": round(found.rms_m, 3),
+        "tiles_used": found.tiles_used,
+        "tiles": found.tiles,
+        "unchanged_cells": colours.cells,
+    }
