@@ -15,6 +15,8 @@ import pytest
 
 from sim.real_sitl import SitlSettings, run_sitl
 
+from .px4_pair import ours, pair  # noqa: F401
+
 SCENARIO = """
 name = "Meeting a peer"
 start = 2026-07-01T02:00:00Z
