@@ -74,19 +74,23 @@ class SeparationLimits:
     act_s: float = 30.0
     """A traffic conflict sooner than this wants action, a later one attention."""
     own_act_s: float = 8.0
+    same_height_m: float = 20.0
+    """Traffic that passes within so much, and the doubt about both heights, is neither above nor below."""
 
 
 @dataclass(frozen=True)
 class Conflict:
     """Two aircraft that come closer than the limits: in `in_s` seconds (0: already), at their closest
-    `level_m` and `height_m` apart at `closest_s` (NaN height: unknown). The first is always ours."""
+    `level_m` apart and the other `higher_m` above ours at `closest_s` (NaN: unknown). The first is always
+    ours. `same_height` is that nobody can tell which is the higher one."""
 
     ours: Track
     other: Track
     in_s: float
     closest_s: float
     level_m: float
-    height_m: float
+    higher_m: float
+    same_height: bool
     severity: Severity
 
     def alert(self) -> Alert:
@@ -100,11 +104,12 @@ class Conflict:
         about = f"{self.ours.name}/{self.other.name}"
         if self.other.own:
             return Alert("conflict.own", self.severity, values, about)
-        if math.isnan(self.height_m):
+        if math.isnan(self.higher_m):
             return Alert("conflict.traffic_unknown_height", self.severity, values, about)
-        above = self.other.alt_amsl_m >= self.ours.alt_amsl_m
-        values["height"] = self.height_m
-        key = "conflict.traffic_above" if above else "conflict.traffic_below"
+        if self.same_height:
+            return Alert("conflict.traffic_same_height", self.severity, values, about)
+        values["height"] = abs(self.higher_m)
+        key = "conflict.traffic_above" if self.higher_m > 0.0 else "conflict.traffic_below"
         return Alert(key, self.severity, values, about)
 
 
@@ -149,7 +154,8 @@ def _conflict(
     height_limit = limits.own_height_m if both_own else limits.traffic_height_m
     ahead = limits.own_ahead_s if both_own else limits.traffic_ahead_s
     level_limit += _spread(ours, now_s, limits, ours.place_m) + _spread(other, now_s, limits, other.place_m)
-    height_limit += ours.height_m + other.height_m
+    doubt_m = ours.height_m + other.height_m
+    height_limit += doubt_m
     meetings = [
         meeting
         for one in a
@@ -162,7 +168,10 @@ def _conflict(
     closest = min(meetings, key=lambda meeting: meeting.level_m)
     act = limits.own_act_s if both_own else limits.act_s
     severity = Severity.BAD if begins <= act else Severity.WARN
-    return Conflict(ours, other, begins, closest.closest_s, closest.level_m, closest.height_m, severity)
+    same_height = abs(closest.higher_m) <= limits.same_height_m + doubt_m
+    return Conflict(
+        ours, other, begins, closest.closest_s, closest.level_m, closest.higher_m, same_height, severity
+    )
 
 
 @dataclass(frozen=True)
@@ -212,7 +221,7 @@ class _Meeting:
     begins_s: float
     closest_s: float
     level_m: float
-    height_m: float
+    higher_m: float
 
 
 def _meeting(
@@ -232,8 +241,7 @@ def _meeting(
         return None
     closest = _closest_s(apart, closing, inside)
     level = math.hypot(*(apart[i] + closest * closing[i] for i in range(2)))
-    height = abs(apart[2] + closest * closing[2])
-    return _Meeting(begins + inside[0], begins + closest, level, height)
+    return _Meeting(begins + inside[0], begins + closest, level, apart[2] + closest * closing[2])
 
 
 def _spread(track: Track, now_s: float, limits: SeparationLimits, place_m: float) -> float:

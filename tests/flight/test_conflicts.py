@@ -83,6 +83,20 @@ def test_traffic_is_seen_further_ahead():
     )
 
 
+def test_traffic_at_our_height_is_neither_above_nor_below_however_the_heights_waver():
+    def told(up, climbs=0.0):
+        (conflict,) = find_conflicts([track(0, 0, 540), plane(0, 1500, up, (0, -60, climbs))], 0.0)
+        return conflict.alert()
+
+    assert {told(540 + wavers).key for wavers in (-20, -3, 0, 3, 20)} == {"conflict.traffic_same_height"}
+    assert "right of way" in told(540).todo()
+    assert "高度相近" in told(540).says("zh")
+    assert told(600).key == "conflict.traffic_above"
+    assert told(480).key == "conflict.traffic_below"
+    assert "60 m lower" in told(480).says()
+    assert told(580, climbs=-4).key == "conflict.traffic_below", "by how it passes, not by where it is now"
+
+
 def test_a_height_that_nobody_knows_counts_as_every_height():
     (conflict,) = find_conflicts([track(0, 0, 540), plane(0, 1000, math.nan, (0, -60, 0))], 0.0)
     assert conflict.alert().key == "conflict.traffic_unknown_height"
