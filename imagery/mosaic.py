@@ -201,9 +201,9 @@ class _Run:
             block, features, matches = found.block, found.features, found.matches
             self._dropped += found.dropped
             block, features, matches = self._without_strangers(block, features, matches)
-            matches = without_moving(block.photos, features, matches)
             block, faults = mend_priors(block, features, matches)
             self._warnings += faults
+            matches = without_moving(block, features, matches)
             sizes = [(p.camera.image_width_px, p.camera.image_height_px) for p in block.photos]
             tracks = thin_tracks(build_tracks(features, matches), sizes, TIES_PER_PHOTO)
             marks = marks_in_block(self._control, block) if self._control else None

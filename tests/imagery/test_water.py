@@ -83,41 +83,64 @@ def with_glint(picture, pose, water, seed):
     return np.clip(picture + 200 * shine[..., None], 0, 255).astype(np.uint8)
 
 
-@pytest.mark.slow
-def test_tie_points_stay_off_water_and_moving_things(tmp_path):
-    ground, water, rng = ground_texture(), river(), np.random.default_rng(11)
-    inner = cv2.erode(water.astype(np.uint8), np.ones((41, 41), np.uint8)) > 0  # a bank's edge is ground
-    poses, moving = true_poses(), []
+def read_and_matched(folder):
+    """(block, features, matches) of the photos in a folder."""
+    block, _ = read_block(list_photo_files(folder))
+    features = [extract_features(p, FeatureRules()) for p in block.photos]
+    found = [match_pair(i, j, features[i], features[j]) for i, j in pairs_to_match(block, features)]
+    return block, features, [m for m in found if m is not None]
+
+
+def adjusted(block, features, matches):
+    sizes = [(p.camera.image_width_px, p.camera.image_height_px) for p in block.photos]
+    return adjust_block(block, thin_tracks(build_tracks(features, matches), sizes, 400))
+
+
+def share_on(tracks, poses, wrong):
+    """Of the tie points, how many lie where `wrong` (one raster of the ground a photo) is true."""
+    count = 0
     for number, pose in enumerate(poses):
-        picture, drives = scene(ground, water, 2.0 * number + 6 * (number // 5))
-        moving.append(drives)
-        shown = with_glint(take_photo(picture, pose), pose, water, number)
-        off, turn = rng.normal(0, 0.03, 3), rng.normal(0, 1.0, 3)
+        place, _ = ground_pixels(pose, tracks.xy_px[tracks.photo == number])
+        count += int(wrong[number][*place].sum())
+    return count / len(tracks.xy_px)
+
+
+def shape_error_m(adjustment, poses):
+    """How far the camera centres are off, rms, their common shift left out."""
+    off = np.array([p.centre for p in adjustment.poses]) - [p.centre for p in poses]
+    return float(np.sqrt(((off - off.mean(axis=0)) ** 2).mean()))
+
+
+def write_all(folder, pictures, poses, sigma_m, clocks_s):
+    """Photos with tags that are off by `sigma_m` in place and a degree in attitude."""
+    rng = np.random.default_rng(11)
+    for number, (picture, pose) in enumerate(zip(pictures, poses, strict=True)):
+        off, turn = rng.normal(0, sigma_m, 3), rng.normal(0, 1.0, 3)
         believed = replace(
             pose, east_m=pose.east_m + off[0], north_m=pose.north_m + off[1], up_m=pose.up_m + off[2],
             yaw_deg=pose.yaw_deg + turn[0], pitch_deg=pose.pitch_deg + turn[1],
             roll_deg=pose.roll_deg + turn[2],
         )  # fmt: skip
-        write_photo(tmp_path / f"P{number:03d}.JPG", shown, believed, 0.03, number)
+        write_photo(folder / f"P{number:03d}.JPG", picture, believed, sigma_m, clocks_s[number] // 2)
 
-    block, _ = read_block(list_photo_files(tmp_path))
-    features = [extract_features(p, FeatureRules()) for p in block.photos]
-    found = [match_pair(i, j, features[i], features[j]) for i, j in pairs_to_match(block, features)]
-    matches = [m for m in found if m is not None]
-    sizes = [(p.camera.image_width_px, p.camera.image_height_px) for p in block.photos]
 
-    def wrong_share(tracks):
-        wrong = 0
-        for number, pose in enumerate(poses):
-            place, _ = ground_pixels(pose, tracks.xy_px[tracks.photo == number])
-            wrong += int((inner[*place] | moving[number][*place]).sum())
-        return wrong / len(tracks.xy_px)
+CLOCKS_S = [2 * n + 6 * (n // 5) for n in range(15)]
 
-    def adjusted(some):
-        return adjust_block(block, thin_tracks(build_tracks(features, some), sizes, 400))
 
-    before, after = adjusted(matches), adjusted(without_moving(block.photos, features, matches))
-    shares = wrong_share(before.tracks), wrong_share(after.tracks)
+@pytest.mark.slow
+def test_tie_points_stay_off_water_and_moving_things(tmp_path):
+    ground, water, poses = ground_texture(), river(), true_poses()
+    inner = cv2.erode(water.astype(np.uint8), np.ones((41, 41), np.uint8)) > 0  # a bank's edge is ground
+    pictures, wrong = [], []
+    for number, pose in enumerate(poses):
+        picture, drives = scene(ground, water, CLOCKS_S[number])
+        wrong.append(inner | drives)
+        pictures.append(with_glint(take_photo(picture, pose), pose, water, number))
+    write_all(tmp_path, pictures, poses, 0.03, CLOCKS_S)
+    block, features, matches = read_and_matched(tmp_path)
+    before = adjusted(block, features, matches)
+    after = adjusted(block, features, without_moving(block, features, matches))
+    shares = share_on(before.tracks, poses, wrong), share_on(after.tracks, poses, wrong)
     print(
         f"tie points on water or moving things: {100 * shares[0]:.1f} % before, {100 * shares[1]:.1f} % after"
     )
@@ -127,3 +150,29 @@ def test_tie_points_stay_off_water_and_moving_things(tmp_path):
     assert len(after.tracks.xy_px) > 0.8 * len(before.tracks.xy_px)
     off_m = np.array([p.centre for p in after.poses]) - [p.centre for p in poses]
     assert np.sqrt((off_m**2).mean()) < 0.03
+
+
+@pytest.mark.slow
+def test_a_carpet_of_foam_that_drifts_along_the_lanes_does_not_bend_the_block(tmp_path):
+    """Rigid, 1.5 m/s, as rich in features as the ground; positions of a plain receiver."""
+    ground, water, poses = ground_texture(), river(), true_poses()
+    inner = cv2.erode(water.astype(np.uint8), np.ones((41, 41), np.uint8)) > 0
+    foam = cv2.convertScaleAbs(ground_texture(31), alpha=0.7, beta=60)
+    pictures = []
+    for pose, seconds in zip(poses, CLOCKS_S, strict=True):
+        drift = np.roll(foam, round(1.5 * seconds / GROUND_PX_M), axis=1)
+        pictures.append(take_photo(np.where(water[..., None], drift, ground), pose))
+    write_all(tmp_path, pictures, poses, 1.5, CLOCKS_S)
+    block, features, matches = read_and_matched(tmp_path)
+    before = adjusted(block, features, matches)
+    after = adjusted(block, features, without_moving(block, features, matches))
+    shares = [share_on(a.tracks, poses, [inner] * len(poses)) for a in (before, after)]
+    off_m = [shape_error_m(a, poses) for a in (before, after)]
+    print(
+        f"tie points on foam: {100 * shares[0]:.1f} % before, {100 * shares[1]:.1f} % after; "
+        f"shape {off_m[0]:.2f} m, {off_m[1]:.2f} m"
+    )
+    assert shares[0] > 0.1
+    assert shares[1] < 0.01
+    assert off_m[0] > 1.0
+    assert off_m[1] < 0.3
