@@ -85,10 +85,21 @@ class Account:
     expected_m: float | None
     common_m: float
 
+    def shape(self, error_m: npt.ArrayLike) -> FloatArray:
+        """What is left of expected errors when the receiver's, which all places share, is left out: by how
+        much one place may be off beside another."""
+        return np.asarray(np.sqrt(np.maximum(np.square(np.asarray(error_m, float)) - self.common_m**2, 0.0)))
+
+    @property
+    def shape_m(self) -> float | None:
+        """The same of the whole."""
+        return None if self.expected_m is None else float(self.shape(self.expected_m))
+
     def report(self) -> dict[str, Any]:
         """JSON-ready values."""
         return {
             "expected_error_m": _round(self.expected_m, 3),
+            "shape_error_m": _round(self.shape_m, 3),
             "contributions": [share.report() for share in self.shares],
         }
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from imagery.account import Share
+from imagery.account import Account, Share
 from imagery.quality import BY_PRIORS, MosaicReport
 from imagery.report.advice import Advice, advice_of, lanes
 from imagery.report.plots import accuracy_picture, overlap_picture, photo_picture, residual_picture
@@ -59,10 +59,10 @@ def quality_page(report: MosaicReport, name: str) -> str:
         _heading("residuals"),
         _picture(residual_picture(account), "residuals_note"),
         _heading("lanes"),
-        _lane_table(account.shares),
+        _lane_table(account),
         _heading("each"),
         _picture(photo_picture(account), "each_note"),
-        f"<details><summary>{_word('all_photos')}</summary>{_photo_table(account.shares)}</details>",
+        f"<details><summary>{_word('all_photos')}</summary>{_photo_table(account)}</details>",
     ]
     if report.dropped:
         rows = [[_text(d.name), _text(d.reason)] for d in report.dropped]
@@ -148,6 +148,9 @@ def _figures(report: MosaicReport) -> str:
     if account.expected_m is not None:
         gsd = account.expected_m / report.gsd_m
         rows.append(("expected", f"{account.expected_m:.3f} m ({gsd:.1f} px)"))
+    if account.shape_m is not None and account.common_m:
+        gsd = account.shape_m / report.gsd_m
+        rows.append(("shape", f"{account.shape_m:.3f} m ({gsd:.1f} px)"))
     for key, check in (("check", True), ("control", False)):
         rms = report.control.rms(check=check) if report.control else None
         if rms:
@@ -155,7 +158,7 @@ def _figures(report: MosaicReport) -> str:
             rows.append((key, f"{rms.plan_m:.3f} m ({gsd:.2f} px) / {rms.height_m:.3f} m, n = {rms.points}"))
     rows += [
         ("moved", f"{report.position_rms_m:.2f} m"),
-        ("lag", f"{1000 * report.lag_s:.0f} ms"),
+        ("lag", f"{round(1000 * report.lag_s)} ms"),
         ("crs", f"EPSG:{report.epsg}"),
         ("time", f"{report.seconds['total']:.0f} s"),
     ]
@@ -179,7 +182,12 @@ def _control_table(report: MosaicReport) -> str:
     return _table(("point", "role", "east", "north", "up", "marks", "rms_px", "used"), rows)
 
 
-def _lane_table(shares: Sequence[Share]) -> str:
+def _shape_m(account: Account, shares: Sequence[Share]) -> float | None:
+    error = _median([s.error_m for s in shares])
+    return None if error is None else float(account.shape(error))
+
+
+def _lane_table(account: Account) -> str:
     rows = [
         [
             _number(number, 0),
@@ -188,9 +196,9 @@ def _lane_table(shares: Sequence[Share]) -> str:
             _number(_median([s.tie_points for s in photos]), 0),
             _number(_median([s.residual_px for s in photos]), 2),
             _number(_median([s.blur_px for s in photos]), 1),
-            _number(_median([s.error_m for s in photos]), 3),
+            _number(_shape_m(account, photos), 3),
         ]
-        for number, photos in lanes(shares)
+        for number, photos in lanes(account.shares)
     ]
     return _table(("lane", "first_last", "count", "ties", "residual", "blur", "error"), rows)
 
@@ -200,7 +208,7 @@ def _median(values: Sequence[float | None]) -> float | None:
     return float(np.median(known)) if known else None
 
 
-def _photo_table(shares: Sequence[Share]) -> str:
+def _photo_table(account: Account) -> str:
     rows = [
         [
             _text(s.name),
@@ -211,9 +219,9 @@ def _photo_table(shares: Sequence[Share]) -> str:
             _number(s.moved_m, 2),
             _number(s.painted_m2, 0),
             _number(s.blur_px, 1),
-            _number(s.error_m, 3),
+            _number(_shape_m(account, [s]), 3),
         ]
-        for s in shares
+        for s in account.shares
     ]
     heads = ("photo", "lane", "placed_by", "ties", "residual", "moved_m", "painted", "blur", "error")
     return _table(heads, rows)

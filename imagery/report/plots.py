@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from pyproj import Transformer
 
 from imagery.account import Account
@@ -36,11 +37,12 @@ def overlap_picture(account: Account) -> bytes:
 
 
 def accuracy_picture(account: Account, control: tuple[PointFit, ...], epsg: int) -> bytes | None:
-    """The expected error in centimetres, with what is off at surveyed points; None for a draft."""
+    """By how much places may be off beside each other, centimetres, with what is off at surveyed points; None
+    for a draft."""
     if account.small_accuracy is None:
         return None
     figure, axes = _map_axes(account)
-    error_cm = account.small_accuracy * 100
+    error_cm = account.shape(account.small_accuracy) * 100
     known = error_cm[np.isfinite(error_cm)]
     top = float(np.percentile(known, 98)) if len(known) else 1.0
     shown = axes.imshow(error_cm, cmap="viridis_r", extent=_extent(account), vmin=0, vmax=max(top, 0.1))
@@ -78,23 +80,23 @@ def residual_picture(account: Account) -> bytes | None:
 
 
 def photo_picture(account: Account) -> bytes:
-    """Tie points, residual, blur and expected error of each photo, lanes as bands."""
+    """Tie points, residual, blur and error of shape of each photo, lanes as bands."""
     shares = account.shares
     rows: list[tuple[str, list[Any]]] = [
         ("tie points", [s.tie_points for s in shares]),
         ("residual px", [s.residual_px for s in shares]),
         ("blur px", [s.blur_px for s in shares]),
-        ("error m", [s.error_m for s in shares]),
+        ("shape m", [None if s.error_m is None else float(account.shape(s.error_m)) for s in shares]),
     ]
     rows = [(name, values) for name, values in rows if any(v is not None for v in values)]
     figure = Figure(figsize=(9.2, 1.25 * len(rows) + 0.5), layout="constrained")
-    at = np.arange(len(shares))
+    at = np.arange(1, len(shares) + 1)
     for axes, (name, values) in zip(
         np.atleast_1d(figure.subplots(len(rows), 1, sharex=True)), rows, strict=True
     ):
         axes.bar(at, [0.0 if v is None else v for v in values], width=0.9, color=_CHECK)
         for number, photos in lanes(shares):
-            where = [i for i, s in enumerate(shares) if s.lane == number]
+            where = [i for i, s in enumerate(shares, 1) if s.lane == number]
             if number % 2:
                 axes.axvspan(min(where) - 0.5, max(where) + 0.5, color=_GRID, alpha=0.45, zorder=0, lw=0)
             if axes is figure.axes[0] and len(photos):
@@ -104,7 +106,8 @@ def photo_picture(account: Account) -> bytes:
         if known and max(known) > _LOG_FROM * float(np.median(known)):
             axes.set_yscale("log")
         axes.set_ylabel(name, fontsize=8)
-        axes.set_xlim(-0.6, len(shares) - 0.4)
+        axes.set_xlim(0.4, len(shares) + 0.6)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.tick_params(labelsize=7)
         _plain(axes)
     return _png(figure)

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import cv2
@@ -112,6 +113,14 @@ class Whole(HTMLParser):
 
     def handle_data(self, data):
         self.text.append(data)
+
+
+def test_what_the_receiver_is_off_as_a_whole_does_not_hide_the_error_of_shape():
+    account = report_of([share(n) for n in range(20)]).account
+    account = replace(account, common_m=2.4, expected_m=2.5)
+    assert account.shape_m == pytest.approx(0.7)
+    assert account.shape([2.4, 2.0, 3.0]) == pytest.approx([0.0, 0.0, 1.8])
+    assert account.report()["shape_error_m"] == 0.7
 
 
 def test_names_of_files_cannot_break_the_page():
