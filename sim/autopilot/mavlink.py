@@ -61,9 +61,13 @@ class Channel(Generic[V]):
 
     def send(self, message: Message, droppable: bool = False) -> None:
         """Put a message on the link."""
-        if self.high_latency and not self.vehicle.high_latency_open:
+        if self.high_latency and not self._goes_over_modem(message):
             return
         self._write(self.signer.sign(self._encoder.encode(message), message.crc_extra), droppable)
+
+    def _goes_over_modem(self, message: Message) -> bool:
+        spoken = self.speech.over_modem
+        return self.vehicle.high_latency_open and (spoken is None or message.get_msgId() in spoken)
 
     def send_state(self, message_id: int) -> bool:
         """Send a state message once; False if this vehicle has no such message, or nothing to say in it."""

@@ -70,6 +70,8 @@ class Speech:
     beats_on_change: bool = False
     """Whether a heartbeat tells a new mode at once."""
     signs: bool = False
+    over_modem: frozenset[int] | None = None
+    """The messages that go over a satellite modem; None: whatever is said."""
 
 
 def text_pieces(severity: int, text: str, number: int, number_of_short: int) -> list[Message]:

@@ -128,7 +128,7 @@ def _reposition(channel: Channel, c: CommandIn) -> Result:
         east, north = goal[:2] if vehicle.mode is Mode.AUTO_LOITER else here[:2]
     else:
         east, north, up = vehicle.pilot.stopping_point()
-    if vehicle.geofence.problem_at(east, north, up):
+    if not vehicle.geofence.allows(east, north, up):
         vehicle.say(2, "Reposition is outside geofence")
     else:
         yaw = c.p4 if math.isfinite(c.p4) else None
@@ -141,7 +141,7 @@ def _change_altitude(channel: Channel, c: CommandIn) -> Result:
     vehicle = channel.vehicle
     east, north, up = vehicle.pilot.stopping_point()
     goal = east, north, c.p1 if abs(c.p1) <= HIGHEST_M else up
-    if vehicle.geofence.problem_at(*goal):
+    if not vehicle.geofence.allows(*goal):
         vehicle.say(2, "Altitude change is outside geofence")
     else:
         vehicle.navigator.reposition(goal, None, None)
@@ -269,7 +269,7 @@ def _high_latency(channel: Channel, c: CommandIn) -> Result:
     if not vehicle.has_modem:
         vehicle.say(2, "Control high latency failed! Telemetry unavailable")
         return FAILED
-    vehicle.satellite_ordered = vehicle.high_latency_open = c.p1 > 0.5
+    vehicle.failsafe.order_modem(c.p1 > 0.5)
     return ACCEPTED
 
 

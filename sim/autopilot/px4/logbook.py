@@ -49,6 +49,7 @@ _NAV_STATES = {
     Mode.AUTO_MISSION: 3,
     Mode.AUTO_LOITER: 4,
     Mode.AUTO_RTL: 5,
+    Mode.OFFBOARD: 14,
     Mode.STABILIZED: 15,
     Mode.AUTO_TAKEOFF: 17,
     Mode.AUTO_LAND: 18,

@@ -95,10 +95,14 @@ class Walk:
         return next((n for n in range(seq - 1, -1, -1) if self.items[n].command in m.WITH_PLACE), None)
 
 
-def problem_with(vehicle: Px4, items: tuple[Item, ...]) -> str | None:
-    """Why this vehicle cannot fly a mission, in PX4's words; None if it can."""
+def problems_with(vehicle: Px4, items: tuple[Item, ...]) -> list[str]:
+    """Why this vehicle cannot fly a mission, in PX4's words; empty if it can."""
     if not items:
-        return "No valid mission available"
+        return ["No valid mission available"]
+    return [problem for look in (_own_problem, _fence_problem) if (problem := look(vehicle, items))]
+
+
+def _own_problem(vehicle: Px4, items: tuple[Item, ...]) -> str | None:
     for number, item in enumerate(items, 1):
         relative = item.frame == 6 and item.command in m.WITH_PLACE
         if relative and not vehicle.origin_set:
@@ -110,6 +114,16 @@ def problem_with(vehicle: Px4, items: tuple[Item, ...]) -> str | None:
     if items[0].command == m.LAND and vehicle.landed:
         return "Mission rejected: starts with landing"
     return _take_off_problem(vehicle, items) or _missing(vehicle, items)
+
+
+def _fence_problem(vehicle: Px4, items: tuple[Item, ...]) -> str | None:
+    """Places outside the fence, whatever GF_ACTION says; legs may cross what they like."""
+    if vehicle.geofence.needs_home and not vehicle.origin_set:
+        return "Geofence requires valid home position"
+    for number, item in enumerate(items, 1):
+        if item.command in m.WITH_PLACE and vehicle.geofence.problem_at(*vehicle.navigator.place_of(item)):
+            return f"Geofence violation for waypoint {number}"
+    return None
 
 
 def _take_off_problem(vehicle: Px4, items: tuple[Item, ...]) -> str | None:

@@ -112,8 +112,7 @@ class Navigator:
         return e.east_m, e.north_m, e.up_m
 
     def _set(self, kind: Kind, goal: Point, yaw_rad: float | None = None) -> None:
-        accept_m = self.vehicle.params["NAV_ACC_RAD"]
-        self.setpoint = Setpoint(kind, goal, yaw_rad=yaw_rad, accept_m=accept_m)
+        self.setpoint = Setpoint(kind, goal, yaw_rad=yaw_rad, accept_m=self._accept_m)
 
     def fly_to(self, goal: Point, yaw_rad: float | None = None, kind: Kind = Kind.PASS) -> None:
         """Fly straight to a place and stop there."""
@@ -139,8 +138,11 @@ class Navigator:
         if self.vehicle.armed:
             if self.vehicle.mode is not Mode.AUTO_LOITER or speed_mps is not None:
                 self.cruise_mps = speed_mps
-            accept_m = self.vehicle.params["NAV_ACC_RAD"]
-            self._reposition = Setpoint(Kind.HOLD, goal, last=self.here, yaw_rad=yaw_rad, accept_m=accept_m)
+            self._reposition = Setpoint(Kind.HOLD, goal, self.here, None, yaw_rad, self._accept_m)
+
+    def hold_at(self, goal: Point) -> None:
+        """Hold there, once the mode is hold."""
+        self._reposition = Setpoint(Kind.HOLD, goal, accept_m=self._accept_m)
 
     # -- take-off ------------------------------------------------------------------------------------------
 
@@ -212,6 +214,7 @@ class Navigator:
             self._left_at = None
         self._was_active, self._disarmed_since = True, False
         self.progress.reached = -1
+        self.vehicle.check_mission()
         self._running = self._announce()
         self.cruise_mps = None
         if self._running:

@@ -23,6 +23,7 @@ MPC_XY_CRUISE     real   5      3      20
 MPC_XY_VEL_MAX    real   12     0      20
 MPC_VEL_MANUAL    real   10     3      20
 MPC_ACC_HOR       real   3      2      15
+MPC_JERK_MAX      real   8      0.5    500
 MPC_JERK_AUTO     real   4      1      80
 MPC_XY_TRAJ_P     real   0.5    0.1    1
 MPC_XY_ERR_MAX    real   2      0.1    10
@@ -34,6 +35,11 @@ MPC_ACC_UP_MAX    real   4      2      15
 MPC_ACC_DOWN_MAX  real   3      2      15
 MPC_TILTMAX_AIR   real   45     20     89
 MPC_MAN_TILT_MAX  real   35     1      70
+MPC_MAN_Y_MAX     real   150    0      400
+MPC_HOLD_DZ       real   0.1    0      1
+MPC_XY_MAN_EXPO   real   0.6    0      1
+MPC_Z_MAN_EXPO    real   0.6    0      1
+MPC_YAW_EXPO      real   0.6    0      1
 MPC_TKO_SPEED     real   1.5    1      5
 MPC_TKO_RAMP_T    real   3      0      5
 MPC_LAND_SPEED    real   0.7    0.6    12
@@ -51,6 +57,10 @@ MIS_TKO_LAND_REQ  int32  0      0      5
 MIS_YAW_ERR       real   12     0      90
 COM_DL_LOSS_T     int32  10     5      300
 COM_RC_LOSS_T     real   0.5    0      35
+COM_RC_OVERRIDE   int32  1      0      3
+COM_RC_STICK_OV   real   30     5      80
+COM_OF_LOSS_T     real   1      0      60
+COM_OBL_RC_ACT    int32  0      0      7
 COM_FAIL_ACT_T    real   5      0      25
 COM_RCL_EXCEPT    int32  0      0      31
 COM_LOW_BAT_ACT   int32  0      0      3

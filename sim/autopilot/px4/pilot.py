@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from sim.autopilot.px4 import by_sticks
+from sim.autopilot.px4.by_sticks import Hand
 from sim.autopilot.px4.modes import BY_STICKS, Mode
 from sim.autopilot.px4.navigator import Kind, Setpoint
+from sim.autopilot.px4.offboard import Offboard
 from sim.autopilot.px4.orbit import Orbit
 from sim.autopilot.px4.trajectory import Trajectory, stopping_m
 from sim.controller import Point, PositionController, Target, lean
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from sim.autopilot.px4.vehicle import Px4
 
 _IDLE_THROTTLE = 0.1
-_WANTS_UP_MPS = 0.3
+_WANTS_UP_M = 0.3
 _RAMP_FROM_MPS = -9.81 / 4.0
 """A take-off's climb is ramped up from here (Takeoff.cpp: gravity over MPC_Z_VEL_P_ACC)."""
 _REST_MPS = -0.7
@@ -31,6 +32,8 @@ class Controller(PositionController):
     POSITION_P = 0.95
     VELOCITY_P, VELOCITY_I = 1.8, 0.4
     CLIMB_P, CLIMB_I = 4.0, 2.0
+    PLACE_P = 0.95, 0.95, 1.0
+    """MPC_XY_P, MPC_Z_P, where the target stands still."""
 
 
 class Pilot:
@@ -41,7 +44,7 @@ class Pilot:
         self.demand, self.target = Demand(), Target()
         self.trajectory = Trajectory()
         self.controller = Controller(vehicle.setup.airframe, vehicle.limits)
-        self.orbit = Orbit(self)
+        self.orbit, self.hand, self.offboard = Orbit(self), Hand(self), Offboard(self)
         self.yaw_rad = vehicle.body.yaw_rad
         """Where the nose is to point; `_nose_rad` gets there at MPC_YAWRAUTO_MAX."""
         self._nose_rad = self.yaw_rad
@@ -63,7 +66,10 @@ class Pilot:
         """The vehicle has entered its mode from `left`: what moves goes on moving."""
         if self.vehicle.mode is Mode.ORBIT:
             self.orbit.begin()
-        elif left in BY_STICKS or left is Mode.ORBIT:
+        elif self.vehicle.mode in BY_STICKS:
+            self.take_up()
+            self.hand.begin()
+        elif left in BY_STICKS or left in (Mode.ORBIT, Mode.OFFBOARD):
             self.take_up()
         self._legs = (None, "")
         if self.vehicle.mode is not Mode.AUTO_MISSION:
@@ -94,7 +100,9 @@ class Pilot:
         vehicle = self.vehicle
         self._follow_limits()
         if vehicle.mode in BY_STICKS:
-            by_sticks.step(self)
+            self.hand.step()
+        elif vehicle.mode is Mode.OFFBOARD:
+            self._offboard()
         else:
             self._auto()
         self._turn()
@@ -113,7 +121,7 @@ class Pilot:
             self.fly_target()
             return
         if setpoint.kind is Kind.IDLE or (vehicle.landed and not self._lifts(setpoint)):
-            self._rest()
+            self.rest()
             return
         self._set_bounds(setpoint)
         here = vehicle.navigator.here
@@ -129,22 +137,29 @@ class Pilot:
             return
         self.fly_target()
 
-    def _rest(self) -> None:
-        self._settle_on_ground()
-        self.demand.roll_rad = self.demand.pitch_rad = 0.0
-        self.demand.throttle = _IDLE_THROTTLE
+    def _offboard(self) -> None:
+        if self.vehicle.landed and not self.spun_up(self.offboard.wants_up):
+            self.rest()
+        else:
+            self.offboard.step(STEP_S)
 
     def rest(self) -> None:
         """Motors idling on the ground."""
-        self._rest()
+        self._settle_on_ground()
+        self.demand.roll_rad = self.demand.pitch_rad = 0.0
+        self.demand.throttle = _IDLE_THROTTLE
 
     def _lifts(self, setpoint: Setpoint) -> bool:
         """Whether it is leaving the ground: motors have spun up, and somewhere above is to be flown to."""
         vehicle = self.vehicle
         if setpoint.kind is Kind.LAND:
             return self._ramp_since_s is not None
-        spun = vehicle.time_s - vehicle.armed_at_s >= vehicle.params["COM_SPOOLUP_TIME"]
-        if not spun or setpoint.goal[2] < vehicle.navigator.here[2] + _WANTS_UP_MPS:
+        return self.spun_up(setpoint.goal[2] >= vehicle.navigator.here[2] + _WANTS_UP_M)
+
+    def spun_up(self, wants_up: bool) -> bool:
+        """Whether the motors have spun up and it is to leave the ground; the ramp of its climb begins."""
+        vehicle = self.vehicle
+        if not wants_up or vehicle.time_s - vehicle.armed_at_s < vehicle.params["COM_SPOOLUP_TIME"]:
             return False
         if self._ramp_since_s is None:
             self._settle_on_ground()
@@ -173,10 +188,16 @@ class Pilot:
     def _hold_down(self, up_m: float) -> None:
         """The target's height is the vehicle's own, and its climb no more than the ramp allows."""
         self.trajectory.axes[2].x = self.target.up_m = up_m
+        self.lift_off()
+
+    def lift_off(self) -> None:
+        """While it is new in the air the target's climb is no more than the ramp from the ground allows."""
         if self._ramp_since_s is None:
             return
         ramp_s = max(self.vehicle.params["MPC_TKO_RAMP_T"], STEP_S)
-        share = min((self.vehicle.time_s - self._ramp_since_s) / ramp_s, 1.0)
+        share = (self.vehicle.time_s - self._ramp_since_s) / ramp_s
+        if share >= 1.0:
+            return
         most = _RAMP_FROM_MPS + share * (self.vehicle.params["MPC_TKO_SPEED"] - _RAMP_FROM_MPS)
         self.target.v_up_mps = min(self.target.v_up_mps, most)
 
@@ -244,8 +265,9 @@ class Pilot:
         self.controller.vertical(self.target, self.vehicle.estimate, self.demand)
 
     def _turn(self) -> None:
-        """Bring the nose round, not faster than MPC_YAWRAUTO_MAX."""
-        most = math.radians(self.vehicle.params["MPC_YAWRAUTO_MAX"]) * STEP_S
+        """Bring the nose round, not faster than the mode allows."""
+        fastest = "MPC_YAWRAUTO_MAX" if self.vehicle.mode.is_auto else "MPC_MAN_Y_MAX"
+        most = math.radians(self.vehicle.params[fastest]) * STEP_S
         off = math.remainder(self.yaw_rad - self._nose_rad, math.tau)
         self._nose_rad = (self._nose_rad + max(-most, min(most, off))) % math.tau
         # the demand is in true angles; the nose is steered by what is believed

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sim.autopilot.px4.modes import NEEDS_POSITION, Mode
+from sim.autopilot.px4.modes import BY_STICKS, NEEDS_POSITION, NEVER_ARMED_IN, Mode
 
 if TYPE_CHECKING:
     from sim.autopilot.px4.vehicle import Px4
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 FIX_S, ORIGIN_S, READY_S = 1.0, 3.6, 5.0
 LOSS_PATIENCE_S = 5.0
 """Without GNSS the filter reckons on for this long before it says that it has no position."""
+_ABOVE_CENTRE, _LOW = 0.2, -0.8
+"""Throttle sticks: the highest to arm with where the stick climbs, and where it is the thrust."""
 
 
 class Readiness:
@@ -22,6 +24,7 @@ class Readiness:
 
     def __init__(self, vehicle: Px4) -> None:
         self._vehicle = vehicle
+        self._told: set[str] = set()
 
     @property
     def has_fix(self) -> bool:
@@ -41,28 +44,48 @@ class Readiness:
             vehicle.set_origin()
             if vehicle.mission.kept:
                 vehicle.check_mission()
+        if vehicle.time_s >= READY_S and not vehicle.armed:
+            self._tell("Preflight: GPS fix too low", not self.has_fix)
+            self._tell("Preflight Fail: Compasses inconsistent", not vehicle.estimator.compasses_agree)
+
+    def _tell(self, words: str, wrong: bool) -> None:
+        """What is wrong on the ground is said once, until it is right again."""
+        if not wrong:
+            self._told.discard(words)
+        elif words not in self._told:
+            self._told.add(words)
+            self._vehicle.say(2, words)
 
     def can_fly(self, mode: Mode) -> bool:
         """Whether a mode can be flown now."""
+        vehicle = self._vehicle
         if mode in NEEDS_POSITION and not self.has_position:
             return False
-        return mode is not Mode.AUTO_MISSION or self._vehicle.mission_problem is None
+        if mode is Mode.AUTO_RTL and not vehicle.origin_set:
+            return False
+        if mode is Mode.OFFBOARD and not vehicle.pilot.offboard.is_fed:
+            return False
+        return mode is not Mode.AUTO_MISSION or vehicle.mission_problem is None
 
-    def reasons(self, mode: Mode) -> list[str]:
-        """Why arming in this mode would be refused now; empty if it would not."""
+    def is_ready(self, mode: Mode) -> bool:
+        """Whether its checks allow arming in this mode. Which of them does not it tells in EVENTs alone."""
         vehicle, params = self._vehicle, self._vehicle.params
-        reasons = []
-        if mode in NEEDS_POSITION and not self.has_position:
-            reasons.append("Navigation error: No valid position estimate")
+        if mode in NEVER_ARMED_IN or not self.can_fly(mode):
+            return False
         if mode in NEEDS_POSITION and not vehicle.origin_set:
-            reasons.append("Home position not set")
-        needs_mission = mode is Mode.AUTO_MISSION or params["COM_ARM_MIS_REQ"]
-        if needs_mission and vehicle.mission_problem is not None:
-            reasons.append("No valid mission available")
-        if vehicle.remaining_share < max(params["COM_ARM_BAT_MIN"], params["BAT_CRIT_THR"]):
-            reasons.append("Low battery")
-        if not vehicle.estimator.compasses_agree:
-            reasons.append("Compass inconsistent")
-        if mode in (Mode.AUTO_RTL, Mode.AUTO_LAND):
-            reasons.append("Mode not suitable for takeoff")
-        return reasons
+            return False
+        if mode in BY_STICKS and vehicle.sticks.throttle is None:
+            return False  # there is nobody to fly it
+        if params["COM_ARM_MIS_REQ"] and vehicle.mission_problem is not None:
+            return False
+        charged = vehicle.remaining_share >= max(params["COM_ARM_BAT_MIN"], params["BAT_CRIT_THR"])
+        return charged and vehicle.estimator.compasses_agree
+
+    def problem(self, mode: Mode) -> str:
+        """Why arming in this mode is denied now, in PX4's words; empty if it is not."""
+        throttle = self._vehicle.sticks.throttle
+        if throttle is not None and mode in (Mode.ALTCTL, Mode.POSCTL) and throttle > _ABOVE_CENTRE:
+            return "throttle above center"
+        if throttle is not None and mode in (Mode.MANUAL, Mode.STABILIZED) and throttle > _LOW:
+            return "high throttle"
+        return "" if self.is_ready(mode) else "Resolve system health failures first"

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     Channel = AnyChannel[Px4]
 
 _MAIN, _SUB = 16, 24
-_STICKS_S = 0.5
 _STATION = 6
 """MAV_TYPE_GCS: whose heartbeats count."""
 
@@ -99,10 +98,10 @@ def _param_value(vehicle: Px4, name: str) -> Message:
 
 
 def _on_sticks(channel: Channel, message: Message) -> None:
-    if message.get_type() == "MANUAL_CONTROL":
-        take_joystick(channel.vehicle, message, _STICKS_S)
-    else:
-        take_sticks(channel.vehicle, message, _STICKS_S)
+    vehicle = channel.vehicle
+    take = take_joystick if message.get_type() == "MANUAL_CONTROL" else take_sticks
+    take(vehicle, message, vehicle.params["COM_RC_LOSS_T"])
+    vehicle.pilot.hand.feel()
 
 
 _INCOMING: dict[str, Callable[[Channel, Message], None]] = {
@@ -117,6 +116,8 @@ _INCOMING: dict[str, Callable[[Channel, Message], None]] = {
     "PING": on_ping,
     "RC_CHANNELS_OVERRIDE": _on_sticks,
     "MANUAL_CONTROL": _on_sticks,
+    "SET_POSITION_TARGET_LOCAL_NED": lambda channel, m: channel.vehicle.pilot.offboard.take_local(m),
+    "SET_POSITION_TARGET_GLOBAL_INT": lambda channel, m: channel.vehicle.pilot.offboard.take_global(m),
 }
 
 _BUILDERS: dict[int, Callable[[Px4], Message | None]] = {
@@ -190,4 +191,5 @@ SPEECH = Speech(
     of_shot=_of_shot,
     streams_hz=_STREAMS_HZ,
     listed_first=(params.HASH,),
+    over_modem=frozenset({mavlink.MAVLINK_MSG_ID_HIGH_LATENCY2}),
 )

@@ -50,15 +50,17 @@ def heartbeat(v: Px4) -> Message:
         base |= mavlink.MAV_MODE_FLAG_SAFETY_ARMED
     if v.mode in BY_STICKS:
         base |= mavlink.MAV_MODE_FLAG_MANUAL_INPUT_ENABLED | mavlink.MAV_MODE_FLAG_STABILIZE_ENABLED
-    elif v.mode is Mode.ORBIT:
+    elif v.mode is Mode.ORBIT or (v.mode is Mode.OFFBOARD and v.pilot.offboard.is_fed):
         base |= mavlink.MAV_MODE_FLAG_STABILIZE_ENABLED
+    elif v.mode is Mode.OFFBOARD:
+        pass  # nothing is controlled
     else:
         base |= mavlink.MAV_MODE_FLAG_AUTO_ENABLED | mavlink.MAV_MODE_FLAG_STABILIZE_ENABLED
         base |= mavlink.MAV_MODE_FLAG_GUIDED_ENABLED
     state = mavlink.MAV_STATE_UNINIT
     if v.armed:
         state = mavlink.MAV_STATE_CRITICAL if v.failsafe.triggered else mavlink.MAV_STATE_ACTIVE
-    elif not v.readiness.reasons(v.mode):
+    elif v.readiness.is_ready(v.mode):
         state = mavlink.MAV_STATE_STANDBY
     return mavlink.MAVLink_heartbeat_message(
         mavlink.MAV_TYPE_QUADROTOR, mavlink.MAV_AUTOPILOT_PX4, base, int(v.mode), state, 3
@@ -72,11 +74,11 @@ def sys_status(v: Px4) -> Message:
         health &= ~mavlink.MAV_SYS_STATUS_SENSOR_GPS
     if not v.readiness.has_position:
         health &= ~mavlink.MAV_SYS_STATUS_SENSOR_XY_POSITION_CONTROL
-    if v.sticks.failed:
+    if v.failsafe.sticks_lost:
         health &= ~mavlink.MAV_SYS_STATUS_SENSOR_RC_RECEIVER
     if v.failsafe.warning > 1:
         health &= ~mavlink.MAV_SYS_STATUS_SENSOR_BATTERY
-    if v.armed or not v.readiness.reasons(v.mode):
+    if v.armed or v.readiness.is_ready(v.mode):
         health |= mavlink.MAV_SYS_STATUS_PREARM_CHECK
     battery = v.battery
     volts, amps = round(battery.volts * 1000), min(round(battery.amps * 100), 32767)
@@ -105,9 +107,9 @@ def extended_sys_state(v: Px4) -> Message:
     kind = v.navigator.setpoint.kind
     if v.landed:
         landed = mavlink.MAV_LANDED_STATE_ON_GROUND
-    elif v.mode not in BY_STICKS and kind is Kind.TAKE_OFF:
+    elif v.mode.is_auto and kind is Kind.TAKE_OFF:
         landed = mavlink.MAV_LANDED_STATE_TAKEOFF
-    elif v.mode not in BY_STICKS and kind is Kind.LAND:
+    elif v.mode.is_auto and kind is Kind.LAND:
         landed = mavlink.MAV_LANDED_STATE_LANDING
     else:
         landed = mavlink.MAV_LANDED_STATE_IN_AIR
@@ -152,7 +154,7 @@ def home_position(v: Px4) -> Message | None:
 
 def _goal(v: Px4) -> tuple[float, float, float] | None:
     setpoint = v.navigator.setpoint
-    return None if v.mode in BY_STICKS or setpoint.kind is Kind.IDLE else setpoint.goal
+    return None if v.mode in (*BY_STICKS, Mode.OFFBOARD) or setpoint.kind is Kind.IDLE else setpoint.goal
 
 
 def position_target_global_int(v: Px4) -> Message | None:

@@ -204,6 +204,15 @@ class Trajectory:
                 axis.stretch(longest)
         self.write(target)
 
+    def climb(self, dt: float, wish_mps: float, target: Target) -> None:
+        """One step of the height alone that aims at a speed."""
+        up = self.axes[2]
+        up.max_v, up.max_a = self.bounds.vertical_mps, self.bounds.vertical_mps2
+        up.max_j = self.bounds.jerk_mps3
+        up.move(dt)
+        up.aim(wish_mps)
+        target.up_m, target.v_up_mps, target.a_up_mps2 = up.x, up.v, up.a
+
     def write(self, target: Target) -> None:
         """Make it the controller's target."""
         east, north, up = self.axes

@@ -11,8 +11,8 @@ from sim.autopilot.px4.failsafe import Failsafe
 from sim.autopilot.px4.fence import Fence
 from sim.autopilot.px4.items import ListStore
 from sim.autopilot.px4.landing import LandDetector
-from sim.autopilot.px4.mission import far_first, problem_with
-from sim.autopilot.px4.modes import BY_STICKS, WAYS_HOME, Mode
+from sim.autopilot.px4.mission import far_first, problems_with
+from sim.autopilot.px4.modes import BY_STICKS, NEVER_ARMED_IN, WAYS_HOME, Mode
 from sim.autopilot.px4.navigator import Navigator
 from sim.autopilot.px4.params import PARAMETERS
 from sim.autopilot.px4.pilot import Pilot
@@ -46,14 +46,14 @@ class Px4(Craft):
         self.mode: Mode = Mode.AUTO_LOITER
         self.intended = Mode.AUTO_LOITER
         """The mode that was asked for; a failsafe flies another one meanwhile."""
-        self.mode_on_ground = Mode.AUTO_LOITER
-        """The newest that was asked for on the ground; it is in that again after a flight."""
-        self.satellite_ordered = False
-        """Whether a station ordered the satellite modem to speak."""
+        self.mode_afterwards = Mode.AUTO_LOITER
+        """The newest that was asked for in which it can be armed; it is in that again after a flight."""
+        self.mode_was_chosen = False
+        """Whether anybody has asked for a mode since it was switched on."""
         self.took_off = False
         """Whether it has flown since it was armed."""
         self.navigator = Navigator(self)
-        self.pilot = Pilot(self)
+        self.pilot: Pilot = Pilot(self)
         self.readiness = Readiness(self)
         self.failsafe = Failsafe(self)
         self.geofence = Fence(self)
@@ -73,8 +73,9 @@ class Px4(Craft):
             self.pilot.step()
 
     def _follow_up(self) -> None:
-        """A take-off that is done goes on as hold."""
-        if self.mode is Mode.AUTO_TAKEOFF and self.navigator.finished:
+        """A take-off or a mission that is done goes on as hold."""
+        flown = self.mode in (Mode.AUTO_TAKEOFF, Mode.AUTO_MISSION) and not self.landed
+        if flown and self.navigator.finished:
             self.set_mode(Mode.AUTO_LOITER)
 
     def _watch(self, period_s: float) -> None:
@@ -125,11 +126,9 @@ class Px4(Craft):
         """Arm if the checks allow it; says why if they do not."""
         if self.armed:
             return True
-        reasons = [] if force else self.readiness.reasons(self.mode)
-        if reasons:
-            for reason in reasons:
-                self.say(2, f"Preflight Fail: {reason}")
-            self.say(2, "Arming denied: Resolve system health failures first")
+        problem = self.readiness.problem(self.mode)
+        if problem and not force:
+            self.say(2, f"Arming denied: {problem}")
             return False
         self.armed, self.landed, self.took_off = True, True, False
         self.armed_at_s = self.time_s
@@ -155,8 +154,8 @@ class Px4(Craft):
         self.shutter.stop()
         self.navigator.on_disarm()
         self.failsafe.reset()
-        self.intended = self.mode_on_ground
-        self._enter(self.mode_on_ground)
+        self.intended = self.mode_afterwards
+        self._enter(self.mode_afterwards)
         self.say(6, f"Disarmed by {by}")
         return True
 
@@ -164,20 +163,23 @@ class Px4(Craft):
         """Somebody asks for a mode; False if the vehicle cannot fly it now."""
         if self.armed and mode is not Mode.AUTO_LAND and not self.readiness.can_fly(mode):
             return False
-        if not self.armed:
-            self.mode_on_ground = mode
-        self.intended = mode
+        self.intend(mode)
         self.failsafe.on_mode()
         self._enter(mode)
         return True
+
+    def intend(self, mode: Mode) -> None:
+        """This is the mode that is wanted; whether it is flown the failsafes say."""
+        self.mode_was_chosen = True
+        self.intended = mode
+        if mode not in NEVER_ARMED_IN:
+            self.mode_afterwards = mode
 
     def fly_instead(self, mode: Mode) -> None:
         """A failsafe flies this mode, whatever was asked for."""
         self._enter(mode)
 
     def _enter(self, mode: Mode) -> None:
-        if not self.armed and mode in BY_STICKS and self.sticks.throttle is None:
-            mode = Mode.AUTO_LOITER  # without sticks there is nobody to fly it
         if mode is self.mode:
             return
         left, self.mode = self.mode, mode
@@ -199,6 +201,9 @@ class Px4(Craft):
         """Another list is on board, whole."""
         if kind == _FENCE:
             self.fence_list = store
+            self.geofence.take(store.kept)
+            if self.mission.kept:
+                self.check_mission()
         elif kind == _RALLY:
             self.rally_list = store
         else:
@@ -209,9 +214,11 @@ class Px4(Craft):
 
     def check_mission(self) -> None:
         """See whether the mission can be flown, and say so if not."""
-        self.mission_problem = problem_with(self, self.mission.kept)
-        if self.mission_problem is not None and self.mission.kept:
-            self.say(2, self.mission_problem)
+        problems = problems_with(self, self.mission.kept)
+        self.mission_problem = problems[0] if problems else None
+        if problems:
+            for problem in problems if self.mission.kept else ():
+                self.say(2, problem)
         elif (warning := far_first(self, self.mission.kept)) is not None:
             self.say(2, warning)
 
