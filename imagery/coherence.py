@@ -34,6 +34,7 @@ LEAST_TIES = 60
 """A photo that would keep fewer matches keeps all pairs that it has: better doubtful ties than none."""
 _LEAST_MATCHES = 16
 _RIM = 0.03
+_FAR_SIGMAS, _LEAST_SCALE, _LEAST_TOLD = 3.0, 0.1, 5
 
 Shares = npt.NDArray[np.float64]
 
@@ -47,6 +48,7 @@ def without_moving(
     Where no such photo shows a place its matches stay; so do a photo's of which too little would be left.
     """
     photos = block.photos
+    block = replace(block, ground_up_m=_ground_up_m(block, features, matches))
     places = [_places(p, f.xy_px, block.ground_up_m) for p, f in zip(photos, features, strict=True)]
     heights = [height_above_ground_m(p, block.ground_up_m) for p in photos]
     apart = [n for n, m in enumerate(matches) if _long_apart(photos[m.first], photos[m.second])]
@@ -91,6 +93,27 @@ def _with_right_tags(count: int, pairs: Sequence[PairMotions], ground: Sequence[
 
 def _long_apart(a: Photo, b: Photo) -> bool:
     return a.clock_s is None or b.clock_s is None or abs(a.clock_s - b.clock_s) > LONG_S
+
+
+def _ground_up_m(block: Block, features: Sequence[Features], matches: Sequence[PairMatches]) -> float | None:
+    """The ground's height (AMSL) by parallax: the launch may lie far above or below the zone.
+
+    Places that are laid on ground too low by a share of the height lie apart by that share of the distance
+    between two photos. The middle of what the pairs say, though of some more than half may drift.
+    """
+    told = []
+    for match in matches:
+        first, second = block.photos[match.first], block.photos[match.second]
+        baseline = second.prior.centre[:2] - first.prior.centre[:2]
+        length = float(np.linalg.norm(baseline))
+        if length < _FAR_SIGMAS * np.hypot(first.sigma_h_m, second.sigma_h_m):
+            continue
+        here = _places(first, features[match.first].xy_px[match.first_ids], block.ground_up_m)
+        there = _places(second, features[match.second].xy_px[match.second_ids], block.ground_up_m)
+        scale = 1 - float(np.median((there - here) @ baseline)) / length**2
+        if scale > _LEAST_SCALE:
+            told.append(first.prior.up_m - height_above_ground_m(first, block.ground_up_m) / scale)
+    return float(np.median(told)) if len(told) >= _LEAST_TOLD else block.ground_up_m
 
 
 def _places(photo: Photo, xy_px: npt.ArrayLike, ground_up_m: float | None) -> FloatArray:
