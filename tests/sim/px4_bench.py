@@ -120,8 +120,8 @@ def order(command, *params):
     return command, 2, (*params, *(0,) * (4 - len(params))), 0, 0, 0.0
 
 
-def ready():
+def ready(**setup):
     """One that may be armed."""
-    bench = Bench()
+    bench = Bench(**setup)
     bench.run(6.0)
     return bench
