@@ -101,10 +101,11 @@ def load_scene(folder: Path, rise_m: float = 0.0) -> Scene:
         load_image(world.ground),
         load_image(world.water),
         world.image_grid,
-        read_band(world.surface if world.surface.exists() else world.dem),
+        read_band(world.dem),
         read_band(world.truth_depth),
         world.dem_grid,
         rise_m,
+        read_band(world.surface) if world.surface.exists() else None,
     )
     return Scene.of(
         picture,

@@ -15,6 +15,9 @@
     launch = [30.05, 103.15]              # else the most level open ground near the middle
     around = [30.05, 103.15]              # cut out a square about this place
     size_m = 900
+    stage_m = 2.5                         # flood over the river's own surface; without it the place is dry
+    peak_m = 3.4                          # how high it had been: mud is left up to there
+    river = "river.gpkg"                  # lines, areas or a mask; or [[LAT, LON], ...]; else by the DEM
 
     [weather]
     wind_mps = 7.0
@@ -73,7 +76,7 @@ from plans.frames import GeoPoint
 from sim.autopilot.params import problem_with
 from sim.autopilot.personality import personality_of
 from sim.dynamics import Weather
-from sim.errors import ScenarioError, SettingsError
+from sim.errors import ScenarioError, SettingsError, WorldError
 from sim.faults import Fault
 from sim.goals import Goals
 from sim.radio import RadioSettings, Reach
@@ -122,6 +125,9 @@ class _Place(_Strict):
     launch: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None
     around: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None
     size_m: Annotated[float, Field(gt=0)] | None = None
+    stage_m: Annotated[float, Field(gt=0)] | None = None
+    peak_m: Annotated[float, Field(gt=0)] | None = None
+    river: str | list[Annotated[list[float], Field(min_length=2, max_length=2)]] | None = None
 
 
 class _Battery(_Strict):
@@ -312,8 +318,23 @@ def _world_folder(file: _File, source: Path) -> Path | None:
 
 
 def _real_place(entry: _Place, folder: Path) -> RealPlace:
+    from sim.world.inundation import RealFlood
     from sim.world.real import RealPlace
 
+    flood = None
+    if entry.stage_m is not None:
+        river = entry.river if entry.river is not None else []
+        source = (
+            folder / river
+            if isinstance(river, str)
+            else tuple(_point(at, f"place.river {n}") for n, at in enumerate(river, 1))
+        )
+        try:
+            flood = RealFlood(entry.stage_m, entry.peak_m, source)
+        except WorldError as error:
+            raise ScenarioError(f"place: {error}") from error
+    elif idle := sorted(entry.model_fields_set & {"peak_m", "river"}):
+        raise ScenarioError(f"place: {', '.join(idle)} has no effect without stage_m; add it")
     return RealPlace(
         ortho=folder / entry.ortho,
         dem=folder / entry.dem,
@@ -321,6 +342,7 @@ def _real_place(entry: _Place, folder: Path) -> RealPlace:
         launch=_point(entry.launch, "place.launch") if entry.launch is not None else None,
         centre=_point(entry.around, "place.around") if entry.around is not None else None,
         size_m=entry.size_m,
+        flood=flood,
     )
 
 

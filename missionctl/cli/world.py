@@ -9,6 +9,7 @@ import typer
 
 from missionctl.cli.output import JsonFlag, give, progress
 from missionctl.cli.values import ValueTypedError, lat_lon
+from plans.frames import GeoPoint
 
 
 def register(app: typer.Typer) -> None:
@@ -24,7 +25,22 @@ def world(
     pixel: Annotated[float | None, typer.Option(metavar="CM", help="Of its ground (default 10).")] = None,
     stage: Annotated[
         float | None,
-        typer.Option(metavar="M", help="Flood above the valley's floor (default: some houses stand in it)."),
+        typer.Option(
+            metavar="M",
+            help="Flood above the valley's floor (default: some houses stand in it); of a real place "
+            "above its river's own surface (default: dry).",
+        ),
+    ] = None,
+    peak: Annotated[
+        float | None,
+        typer.Option(metavar="M", help="How high it had been at a real place: mud is left up to there."),
+    ] = None,
+    river: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE|LAT,LON",
+            help="Where a real place's river runs: lines, areas, a mask, or points (default: by its DEM).",
+        ),
     ] = None,
     ortho: Annotated[
         Path | None, typer.Option(metavar="FILE", help="A real place instead: its orthophoto, in any CRS.")
@@ -43,14 +59,16 @@ def world(
     as_json: JsonFlag = False,
 ) -> None:
     """Make a world for `missionctl sim --world`: a flooded valley with its truth, or a real place."""
-    from sim.world import RealPlace, World, make_real_world, make_world
+    from sim.world import RealFlood, RealPlace, World, make_real_world, make_world
 
-    made_up: dict[str, object] = {"--pixel": pixel, "--stage": stage}
+    made_up: dict[str, object] = {"--pixel": pixel}
     real: dict[str, object] = {
         "--dem": dem,
         "--dsm": dsm,
         "--around": around or None,
         "--launch": launch or None,
+        "--peak": peak,
+        "--river": river or None,
     }
     made: World
     if ortho is None:
@@ -64,6 +82,8 @@ def world(
         _refuse(made_up, "is of a made-up valley: not with --ortho")
         if dem is None:
             raise ValueTypedError("--ortho needs --dem: the heights of the ground")
+        if stage is None:
+            _refuse({"--peak": peak, "--river": river or None}, "needs --stage: how high the water stands")
         place = RealPlace(
             ortho,
             dem,
@@ -71,6 +91,7 @@ def world(
             lat_lon(launch, "--launch") if launch else None,
             lat_lon(around, "--around") if around else None,
             size,
+            None if stage is None else RealFlood(stage, peak, _river(river or [])),
         )
         with progress("world") as advance:
             made = make_real_world(folder, place, advance)
@@ -80,13 +101,23 @@ def world(
         "height_m": made.height_m,
         "pixel_m": made.pixel_m,
         "stage_m": made.stage_m,
+        "river": made.river,
         "launch": [made.launch.lat_deg, made.launch.lon_deg, made.launch.alt_amsl_m],
     }
     text = (
         f"{folder}: {made.width_m:.0f} x {made.height_m:.0f} m, {100 * made.pixel_m:.1f} cm a pixel, "
         f"launch at {made.launch.lat_deg:.6f}, {made.launch.lon_deg:.6f}"
     )
+    if made.river is not None:
+        text += f"\n{made.stage_m:g} m of water over the river, which is known by {made.river}"
     give(told, as_json, text)
+
+
+def _river(given: list[str]) -> Path | tuple[GeoPoint, ...]:
+    """A file, or points."""
+    if len(given) == 1 and Path(given[0]).exists():
+        return Path(given[0])
+    return tuple(lat_lon(text, "--river") for text in given)
 
 
 def _refuse(given: dict[str, object], why: str) -> None:

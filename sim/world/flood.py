@@ -105,10 +105,15 @@ def connected_depth(relief: Relief, valley: Valley, stage_m: float) -> Heights:
     in_channel = relief.stream_distance_m < STREAM_HALF_WIDTH_M + 3.0
     running = relief.stream_bed_m + np.interp(stage_m, levels, depths)
     depth = np.where(in_channel, np.maximum(surface, running), surface) - relief.heights_m
-    labels, _ = ndimage.label(depth > 0)
-    river = np.unique(labels[(relief.river_distance_m < 3) & (depth > 0)])
-    wet = np.isin(labels, river[river > 0])
-    return np.where(wet, depth, 0).astype(np.float32)
+    return joined(depth, relief.river_distance_m < 3)
+
+
+def joined(depth_m: npt.NDArray, river: npt.NDArray[np.bool_]) -> Heights:
+    """The depths (rows, cols) of water that is joined to the river, else 0."""
+    labels, _ = ndimage.label(depth_m > 0)
+    of_river = np.unique(labels[river & (depth_m > 0)])
+    wet = np.isin(labels, of_river[of_river > 0])
+    return np.where(wet, depth_m, 0).astype(np.float32)
 
 
 def strike(layout: Layout, buildings: tuple[Building, ...], stage_m: float | None = None) -> Flood:

@@ -22,7 +22,7 @@ from sim.world.landcover import Layout, lay_out, unit_raster
 from sim.world.noise import PixelNoise
 from sim.world.objects import Building, Trees, bridge_deck, place_buildings, place_trees, yards
 from sim.world.store import Progress, World
-from sim.world.terrain import Grid, Heights, Valley, make_relief, world_grid
+from sim.world.terrain import Valley, make_relief, world_grid
 
 ORIGIN_LAT_DEG, ORIGIN_LON_DEG = 30.05, 103.15
 """Somewhere in the mountains; the valley itself exists nowhere."""
@@ -291,7 +291,7 @@ def _write_event(world: World, scene: _Scene) -> None:
         {"id": list(range(1, len(waters) + 1)), "kind": ["river"] + ["tributary"] * len(valley.streams)},
     )
     depths = {"before": flood.depth_before_m, "survey": flood.depth_m, "peak": flood.peak_depth_m}
-    wet = [(moment, part) for moment, depth in depths.items() for part in _outlines(depth, grid)]
+    wet = [(moment, part) for moment, depth in depths.items() for part in store.outlines(depth, grid)]
     store.write_layer(
         world.truth_water, frame, [part for _, part in wet], {"moment": [moment for moment, _ in wet]}
     )
@@ -332,12 +332,6 @@ def _write_event(world: World, scene: _Scene) -> None:
             "building_id": [find.building_id or 0 for find in finds],
         },
     )
-
-
-def _outlines(depth_m: Heights, grid: Grid) -> list[Polygon]:
-    """The parts that are under water."""
-    wet = (depth_m > 0).astype(np.uint8)
-    return [shape(part) for part, _ in features.shapes(wet, mask=wet > 0, transform=store.transform_of(grid))]
 
 
 def townships(layout: Layout) -> list[Polygon]:

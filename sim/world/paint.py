@@ -38,9 +38,9 @@ FloatGrid = npt.NDArray[np.float32]
 SUN_BEFORE, SUN_AFTER = (152.0, 56.0), (138.0, 50.0)
 """Azimuth and elevation in degrees of the two photo flights."""
 
-_MUD = np.array([150, 122, 88], np.float32)
-_WATER_SHALLOW = np.array([158, 132, 96], np.float32)
-_WATER_DEEP = np.array([140, 116, 84], np.float32)
+MUD_RGB = np.array([150, 122, 88], np.float32)
+WATER_SHALLOW_RGB = np.array([158, 132, 96], np.float32)
+WATER_DEEP_RGB = np.array([140, 116, 84], np.float32)
 _SEASON = np.array([1.03, 0.97, 0.94], np.float32)
 _RIVER = np.array([84, 104, 92], np.float32)
 
@@ -231,9 +231,9 @@ def _after_tile(
     sky = 0.8 + 0.2 * shade
     for band in range(3):
         plane = land[band] * _SEASON[band]
-        plane += 0.93 * mud * (_MUD[band] * silt - 11.0 - 0.90 * plane)
+        plane += 0.93 * mud * (MUD_RGB[band] * silt - 11.0 - 0.90 * plane)
         plane *= shade
-        water = (_WATER_SHALLOW[band] + far * (_WATER_DEEP[band] - _WATER_SHALLOW[band])) * sky
+        water = (WATER_SHALLOW_RGB[band] + far * (WATER_DEEP_RGB[band] - WATER_SHALLOW_RGB[band])) * sky
         plane += opacity * (water - plane)
         canvas.after[window][..., band] = np.clip(plane, 0, 255)
     thin = (opacity * 255).astype(np.uint8)

@@ -1,32 +1,30 @@
 """A world of a real place: an orthophoto over a DEM, and a DSM where houses and trees are to stand up.
 
 All three may be in any CRS that rasterio reads; here they are laid into one local frame. Heights are taken as
-they are, metres AMSL. A picture of any kind becomes RGB bytes; where it has none, haze is shown.
+they are, metres AMSL. A picture of any kind becomes RGB bytes; where it has none, haze is shown. With a flood
+(sim.world.inundation) water stands over it, and the world has the truth about that.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import rasterio
 from rasterio.enums import ColorInterp, Resampling
-from rasterio.errors import CRSError, RasterioError
-from rasterio.vrt import WarpedVRT
 from rasterio.warp import calculate_default_transform, transform_bounds
 from scipy import ndimage
 
 from plans.frames import GeoPoint, LocalFrame
 from sim.errors import WorldError
 from sim.world import store
+from sim.world.inundation import Inundation, RealFlood, inundate, paint_flood, write_truth
 from sim.world.objects import Trees
+from sim.world.rasters import heights_on, known_in, open_raster, warped
 from sim.world.store import Progress, World
 from sim.world.terrain import Grid, world_grid
 
@@ -37,8 +35,6 @@ _LEAST_M, _MOST_M = 60.0, 6000.0
 _FINEST_M, _COARSEST_M = 0.02, 2.0
 _MOST_PX = 150e6
 """A picture of this many pixels takes the renderer 0.9 GB."""
-_GAPS = 0.005
-"""So much of a DEM may be missing under the picture: such holes are filled from beside them."""
 _LAUNCH_ROOM_M = 7.0
 
 
@@ -54,6 +50,8 @@ class RealPlace:
     centre: GeoPoint | None = None
     size_m: float | None = None
     """Side of the square to cut out about the centre; None takes all."""
+    flood: RealFlood | None = None
+    """None leaves the place dry."""
 
     @property
     def made_from(self) -> dict[str, Any]:
@@ -76,7 +74,8 @@ class RealPlace:
         for name in ("launch", "centre"):
             point = getattr(self, name)
             values[name] = None if point is None else asdict(point)
-        return {**values, "size_m": self.size_m}
+        flood = self.flood.made_from if self.flood is not None else None
+        return {**values, "size_m": self.size_m, "flood": flood}
 
 
 def make_real_world(folder: Path, place: RealPlace, on_progress: Progress | None = None) -> World:
@@ -91,7 +90,7 @@ def make_real_world(folder: Path, place: RealPlace, on_progress: Progress | None
         return store.load_world(folder)
     tell = on_progress or (lambda stage, share: None)
     tell("orthophoto", 0.0)
-    with _raster(place.ortho, "orthophoto") as ortho:
+    with open_raster(place.ortho, "orthophoto") as ortho:
         frame, width_m, height_m, pixel_m = _extent(ortho, place)
         grid = world_grid(width_m, height_m, pixel_m)
         picture, seen = _picture(ortho, frame, grid)
@@ -100,49 +99,65 @@ def make_real_world(folder: Path, place: RealPlace, on_progress: Progress | None
     coarse = world_grid(width_m, height_m, 1.0)
     needed = _on_grid(seen, grid, coarse)
     tell("heights", 0.5)
-    heights = _heights(place.dem, "DEM", frame, coarse, needed)
+    heights = heights_on(place.dem, "DEM", frame, coarse, needed)
     surface = None
     if place.dsm is not None:
-        surface = np.maximum(_heights(place.dsm, "DSM", frame, coarse, needed), heights)
-    launch = _launch(place, frame, coarse, heights if surface is None else surface, heights, needed)
+        surface = np.maximum(heights_on(place.dsm, "DSM", frame, coarse, needed), heights)
+    water = None
+    if place.flood is not None:
+        tell("flood", 0.6)
+        water = inundate(place.flood, place.dem, frame, coarse, heights)
+    wet = water.peak_depth_m > 0 if water is not None else np.zeros(heights.shape, bool)
+    ground = _Ground(coarse, heights, heights if surface is None else surface, needed, wet)
+    launch = _launch(place, frame, ground)
     store.clear_world(folder)
     world = World(folder, 0, frame, width_m, height_m, pixel_m, launch)
     tell("writing", 0.7)
-    picture[~seen] = HAZE_RGB
-    store.save_image(world.ground, picture)
-    store.save_image(world.water, np.zeros((grid.rows, grid.cols), np.uint8))
-    store.save_objects(world.objects, [], _no_trees())
     store.write_grid(world.dem, heights, coarse, frame)
-    store.write_grid(world.truth_depth, np.zeros_like(heights), coarse, frame)
     world.surface.unlink(missing_ok=True)
     if surface is not None:
         store.write_grid(world.surface, surface, coarse, frame)
+    store.save_objects(world.objects, [], _no_trees())
+    picture[~seen] = HAZE_RGB
+    if water is None:
+        for left in (world.before, world.after, world.truth_change, world.truth_classes, world.zone):
+            left.unlink(missing_ok=True)  # of a flood that this folder held
+        store.save_image(world.ground, picture)
+        store.save_image(world.water, np.zeros((grid.rows, grid.cols), np.uint8))
+        store.write_grid(world.truth_depth, np.zeros_like(heights), coarse, frame)
+    else:
+        world = replace(world, stage_m=water.stage_m, river=water.river.found)
+        _write_flooded(world, water, picture, seen, heights, surface)
     store.save_world(world)
     note.write_text(json.dumps(made_from, indent=2), encoding="utf-8")
     tell("world", 1.0)
     return world
 
 
+def _write_flooded(
+    world: World,
+    water: Inundation,
+    picture: Pixels,
+    seen: npt.NDArray[np.bool_],
+    heights: npt.NDArray[np.float32],
+    surface: npt.NDArray[np.float32] | None,
+) -> None:
+    """What the renderer takes, the orthophoto before and after, and the truth."""
+    grid, frame = world.image_grid, world.frame
+    after, opacity, classes, change = paint_flood(picture, grid, water, heights, surface, world.dem_grid)
+    after[~seen], opacity[~seen], classes[~seen], change[~seen] = HAZE_RGB, 0, 0, 0
+    store.save_image(world.ground, after)
+    store.save_image(world.water, opacity)
+    store.write_picture(world.before, picture, grid, frame)
+    store.write_picture(world.after, after, grid, frame)
+    store.write_classes(world.truth_classes, classes, grid, frame)
+    store.write_classes(world.truth_change, change, grid, frame, changes=True)
+    write_truth(world, water)
+
+
 def _no_trees() -> Trees:
     empty = np.zeros(0)
     return Trees(empty, empty, empty, empty, empty, empty.astype(np.int64), empty)
-
-
-@contextmanager
-def _raster(path: Path, what: str) -> Iterator[Any]:
-    """An open raster that knows where it is. Raises WorldError, also for faults while it is read."""
-    try:
-        with rasterio.open(path) as source:
-            if source.crs is None:
-                raise WorldError(f"{path}: the {what} does not say where it is (no CRS); give it one")
-            if source.transform.is_identity:
-                raise WorldError(
-                    f"{path}: the {what} does not say where it is (no geotransform); give it one"
-                )
-            yield source
-    except (RasterioError, CRSError, OSError) as error:
-        text = str(error).splitlines()[0]
-        raise WorldError(f"{path}: the {what} cannot be read ({text}); name a GeoTIFF") from error
 
 
 def _extent(ortho: Any, place: RealPlace) -> tuple[LocalFrame, float, float, float]:
@@ -183,9 +198,9 @@ def _extent(ortho: Any, place: RealPlace) -> tuple[LocalFrame, float, float, flo
 def _picture(ortho: Any, frame: LocalFrame, grid: Grid) -> tuple[Pixels, npt.NDArray[np.bool_]]:
     """(rows, cols, 3) RGB on the grid, and where there is any."""
     bands = _colour_bands(ortho)
-    with _warped(ortho, frame, grid, Resampling.bilinear) as vrt:
+    with warped(ortho, frame, grid, Resampling.bilinear) as vrt:
         raw = vrt.read(bands)
-        seen = _known(vrt)
+        seen = known_in(vrt)
     if ortho.count == 1 and ortho.colorinterp[0] is ColorInterp.palette:
         table = np.zeros((256, 3), np.uint8)
         for value, colour in ortho.colormap(1).items():
@@ -216,57 +231,6 @@ def _as_bytes(raw: npt.NDArray, seen: npt.NDArray[np.bool_]) -> Pixels:
     return np.nan_to_num(np.clip((raw.astype(np.float64) - low) / span * 255, 0, 255)).astype(np.uint8)
 
 
-@contextmanager
-def _warped(source: Any, frame: LocalFrame, grid: Grid, resampling: Resampling) -> Iterator[Any]:
-    """The raster as if it lay on the grid."""
-    palette = source.count == 1 and source.colorinterp[0] is ColorInterp.palette
-    has_mask = source.nodata is not None or ColorInterp.alpha in source.colorinterp
-    with WarpedVRT(
-        source,
-        crs=frame.crs.to_wkt(),
-        transform=store.transform_of(grid),
-        width=grid.cols,
-        height=grid.rows,
-        resampling=Resampling.nearest if palette else resampling,
-        add_alpha=not has_mask,
-    ) as vrt:
-        yield vrt
-
-
-def _known(vrt: Any) -> npt.NDArray[np.bool_]:
-    """Where a warped raster has values. (rasterio's dataset_mask leaves an added alpha band out.)"""
-    if ColorInterp.alpha in vrt.colorinterp:
-        return vrt.read(vrt.colorinterp.index(ColorInterp.alpha) + 1) > 127
-    return vrt.dataset_mask() > 0
-
-
-def _heights(
-    path: Path, what: str, frame: LocalFrame, grid: Grid, needed: npt.NDArray[np.bool_]
-) -> npt.NDArray[np.float32]:
-    """Metres on the grid. Raises WorldError where they are missing under the picture."""
-    with _raster(path, what) as source:
-        if source.count != 1 and ColorInterp.red in source.colorinterp:
-            raise WorldError(f"{path}: is a picture, no {what}; name a raster of heights")
-        with _warped(source, frame, grid, Resampling.bilinear) as vrt:
-            heights = vrt.read(1).astype(np.float32)
-            known = _known(vrt) & np.isfinite(heights)
-    missing = float((needed & ~known).sum() / needed.sum())
-    if missing > _GAPS:
-        raise WorldError(
-            f"{path}: the {what} has no heights for {missing:.0%} of the picture; take one that covers it, "
-            "or cut out a part (around and size)"
-        )
-    low, high = float(heights[known & needed].min()), float(heights[known & needed].max())
-    if not -500.0 < low <= high < 9000.0:
-        raise WorldError(
-            f"{path}: the {what} says {low:.0f} to {high:.0f} m; set its nodata value, or give metres"
-        )
-    if not known.all():
-        row, col = ndimage.distance_transform_edt(~known, return_distances=False, return_indices=True)
-        heights = heights[row, col]
-    return heights
-
-
 def _on_grid(seen: npt.NDArray[np.bool_], fine: Grid, coarse: Grid) -> npt.NDArray[np.bool_]:
     """Cells of the coarse grid with a picture at their centre."""
     col, _ = fine.to_pixel(coarse.east_centres_m, 0.0)
@@ -276,28 +240,40 @@ def _on_grid(seen: npt.NDArray[np.bool_], fine: Grid, coarse: Grid) -> npt.NDArr
     return seen[np.ix_(rows, cols)]
 
 
-def _launch(
-    place: RealPlace,
-    frame: LocalFrame,
-    grid: Grid,
-    surface: npt.NDArray,
-    heights: npt.NDArray,
-    seen: npt.NDArray[np.bool_],
-) -> GeoPoint:
-    """Where it is told, or the most level open ground, rather near the middle."""
+@dataclass(frozen=True)
+class _Ground:
+    """What a launch point is chosen by, (rows, cols) on the grid."""
+
+    grid: Grid
+    heights_m: npt.NDArray
+    surface_m: npt.NDArray
+    seen: npt.NDArray[np.bool_]
+    wet: npt.NDArray[np.bool_]
+    """At the flood's highest."""
+
+
+def _launch(place: RealPlace, frame: LocalFrame, ground: _Ground) -> GeoPoint:
+    """Where it is told, or the most level open ground that stays dry, rather near the middle."""
+    grid = ground.grid
     if place.launch is not None:
         east, north = (float(v) for v in frame.to_local(place.launch.lat_deg, place.launch.lon_deg))
         col, row = (float(v) for v in grid.to_pixel(east, north))
-        if not (0 <= col < grid.cols and 0 <= row < grid.rows and seen[int(row), int(col)]):
-            raise WorldError(
-                f"launch {place.launch.lat_deg:.5f}, {place.launch.lon_deg:.5f} is not on {place.ortho}"
-            )
+        told = f"launch {place.launch.lat_deg:.5f}, {place.launch.lon_deg:.5f}"
+        if not (0 <= col < grid.cols and 0 <= row < grid.rows and ground.seen[int(row), int(col)]):
+            raise WorldError(f"{told} is not on {place.ortho}")
+        if ground.wet[round(row), round(col)]:
+            raise WorldError(f"{told} is under water in this flood; choose dry ground or a lower stage")
     else:
         size = 2 * round(_LAUNCH_ROOM_M) + 1
-        rough = ndimage.maximum_filter(surface, size) - ndimage.minimum_filter(heights, size)
+        rough = ndimage.maximum_filter(ground.surface_m, size) - ndimage.minimum_filter(
+            ground.heights_m, size
+        )
         away = np.hypot(grid.east_centres_m[None, :], grid.north_centres_m[:, None])
-        cost = np.where(ndimage.minimum_filter(seen, size), rough + 0.01 * away, np.inf)
+        open_ground = ndimage.minimum_filter(ground.seen & ~ground.wet, size)
+        if not open_ground.any():
+            raise WorldError(f"{place.ortho}: no ground to start from that stays dry; choose a lower stage")
+        cost = np.where(open_ground, rough + 0.01 * away, np.inf)
         row, col = (int(i) for i in np.unravel_index(int(np.argmin(cost)), cost.shape))
         east, north = float(grid.east_centres_m[col]), float(grid.north_centres_m[row])
     lat, lon = frame.to_geo(east, north)
-    return GeoPoint(float(lat), float(lon), float(grid.sample(heights, east, north)))
+    return GeoPoint(float(lat), float(lon), float(grid.sample(ground.heights_m, east, north)))

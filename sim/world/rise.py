@@ -40,13 +40,17 @@ def risen(
     depths_m: npt.NDArray,
     coarse: Grid,
     rise_m: float,
+    standing_m: npt.NDArray | None = None,
 ) -> tuple[Pixels, Pixels, FloatGrid]:
     """Picture (rows, cols, 3), water opacity (rows, cols) and surface after a rise of the water. `heights_m`
-    and `depths_m` are on the `coarse` grid, and so is the surface."""
+    and `depths_m` are on the `coarse` grid, and so is the surface; `standing_m` is the ground there with what
+    stands on it, where the ground itself does not show all."""
+    if standing_m is None:
+        standing_m = heights_m
     levels = water_levels(heights_m, depths_m)
     if levels is None or rise_m <= 0.0:
-        return picture, water, (heights_m + depths_m).astype(np.float32)
-    above = (levels + rise_m - heights_m).astype(np.float32)
+        return picture, water, np.maximum(heights_m + depths_m, standing_m).astype(np.float32)
+    above = (levels + rise_m - standing_m).astype(np.float32)
     picture, water = picture.copy(), water.copy()
     open_water = picture[water > 200]
     colour = open_water.mean(axis=0) if len(open_water) else np.array(_MUDDY)
@@ -55,7 +59,8 @@ def risen(
         depth = upsampled(above, coarse, grid, (rows, slice(0, grid.cols)))
         opacity = np.clip(depth * _CLEAR_PER_M, 0.0, 1.0) * _OPAQUE
         opacity[water[rows] == STANDS_OUT] = 0.0
-        fresh = np.maximum(opacity - water[rows] / 255.0, 0.0)[..., None]  # what was water keeps its look
+        # what was water keeps its look; of ground that showed through no more is left than the opacity leaves
+        fresh = np.clip(1.0 - (1.0 - opacity) / (1.0 - water[rows] / 256.0), 0.0, 1.0)[..., None]
         picture[rows] = np.clip(picture[rows] + fresh * (colour - picture[rows]), 0, 255)
         water[rows] = np.maximum(water[rows], opacity * 255)
-    return picture, water, (heights_m + np.maximum(above, 0.0)).astype(np.float32)
+    return picture, water, (standing_m + np.maximum(above, 0.0)).astype(np.float32)

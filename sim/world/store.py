@@ -16,8 +16,10 @@ import pyogrio.raw
 import rasterio
 import shapely
 from affine import Affine
+from rasterio import features
 from rasterio.io import MemoryFile
 from shapely import Geometry
+from shapely.geometry import shape
 
 from imagery.damage.legend import CHANGES, CLASSES
 from imagery.errors import RasterError
@@ -44,7 +46,10 @@ class World:
     launch: GeoPoint
     """Dry ground to start from, AMSL."""
     stage_m: float | None = None
-    """Water above the valley's floor when the survey is flown; None of a real place."""
+    """Water when the survey is flown, above the valley's floor; of a real place above its river's own
+    surface, None if it is dry."""
+    river: str | None = None
+    """Of a flooded real place: how it is known where its river runs."""
 
     @property
     def image_grid(self) -> Grid:
@@ -198,6 +203,7 @@ def save_world(world: World) -> None:
         "size_m": [world.width_m, world.height_m],
         "pixel_m": world.pixel_m,
         "stage_m": world.stage_m,
+        "river": world.river,
         "launch": {
             "lat_deg": world.launch.lat_deg,
             "lon_deg": world.launch.lon_deg,
@@ -245,6 +251,7 @@ def load_world(folder: Path) -> World:
             pixel_m=float(value["pixel_m"]),
             launch=GeoPoint(launch["lat_deg"], launch["lon_deg"], launch["alt_amsl_m"]),
             stage_m=value.get("stage_m"),
+            river=value.get("river"),
         )
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise WorldError(f"{folder}: holds no whole world ({error}); make one first") from error
@@ -372,6 +379,12 @@ def read_picture(path: Path) -> npt.NDArray[np.uint8]:
     """(rows, cols, 3) RGB."""
     with rasterio.open(path) as source:
         return np.ascontiguousarray(np.moveaxis(source.read((1, 2, 3)), 0, 2))
+
+
+def outlines(depth_m: npt.NDArray, grid: Grid) -> list[Geometry]:
+    """The parts that are under water, as polygons in local metres."""
+    wet = (depth_m > 0).astype(np.uint8)
+    return [shape(part) for part, _ in features.shapes(wet, mask=wet > 0, transform=transform_of(grid))]
 
 
 def transform_of(grid: Grid) -> Affine:
