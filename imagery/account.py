@@ -10,7 +10,6 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
-import pyproj
 
 from imagery.adjust import Adjustment
 from imagery.companions import accuracy_map, accuracy_of, blur_of
@@ -153,8 +152,7 @@ def _shares(
     painted = np.bincount((labels + 1).ravel(), minlength=count + 1)[1:]
     known = None if error is None else np.where(np.isfinite(error), error, 0.0) ** 2
     errors = None if known is None else np.bincount((labels + 1).ravel(), known.ravel(), count + 1)[1:]
-    to_map = pyproj.Transformer.from_crs(block.frame.crs, cells.crs, always_xy=True)
-    east, north = to_map.transform(places[:, 0], places[:, 1])
+    east, north = cells.map_places(places[:, 0], places[:, 1])
     return tuple(
         Share(
             name=photo.name,

@@ -122,7 +122,7 @@ def paint_tile(painting: Painting, window: Window, piece_of: Callable[[int], Pie
         return None
     mixed = _mixed(painting, whole, colour)[: window.shape[0], : window.shape[1]]
     if not mask.all():
-        mixed = np.where(mask[..., None], mixed, np.uint8(0))
+        mixed = np.asarray(cv2.copyTo(mixed, mask.view(np.uint8)), np.uint8)
     return Tile(window, mixed, mask)
 
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-import scipy.linalg
 from scipy.sparse import bsr_matrix
 
-from imagery.bordered import band_of, solve_bordered
+from imagery.bordered import Bordered, band_of
 from imagery.bundle_math import project, project_with_derivatives, rotation_from_vector
 from imagery.priors import LENS_PARAMETERS, POSE_PARAMETERS, AdjustRules, Priors, State
 from imagery.tracks import Tracks
@@ -55,7 +54,8 @@ def residuals(tracks: Tracks, state: State, groups: Ids) -> FloatArray:
 
 
 def solve(problem: Problem, state: State, rules: AdjustRules, still: float = 1e-6) -> State:
-    """Levenberg-Marquardt until the cost stands still: gains less than that share of itself."""
+    """Levenberg-Marquardt until the cost stands still: gains, or promises to gain, less than that share of
+    itself."""
     if not problem.tracks.count:
         return state
     system = _System(problem)
@@ -64,9 +64,9 @@ def solve(problem: Problem, state: State, rules: AdjustRules, still: float = 1e-
     for _ in range(rules.iterations):
         system.linearise(state, rules.huber_sigmas)
         while True:
-            trial = system.step(state, damping)
+            trial, promised = system.step(state, damping)
             trial_cost = problem.cost(trial, rules.huber_sigmas)
-            if trial_cost < cost or damping > 1e6:
+            if trial_cost < cost or damping > 1e6 or promised < still * cost:
                 break
             damping *= 8
         if trial_cost >= cost:
@@ -98,10 +98,7 @@ class Certainty:
 
 
 def certainty(problem: Problem, state: State, rules: AdjustRules, wanted: Ids) -> Certainty:
-    """Covariances at a solved state, of all poses and of the `wanted` points.
-
-    The dense inverse of the reduced system: some seconds for a thousand photos.
-    """
+    """Covariances at a solved state, of all poses and of the `wanted` points."""
     system = _System(problem)
     system.linearise(state, rules.huber_sigmas)
     return system.certainty(wanted)
@@ -202,23 +199,29 @@ class _System:
                 state.lenses[g] - priors.lenses[g]
             )
 
-    def _reduced(self, damping: float) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """(matrix, right side, inverse point blocks) of the system in poses, lenses and offsets alone."""
-        t, m = self._problem.tracks, self._photos
-        n = m * POSE_PARAMETERS
-        lens_end = n + self._lenses * LENS_PARAMETERS
-        size = lens_end + len(self._offset_right)
-        matrix = np.zeros((size, size))
-        index = np.arange(m)[:, None] * POSE_PARAMETERS + np.arange(POSE_PARAMETERS)
-        matrix[index[:, :, None], index[:, None, :]] = self._pose_normal
-        for i in range(m):
-            rows = slice(i * POSE_PARAMETERS, (i + 1) * POSE_PARAMETERS)
-            g = int(self._problem.groups[i])
-            matrix[rows, n + g * LENS_PARAMETERS : n + (g + 1) * LENS_PARAMETERS] = self._pose_lens[i]
-        matrix[n:lens_end, n:lens_end] = self._lens_normal
-        matrix[:n, lens_end:] = self._pose_offset.reshape(n, -1)
-        matrix[lens_end:, lens_end:] = self._offset_normal
-        matrix[np.arange(size), np.arange(size)] *= 1 + damping
+    def _reduced(self, damping: float) -> tuple[Bordered, FloatArray, FloatArray]:
+        """(matrix, right side, inverse point blocks) of the system in poses, lenses and offsets alone, the
+        poses in the band's order."""
+        t, m, band = self._problem.tracks, self._photos, self._band
+        lens_size = self._lenses * LENS_PARAMETERS
+        size = lens_size + len(self._offset_right)
+        every = band.at(np.arange(m))
+
+        index = np.arange(POSE_PARAMETERS)
+        diagonal = self._pose_normal.copy()
+        diagonal[:, index, index] *= 1 + damping
+        lower = band.empty()
+        band.add(lower, np.arange(m), np.arange(m), diagonal)
+        by_photo = np.zeros((m, POSE_PARAMETERS, size))
+        for g in range(self._lenses):
+            mine = self._problem.groups == g
+            by_photo[mine, :, g * LENS_PARAMETERS : (g + 1) * LENS_PARAMETERS] = self._pose_lens[mine]
+        by_photo[:, :, lens_size:] = self._pose_offset
+        border = by_photo.reshape(band.size, size)
+        corner = np.zeros((size, size))
+        corner[:lens_size, :lens_size] = self._lens_normal
+        corner[lens_size:, lens_size:] = self._offset_normal
+        corner[np.arange(size), np.arange(size)] *= 1 + damping
 
         points = self._point_normal.copy()
         points[:, _D3, _D3] = points[:, _D3, _D3] * (1 + damping) + 1e-9
@@ -226,81 +229,80 @@ class _System:
 
         blocks = self._pose_point[self._by_photo]
         columns = t.track[self._by_photo]
-        shape = (n, t.count * 3)
+        shape = (band.size, t.count * 3)
         w = bsr_matrix((blocks, columns, self._photo_ptr), shape=shape)
         y = bsr_matrix((blocks @ inverse[columns], columns, self._photo_ptr), shape=shape)
         wt = bsr_matrix(
-            (np.swapaxes(self._pose_point, 1, 2).copy(), t.photo, self._track_ptr), shape=(t.count * 3, n)
+            (np.swapaxes(self._pose_point, 1, 2).copy(), t.photo, self._track_ptr), shape=shape[::-1]
         )
         lens_inverse = np.einsum("lpi,pij->lpj", self._lens_point.reshape(-1, t.count, 3), inverse).reshape(
             -1, t.count * 3
         )
-        matrix[:n, :n] -= (y @ wt).toarray()
-        matrix[:n, n:lens_end] -= y @ self._lens_point.T
-        matrix[n:lens_end, n:lens_end] -= lens_inverse @ self._lens_point.T
-        matrix[n:, :n] = matrix[:n, n:].T
+        through = y @ wt
+        first = np.repeat(np.arange(m), np.diff(through.indptr))
+        band.add(lower, first, through.indices, -through.data)
+        border[:, :lens_size] -= y @ self._lens_point.T
+        corner[:lens_size, :lens_size] -= lens_inverse @ self._lens_point.T
 
         flat = self._point_right.ravel()
         right = np.concatenate([self._pose_right.ravel(), self._lens_right, self._offset_right])
-        right[:n] -= y @ flat
-        right[n:lens_end] -= lens_inverse @ flat
+        right[: band.size] -= y @ flat
+        right[band.size : band.size + lens_size] -= lens_inverse @ flat
         self._w = w
-        return matrix, right, inverse
+        in_order = np.empty_like(border)
+        in_order[every] = border
+        right[every] = right[: band.size].copy()
+        return Bordered(band, lower, in_order, corner), right, inverse
 
-    def step(self, state: State, damping: float) -> State:
-        """The state after one damped Gauss-Newton step."""
-        m, n = self._photos, self._photos * POSE_PARAMETERS
+    def step(self, state: State, damping: float) -> tuple[State, float]:
+        """The state after one damped Gauss-Newton step, and by how much the cost should fall."""
+        m, n = self._photos, self._band.size
         matrix, right, inverse = self._reduced(damping)
         # metres, radians, pixels and lens terms differ by ten orders of magnitude: equal diagonal first
-        even = _evened(matrix)
+        matrix, even = matrix.evened()
         try:
-            if self._band.narrow:
-                delta = even * solve_bordered(matrix, even * right, self._band)
-            else:
-                factor = scipy.linalg.cho_factor(matrix, lower=True, overwrite_a=True, check_finite=False)
-                delta = even * scipy.linalg.cho_solve(factor, even * right, check_finite=False)
+            delta = even * matrix.factored().solve(even * right)
         except np.linalg.LinAlgError:
-            return state  # not positive definite: the caller raises the damping
+            return state, np.inf  # not positive definite: the caller raises the damping
+        delta[:n] = delta[self._band.at(np.arange(m))]
         lens_end = n + self._lenses * LENS_PARAMETERS
         back = self._point_right.ravel() - self._w.T @ delta[:n] - self._lens_point.T @ delta[n:lens_end]
-        points = state.points + np.einsum("pij,pj->pi", inverse, back.reshape(-1, 3))
+        moved = np.einsum("pij,pj->pi", inverse, back.reshape(-1, 3))
         pose = delta[:n].reshape(m, POSE_PARAMETERS)
+        promised = (
+            np.vdot(pose, self._pose_right)
+            + np.vdot(delta[n:lens_end], self._lens_right)
+            + np.vdot(delta[lens_end:], self._offset_right)
+            + np.vdot(moved, self._point_right)
+        )
         return replace(
             state,
             rotations=rotation_from_vector(pose[:, :3]) @ state.rotations,
             centres=state.centres + pose[:, 3:],
             lenses=state.lenses + delta[n:lens_end].reshape(-1, LENS_PARAMETERS),
-            points=points,
+            points=state.points + moved,
             offsets=state.offsets + delta[lens_end:],
-        )
+        ), float(promised)
 
     def certainty(self, wanted: Ids) -> Certainty:
         """Of poses and some points: Cov(X) = V^-1 + (V^-1 W^T) Cov(poses, lens) (W V^-1)."""
-        m, n = self._photos, self._photos * POSE_PARAMETERS
         matrix, _, inverse = self._reduced(1e-9)
-        even = _evened(matrix)
-        factor, _ = scipy.linalg.cho_factor(matrix, lower=True, overwrite_a=True, check_finite=False)
-        half, _ = scipy.linalg.lapack.dpotri(factor, lower=True, overwrite_c=True)
-        whole = np.tril(half) + np.tril(half, -1).T
-        whole *= even[:, None]
-        whole *= even
-        index = np.arange(m)[:, None] * POSE_PARAMETERS + np.arange(POSE_PARAMETERS)
-        lens = n + np.arange(self._lenses * LENS_PARAMETERS)
+        matrix, even = matrix.evened()
+        whole = matrix.factored().inverse()
+        poses = np.stack(
+            [
+                whole.among(np.array([i]), even)[:POSE_PARAMETERS, :POSE_PARAMETERS]
+                for i in range(self._photos)
+            ]
+        )
         points = np.empty((len(wanted), 3, 3))
         for k, point in enumerate(wanted):
             seen = slice(self._track_ptr[point], self._track_ptr[point + 1])
-            at = np.concatenate([index[self._problem.tracks.photo[seen]].ravel(), lens])
+            photos = self._problem.tracks.photo[seen]
             w = np.concatenate(
                 [self._pose_point[seen].reshape(-1, 3), self._lens_point[:, 3 * point : 3 * point + 3]]
             )
             moved = w @ inverse[point]
-            points[k] = inverse[point] + moved.T @ whole[np.ix_(at, at)] @ moved
-        return Certainty(whole[index[:, :, None], index[:, None, :]], points)
-
-
-def _evened(matrix: FloatArray) -> FloatArray:
-    """Scale rows and columns, in place, to a diagonal of ones; gives the scale."""
-    even = np.asarray(1 / np.sqrt(np.maximum(matrix.diagonal(), 1e-12)))
-    matrix *= even[:, None]
-    matrix *= even
-    return even
+            covariance = whole.among(photos, even)[: len(w), : len(w)]
+            points[k] = inverse[point] + moved.T @ covariance @ moved
+        return Certainty(poses, points)

@@ -73,7 +73,7 @@ def match_pair(
     ids = None
     for n in rules.strongest:
         ids = _agreeing(a, b, *_mutual_matches(a.descriptors[:n], b.descriptors[:n], rules.ratio), rules)
-        if ids is not None and len(ids[0]) >= _STRONG_INLIERS:
+        if (ids is not None and len(ids[0]) >= _STRONG_INLIERS) or n >= max(len(a.xy_px), len(b.xy_px)):
             break
     if ids is not None and len(ids[0]) < rules.plenty:
         geometry = _geometry(a.xy_px[ids[0]], b.xy_px[ids[1]], max(a.sigma_px, b.sigma_px), rules)
@@ -180,11 +180,10 @@ def _unit(descriptors: UInt8) -> Float32:
 def _mutual_matches(a: UInt8, b: UInt8, ratio: float) -> tuple[Ids, Ids]:
     """Ids of descriptors that are each other's nearest and clearly nearer than the second."""
     likeness = _unit(a) @ _unit(b).T
-    best_b = likeness.argmax(axis=1)
-    best_a = np.ascontiguousarray(likeness.T).argmax(axis=1)
-    rows = np.arange(len(a))
-    top = likeness[rows, best_b].copy()
-    likeness[rows, best_b] = -1.0
+    rows, best = np.arange(len(a)), likeness.argmax(axis=1)
+    top = likeness[rows, best].copy()
+    mutual = top == likeness.max(axis=0)[best]
+    likeness[rows, best] = -1.0
     distinct = (1.0 - top) < ratio * ratio * (1.0 - likeness.max(axis=1))
-    keep = np.flatnonzero((best_a[best_b] == rows) & distinct)
-    return keep.astype(np.int32), best_b[keep].astype(np.int32)
+    keep = np.flatnonzero(mutual & distinct)
+    return keep.astype(np.int32), best[keep].astype(np.int32)

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyproj
 from shapely import Polygon
 
 from imagery.account import Account
@@ -121,10 +120,9 @@ def seam_rms_px(adjustment: Adjustment, surface: Surface, cells: MosaicGrid, lab
 def _painted_beside(adjustment: Adjustment, cells: MosaicGrid, labels: Labels) -> npt.NDArray[np.bool_]:
     """(n,) which observations are of a photo that paints within a few cells of their point."""
     tracks = adjustment.tracks
-    to_map = pyproj.Transformer.from_crs(cells.frame.crs, cells.crs, always_xy=True)
-    east, north = to_map.transform(adjustment.points[:, 0], adjustment.points[:, 1])
-    col = ((np.asarray(east) - cells.west) / cells.gsd_m).astype(int)[tracks.track]
-    row = ((cells.north - np.asarray(north)) / cells.gsd_m).astype(int)[tracks.track]
+    x, y = cells.map_places(adjustment.points[:, 0], adjustment.points[:, 1])
+    col = ((x - cells.west) / cells.gsd_m).astype(int)[tracks.track]
+    row = ((cells.north - y) / cells.gsd_m).astype(int)[tracks.track]
     near = np.zeros(len(tracks.track), bool)
     for down in (-_SEAM_CELLS, 0, _SEAM_CELLS):
         for right in (-_SEAM_CELLS, 0, _SEAM_CELLS):

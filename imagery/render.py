@@ -21,16 +21,17 @@ from imagery.adjust import Adjustment
 from imagery.blend import Mixture, Painting, mixture, needed_part, paint_tile
 from imagery.errors import MosaicError
 from imagery.exposure import Exposure, evened, solve_exposure
-from imagery.features import Features
+from imagery.features import Features, reduced
 from imagery.jpeg_cog import SQUARE_PX, CogFrame, JpegCog, Square, pack_square
 from imagery.ortho import MosaicGrid, Window, ground_outline, make_grid
 from imagery.photos import Block
 from imagery.quality import CELL_PX, held_mb, seam_rms_px
 from imagery.raster_io import whole_file, write_cog
 from imagery.seams import Labels, SeamRules, find_seams, label_windows
-from imagery.shelf import Pictures, Piece, PieceShelf, reduced
+from imagery.shelf import Pictures, Piece, PieceShelf
 from imagery.surface import Bounds, Surface, flat_surface, good_points, read_dem, surface_from_points
 from imagery.views import Sights, View, in_order, look_around, make_glance, make_view
+from plans.frames import FloatArray
 
 GLANCE_CELLS = 4
 JPEG_QUALITY = 92
@@ -73,9 +74,13 @@ def lay_out(
 ) -> Canvas:
     """Ground, light and seams of an adjusted block."""
     surface = make_surface(block, adjustment, rules.dem)
-    grid = _grid(block, adjustment, surface, rules)
+    outlines = [
+        ground_outline(c, p, surface) for c, p in zip(adjustment.cameras, adjustment.poses, strict=True)
+    ]
+    gsd_m = rules.gsd_m or _native_gsd_m(adjustment, surface) * (2 if rules.quick else 1)
+    grid = make_grid(block.frame, outlines, gsd_m, rules.crs_epsg)
     cells = grid.coarser(CELL_PX)
-    sights, exposure, views = _look(adjustment, features, cells, surface, pool)
+    sights, exposure, views = _look(adjustment, features, outlines, cells, surface, pool)
     tied = [bool(t) for t in adjustment.tied]
     labels = find_seams(views, cells.shape, tied, SeamRules(graph_cut=not rules.quick))
     painting = _painting(grid, labels, mixture(views, labels), surface, adjustment, exposure)
@@ -120,7 +125,9 @@ def _paint(
     pool: Executor,
     on_share: Callable[[float], None],
 ) -> int:
-    parts = {p: needed_part(painting, p, cells) for p, cells in label_windows(painting.labels).items()}
+    parts: dict[int, Window] = {}  # where all photos are kept whole, nothing is cut
+    if not pictures.keep:
+        parts = {p: needed_part(painting, p, cells) for p, cells in label_windows(painting.labels).items()}
     limit = _shelf_bytes(block, rules)
 
     def load(photo: int) -> Piece:
@@ -199,13 +206,18 @@ def make_surface(block: Block, adjustment: Adjustment, dem: Path | None) -> Surf
 
 
 def _look(
-    adjustment: Adjustment, features: Sequence[Features], cells: MosaicGrid, surface: Surface, pool: Executor
+    adjustment: Adjustment,
+    features: Sequence[Features],
+    outlines: Sequence[FloatArray],
+    cells: MosaicGrid,
+    surface: Surface,
+    pool: Executor,
 ) -> tuple[Sights, Exposure, list[View]]:
     """What all photos see, the light that makes them even, and the part of each that is worth painting,
     evened, on the coarse grid."""
     tied = [bool(t) for t in adjustment.tied]
     cameras, poses = adjustment.cameras, adjustment.poses
-    sights = look_around(cameras, poses, tied, cells, surface, pool)
+    sights = look_around(cameras, poses, outlines, tied, cells, surface, pool)
 
     large = cells.coarser(GLANCE_CELLS)
 
@@ -240,15 +252,6 @@ def _native_gsd_m(adjustment: Adjustment, surface: Surface) -> float:
             ]
         )
     )
-
-
-def _grid(block: Block, adjustment: Adjustment, surface: Surface, rules: RenderRules) -> MosaicGrid:
-    native = _native_gsd_m(adjustment, surface)
-    gsd = rules.gsd_m or native * (2 if rules.quick else 1)
-    outlines = [
-        ground_outline(c, p, surface) for c, p in zip(adjustment.cameras, adjustment.poses, strict=True)
-    ]
-    return make_grid(block.frame, outlines, gsd, rules.crs_epsg)
 
 
 def _painting(

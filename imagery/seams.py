@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import find_objects
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import breadth_first_order, maximum_flow
 
@@ -53,6 +52,8 @@ def nadir_labels(views: Sequence[View], shape: tuple[int, int]) -> Labels:
 
 def label_windows(labels: Labels) -> dict[int, Window]:
     """The smallest window that holds a photo's cells, for each photo that has any."""
+    from scipy.ndimage import find_objects  # a hundredth of a second to import, and drafts need none
+
     found = find_objects(labels.astype(np.int32) + 1)
     return {
         photo: Window(at[0].start, at[0].stop, at[1].start, at[1].stop)

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from imagery.features import decode, decode_grey
+from imagery.features import decode, decode_grey, reduced
 
 UInt8 = npt.NDArray[np.uint8]
 
@@ -110,15 +110,3 @@ class Pictures:
                 future.set_exception(error)
                 raise
         return future.result()
-
-
-def reduced(picture: UInt8, factor: int) -> UInt8:
-    """Each factor x factor pixels averaged; the last ones are filled up by repeating the edge."""
-    below, right = -picture.shape[0] % factor, -picture.shape[1] % factor
-    if below or right:
-        picture = np.asarray(cv2.copyMakeBorder(picture, 0, below, 0, right, cv2.BORDER_REPLICATE), np.uint8)
-    while factor > 1:  # by halves: a quarter at once takes twice as long
-        size = picture.shape[1] // 2, picture.shape[0] // 2
-        picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
-        factor //= 2
-    return picture

@@ -18,7 +18,6 @@ from imagery.ortho import (
     Window,
     between_nodes,
     ground_nodes,
-    ground_outline,
     inside_photo,
     project_places,
     warp_photo,
@@ -81,13 +80,14 @@ class _Seen:
 def look_around(
     cameras: Sequence[Camera],
     poses: Sequence[Pose],
+    outlines: Sequence[FloatArray],
     wanted: Sequence[bool],
     cells: MosaicGrid,
     surface: Surface,
     pool: Executor,
 ) -> Sights:
-    """What each photo sees; those that are not `wanted` count only where no other sees."""
-    outlines = [ground_outline(c, p, surface) for c, p in zip(cameras, poses, strict=True)]
+    """What each photo sees, within `outlines` (n, 2) each; those that are not `wanted` count only where no
+    other sees."""
     windows = [_window_of(outline, cells) for outline in outlines]
     count = np.zeros(cells.shape, np.uint16)
     best = np.full(cells.shape, np.inf, np.float32)

@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -108,7 +108,7 @@ class Camera:
             distortion=(*self.distortion[:2], self.distortion[3], -self.distortion[2], self.distortion[4]),
         )
 
-    @property
+    @cached_property
     def fold_radius(self) -> float:
         """Tangent of the angle off the axis at which the radial distortion turns back on itself; may be inf.
 

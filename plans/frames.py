@@ -144,7 +144,7 @@ class Pose:
         """Shape (3,), east, north, up in metres (up is AMSL)."""
         return np.array([self.east_m, self.north_m, self.up_m])
 
-    @property
+    @cached_property
     def camera_from_enu(self) -> FloatArray:
         """3x3 R with p_camera = R @ (p_enu - centre)."""
         return camera_from_enu(self.yaw_deg, self.pitch_deg, self.roll_deg)
