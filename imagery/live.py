@@ -1,34 +1,40 @@
 """A mosaic that grows while the drone flies: each photo is on the map within a second, the full one follows.
 
-A coarse map (imagery.live_map) is painted photo by photo, each placed among its neighbours. While no photo
-waits, a second worker adjusts the whole block and paints anew what moved. What is known stands on disk: a run
-that was killed goes on where it was, and the full mosaic in the end finds nothing again.
+A coarse map (imagery.live_map) is painted photo by photo, each placed among its neighbours. A second worker
+adjusts the whole block and paints anew what moved; it stands back while a photo is taken in. What is known
+stands on disk: a run that was killed goes on where it was, and the full mosaic in the end begins with it.
 """
 
 from __future__ import annotations
 
+import math
+import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent import futures
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 from threadpoolctl import threadpool_limits
 
-from imagery.errors import MosaicError, PhotoError
-from imagery.features import FeatureRules, read_photo_bytes
-from imagery.found import FileKey, Found, file_key
+from imagery.errors import MosaicError
+from imagery.features import FeatureRules
+from imagery.found import Found
 from imagery.geo_file import read_geo_file
 from imagery.live_block import LiveBlock, Look
-from imagery.live_map import Brush, Canvas, LiveMap, MapGrid, paint_square
+from imagery.live_map import LiveMap, MapGrid
+from imagery.live_paint import Canvas, paint_square
 from imagery.live_place import Fit
 from imagery.live_store import Cell, LiveStore
+from imagery.live_watch import Arrivals
 from imagery.mosaic import MosaicOptions, Progress, feature_rules, make_mosaic
 from imagery.ortho import utm_epsg
-from imagery.photos import list_photo_files
 from imagery.quality import MosaicReport, PlacedPhoto
-from plans.frames import FloatArray
+from plans.mission import CameraEvent
 
 
 @dataclass(frozen=True)
@@ -36,7 +42,7 @@ class LiveRules:
     """When to look, and when to be done: `idle_s` without a new photo ends the flight. A file that is not
     whole is told as damaged when it has not grown for `quiet_s`."""
 
-    look_every_s: float = 0.1
+    look_every_s: float = 0.02
     idle_s: float = 60.0
     quiet_s: float = 5.0
 
@@ -44,8 +50,8 @@ class LiveRules:
 @dataclass(frozen=True)
 class Draft:
     """The map after a change. `photos` gives all photos on it; `late_s` is from when the last one's file was
-    whole to its place on the map, None when the map only corrected itself; `left_out` is why that one is
-    not on it."""
+    seen to be whole to its place on the map, None when the map only corrected itself; `left_out` is why that
+    one is not on it. `expected` are the camera events whose photos have not arrived."""
 
     name: str
     count: int
@@ -54,11 +60,23 @@ class Draft:
     left_out: str | None
     area_m2: float
     photos: Callable[[], tuple[PlacedPhoto, ...]]
+    expected: tuple[CameraEvent, ...] = ()
 
 
+NO_EVENT = "has no position, and no camera event of the flight is known to be its own yet"
 _OTHER_SCALE = 1.4
+_WRITE_EVERY_S = 2.0
+"""Corrections go to the file so often; a new photo goes at once and takes them along."""
+_PAUSE_S = 3.0
+"""After so long without a photo the block is adjusted, however little it has grown."""
+_EVENTS_EVERY_S = 0.1
+_SWITCH_S = 0.001
+"""A thread that corrects hands over to the one that takes a photo in after so long (Python's own: 5 ms)."""
+_NUMBERS_SHOWN = 12
 
 OnDraft = Callable[[Draft], None]
+Events = Callable[[], Sequence[CameraEvent]]
+"""Gives all camera events of the flight that were heard so far, in order."""
 
 
 def live_folder(out: Path) -> Path:
@@ -75,13 +93,16 @@ def follow_photos(
     should_end: Callable[[], bool],
     rules: LiveRules | None = None,
     *,
+    events: Events = tuple,
     finders: Executor | None = None,
     clock: Callable[[], float] = time.monotonic,
     wait: Callable[[float], None] = time.sleep,
 ) -> MosaicReport:
     """Keep the map `out` up to date with a folder, then make the full mosaic of it.
 
-    The map is a whole file at any time. A folder without a usable photo yet is waited for.
+    The map is a whole file at any time. A folder without a usable photo yet is waited for. Photos that do not
+    say where they were taken are placed by the flight's camera `events`; those of which no photo came are
+    told in the report's warnings.
 
     Raises MosaicError when the folder is missing, or still holds no usable photo at the end.
     """
@@ -89,31 +110,47 @@ def follow_photos(
     if not Path(folder).is_dir():
         raise MosaicError(f"{folder}: no such folder; name the one where the photos will arrive")
     found = Found(feature_rules(options))
-    run = _Live(Path(folder), Path(out), options, found.rules, on_draft, rules, clock)
-    threads = cv2.getNumThreads()
+    run = _Live(Path(folder), Path(out), options, found.rules, on_draft, rules, clock, events)
+    threads, switch_s = cv2.getNumThreads(), sys.getswitchinterval()
     cv2.setNumThreads(1)
+    sys.setswitchinterval(_SWITCH_S)
     try:
         with (
             threadpool_limits(1),
             ThreadPoolExecutor(options.workers) as pool,
             ThreadPoolExecutor(1) as second,
         ):
-            run.begin()
-            changed_s = clock()
-            while not should_end() and clock() - changed_s < rules.idle_s:
-                if run.step(pool, second):
-                    changed_s = clock()
-                elif not run.busy:
-                    on_progress(f"{run.count} photos, waiting for more", 0.0)
-                    wait(rules.look_every_s)
-                else:
-                    run.wait_for_work(rules.look_every_s)
+            try:
+                run.begin()
+                changed_s = clock()
+                while not should_end() and clock() - changed_s < rules.idle_s:
+                    if run.step(pool, second):
+                        changed_s = clock()
+                    elif not run.busy:
+                        on_progress(f"{run.count} photos, waiting for more", 0.0)
+                        wait(rules.look_every_s)
+                    else:
+                        run.wait_for_work(rules.look_every_s)
+            finally:
+                run.let_go_on()  # the second worker is waited for
     finally:
         cv2.setNumThreads(threads)
+        sys.setswitchinterval(switch_s)
     run.block.teach(found)
-    report = make_mosaic(folder, out, options, on_progress, found=found, finders=finders)
+    geo = run.block.geo_of_shots()
+    report = make_mosaic(folder, out, options, on_progress, found=found, finders=finders, geo=geo)
     run.store.remove()
-    return report
+    return _with_missing(report, run.block.shots.expected)
+
+
+def _with_missing(report: MosaicReport, missing: Sequence[CameraEvent]) -> MosaicReport:
+    """Say which photos never came."""
+    if not missing:
+        return report
+    numbers = ", ".join(str(event.index) for event in missing[:_NUMBERS_SHOWN])
+    more = ", ..." if len(missing) > _NUMBERS_SHOWN else ""
+    lost = f"taken and never arrived: {len(missing)} photos (camera events {numbers}{more})"
+    return replace(report, warnings=(*report.warnings, lost))
 
 
 class _Live:
@@ -128,17 +165,23 @@ class _Live:
         on_draft: OnDraft,
         rules: LiveRules,
         clock: Callable[[], float],
+        events: Events,
     ) -> None:
-        self._folder, self._out, self._options, self._rules = folder, out, options, rules
-        self._on_draft, self._clock = on_draft, clock
+        self._out, self._options = out, options
+        self._on_draft, self._clock, self._events = on_draft, clock, events
         kept = {"image_mpx": found_by.image_mpx, "per_photo": found_by.per_photo, "epsg": options.crs_epsg}
         self.store = LiveStore(live_folder(out), kept)
         self.block = LiveBlock(folder, self.store, found_by, options.dem)
+        self._arrivals = Arrivals(folder, rules.quiet_s, clock)
         self._map: LiveMap | None = None
         self._looks: dict[str, tuple[Future[Look], float]] = {}
-        self._unready: dict[str, tuple[FileKey, float]] = {}
-        self._work: Future[Fit | list[tuple[Cell, Canvas]]] | None = None
+        self._held: set[str] = set()
+        self._work: Future[Fit | tuple[Cell, Canvas]] | None = None
         self._stale: dict[Cell, list[str]] = {}
+        self._go_on = threading.Event()
+        self._go_on.set()
+        self._heard_s = self._written_s = self._taken_s = -math.inf
+        self._unwritten = False
 
     @property
     def count(self) -> int:
@@ -154,68 +197,86 @@ class _Live:
         """Go on from what an earlier run has kept."""
         if self._options.geotags is not None:
             self.block.geo = read_geo_file(self._options.geotags)
+        self.block.shots.hear(self._events())
         self.block.restore()
         if self.block.stands:
-            self._stale = self._the_map().stale(self._outlines())
-            if not self._out.exists():
-                self._the_map().write(self._out, {})
+            self._stale = self._the_map().expect(self.block.outlines())
+            self._write()  # squares may have been kept and the file not written any more
+
+    def _stand_back(self) -> None:
+        self._go_on.wait()
+
+    def let_go_on(self) -> None:
+        """No photo is worked at: the second worker need not stand back."""
+        self._go_on.set()
 
     def step(self, pool: Executor, second: Executor) -> bool:
         """Do the next thing that is to be done; whether a photo was taken in."""
+        self._hear(pool)
         self._look_around(pool)
         for name, (job, whole_s) in self._looks.items():
             if job.done():
+                self._show(name, self.block.add(job.result(), pool), whole_s, pool)
                 del self._looks[name]
-                self._take(job.result(), whole_s, pool)
+                self._taken_s = self._clock()
+                if not self._looks:
+                    self.let_go_on()
                 return True
         self._second_worker(second)
         return False
 
     def wait_for_work(self, longest_s: float) -> None:
         """Until something that is worked at is done, or it is time to look again."""
-        if self._looks:
-            job = next(iter(self._looks.values()))[0]
-            until = time.monotonic() + longest_s
-            while not job.done() and time.monotonic() < until:
-                time.sleep(0.005)
-        else:
-            time.sleep(min(longest_s, 0.05))
+        jobs: list[Future[Any]] = [job for job, _ in self._looks.values()]
+        jobs += [self._work] if self._work is not None else []
+        futures.wait(jobs, longest_s, futures.FIRST_COMPLETED)
+
+    def _hear(self, pool: Executor) -> None:
+        """Take in camera events, and let photos whose event has become known stand by it."""
+        if self._looks or self._clock() - self._heard_s < _EVENTS_EVERY_S:
+            return
+        self._heard_s = self._clock()
+        before = self.block.shots.expected
+        self.block.shots.hear(self._events())
+        for name in self.block.settle_shots():
+            self._show(name, self.block.add_again(name), None, pool)
+        if self.block.shots.expected != before:
+            self._tell("", None)
 
     def _look_around(self, pool: Executor) -> None:
-        try:
-            files = list_photo_files(self._folder)
-        except MosaicError:
-            return  # none yet
-        for path in files:
+        if len(self._looks) > self._options.workers:
+            return
+        for path in self._arrivals.whole(lambda p: p.name in self._looks or self.block.known(p)):
+            if path.name not in self._held:
+                self.block.arrive(path)
+            if self.block.can_look(path):
+                self._held.discard(path.name)
+                self._go_on.clear()
+                self._looks[path.name] = (pool.submit(self.block.look, path), self._clock())
+            elif path.name not in self._held:
+                self._held.add(path.name)
+                self._tell(path.name, None, f"{path}: {NO_EVENT}")
             if len(self._looks) > self._options.workers:
                 return
-            if path.name not in self._looks and not self.block.known(path):
-                self._begin(path, pool)
 
-    def _begin(self, path: Path, pool: Executor) -> None:
-        key, now = file_key(path), self._clock()
-        before, since_s = self._unready.get(path.name, (None, now))
-        if key != before:
-            since_s = now
-        reason = _why_not_whole(path)
-        if reason is not None and now - since_s < self._rules.quiet_s:
-            self._unready[path.name] = (key, since_s)
-            return
-        self._unready.pop(path.name, None)
-        self._looks[path.name] = (pool.submit(self.block.look, path), now)
-
-    def _take(self, look: Look, whole_s: float, pool: Executor) -> None:
-        name = look.path.name
-        reason = self.block.add(look, pool)
+    def _show(self, name: str, reason: str | None, whole_s: float | None, pool: Executor) -> None:
+        """Put a photo on the map that has been added to the block; or say why it is not."""
         if reason is None:
-            brush, surface = self.block.brush(name), self.block.surface
-            self.block.gains[name] = self._the_map().paint(brush, self._brushes, surface, pool)
-            self._the_map().write(self._out, {})
-        self._tell(name, self._clock() - whole_s, reason)
+            self.block.paint(name, self._the_map(), pool)
+        self.block.keep_one(name)
+        if reason is None:
+            self._write()
+        self._tell(name, self._clock() - whole_s if whole_s is not None else None, reason)
+
+    def _write(self) -> None:
+        self._the_map().write(self._out)
+        self._written_s, self._unwritten = self._clock(), False
 
     def _tell(self, name: str, late_s: float | None, reason: str | None = None) -> None:
         area = self._map.area_m2 if self._map else 0.0
-        self._on_draft(Draft(name, self.count, len(self._looks), late_s, reason, area, self.block.placed))
+        waiting = len(self._looks.keys() - {name})
+        expected = self.block.shots.expected
+        self._on_draft(Draft(name, self.count, waiting, late_s, reason, area, self.block.placed, expected))
 
     def _the_map(self) -> LiveMap:
         if self._map is None:
@@ -233,17 +294,12 @@ class _Live:
         if 1 / _OTHER_SCALE < wanted / self._the_map().grid.gsd_m < _OTHER_SCALE:
             return
         self.store.forget_map()
-        self._map, surface = None, self.block.surface
+        self._map = None
         fresh = self._the_map()
-        for cell, names in fresh.stale(self._outlines()).items():
-            fresh.replace(cell, paint_square(cell, fresh.grid, self._brushes(names), surface))
-        fresh.write(self._out, {})
-
-    def _brushes(self, names: Sequence[str]) -> list[Brush]:
-        return [self.block.brush(name) for name in names if name in self.block.stands]
-
-    def _outlines(self) -> dict[str, FloatArray]:
-        return {name: self.block.outline(name) for name in self.block.stands}
+        for cell, names in fresh.expect(self.block.outlines()).items():
+            grid, brushes = fresh.grid.square(cell), self.block.brushes(names)
+            fresh.replace(cell, paint_square(grid, brushes, self.block.surface))
+        self._write()
 
     def _second_worker(self, second: Executor) -> None:
         """Adjust the block and mend the map, one thing at a time."""
@@ -254,26 +310,28 @@ class _Live:
             if isinstance(done, Fit):
                 self.block.move(done)
                 self._choose_scale()
+                self._stale = self._the_map().expect(self.block.outlines())
             else:
-                for cell, canvas in done:
-                    self._the_map().replace(cell, canvas)
-                self._the_map().write(self._out, {})
-                self._tell("", None)
-            self._stale = self._the_map().stale(self._outlines())
-        if self.block.due or (self.block.unadjusted and not self._looks and not self._stale):
+                self._mended(*done)
+        if self._unwritten and (not self._stale or self._clock() - self._written_s >= _WRITE_EVERY_S):
+            self._write()
+            self._tell("", None)
+        paused = not self._looks and self._clock() - self._taken_s >= _PAUSE_S
+        if self.block.due or (self.block.unadjusted and paused and not self._stale):
             self._work = second.submit(self.block.adjustment())
-        elif self._stale:
+        elif self._stale and not self._looks:
             cell, names = next(iter(self._stale.items()))
-            brushes, surface, grid = self._brushes(names), self.block.surface, self._the_map().grid
-            self._work = second.submit(lambda: [(cell, paint_square(cell, grid, brushes, surface))])
+            grid, surface, brushes = self._the_map().grid.square(cell), self.block.surface, self.block.brushes
+            stand_back = self._stand_back
+            self._work = second.submit(
+                lambda: (cell, paint_square(grid, brushes(names), surface, stand_back))
+            )
 
-
-def _why_not_whole(path: Path) -> str | None:
-    """Why a file cannot be a whole photo yet; None when it looks like one."""
-    try:
-        read_photo_bytes(path)
-    except PhotoError as error:
-        return str(error)
-    if path.suffix.lower() not in (".jpg", ".jpeg") and time.time() - path.stat().st_mtime < 1.0:
-        return f"{path}: is still being written"
-    return None
+    def _mended(self, cell: Cell, canvas: Canvas) -> None:
+        """Take a square that was painted anew; it goes to the end of the row where a photo came to it
+        meanwhile."""
+        live_map = self._the_map()
+        self._unwritten |= live_map.replace(cell, canvas)
+        self._stale.pop(cell, None)
+        if live_map.is_stale(cell):
+            self._stale[cell] = live_map.wanted(cell)

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import asdict, dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-from shapely import Polygon
 
 from imagery.errors import MosaicError, PhotoError
-from imagery.features import FeatureRules, Features, UInt8, decode, extract_features
+from imagery.features import FeatureRules, Features, UInt8, decode, extract_features, reduced
 from imagery.found import FileKey, Found, file_key
 from imagery.geo_file import GeoTags
-from imagery.live_map import Brush, outline_of, picture_factor
+from imagery.live_map import LiveMap
+from imagery.live_paint import Brush, outline_of, picture_factor
 from imagery.live_place import (
     Fit,
     Stand,
@@ -30,18 +30,21 @@ from imagery.live_place import (
     place,
     running_surface,
 )
+from imagery.live_shots import Shots, has_place, with_shot
+from imagery.live_stands import kept_stands, placed_photos, read_stands
 from imagery.live_store import LiveStore, PhotoRecord
 from imagery.matching import PairMatches, match_pair
 from imagery.photo_tags import PhotoTags, read_tags
 from imagery.photos import Photo, read_block
-from imagery.quality import BY_PRIORS, BY_TIE_POINTS, PlacedPhoto
-from imagery.shelf import reduced
+from imagery.quality import PlacedPhoto
 from imagery.surface import Bounds, Surface, flat_surface, read_dem
 from plans.cameras import Camera
 from plans.frames import FloatArray, GeoPoint, LocalFrame, Pose
 
 CONTEXT = 30
 """Tags are held against those of so many photos before."""
+LEARN_FROM = 60
+"""What tags are off by is learned from so many photos before."""
 PICTURE_QUALITY = 90
 GROWN, LEAST_NEW = 0.15, 2
 """The whole block is adjusted when it has grown by that share, and by so many photos."""
@@ -66,12 +69,14 @@ class LiveBlock:
 
     def __init__(self, photos_dir: Path, store: LiveStore, rules: FeatureRules, dem: Path | None) -> None:
         self._dir, self._store, self._rules, self._dem = photos_dir, store, rules, dem
-        self._tags = lru_cache(maxsize=None)(lambda path, key: read_tags(path))
+        self._own_tags = lru_cache(maxsize=None)(lambda path, key: read_tags(path))
         self._records: dict[str, PhotoRecord] = {}
         self._pairs: dict[tuple[str, str], PairMatches | None] = {}
         self._cameras: dict[Camera, Camera] = {}
         self._points: FloatArray = np.zeros((0, 3))
+        self._fresh = self._points
         self._ground_up_m: float | None = None
+        self._level_m = 0.0
         self._since: dict[str, str] = {}
         self._guessed: set[str] = set()
         self.stands: dict[str, Stand] = {}
@@ -79,43 +84,47 @@ class LiveBlock:
         self.frame: LocalFrame | None = None
         self.surface: Surface = flat_surface((-1.0, -1.0, 1.0, 1.0), 0.0)
         self.geo: GeoTags | None = None
+        self.shots = Shots()
         self.left_out: dict[str, str] = {}
 
     def restore(self) -> None:
         """Take up what an earlier run has kept; photos that were found but not placed are placed."""
-        told = self._store.block()
+        told, added = self._store.block()
         for record in self._store.photos(self._dir):
             self._take(record)
-        if not told:
-            self._place_the_rest()
-            return
-        self.frame = LocalFrame(*told["frame"])
-        self._points = np.array(told["points"], float).reshape(-1, 3)
-        self._ground_up_m = told["ground_up_m"]
-        cameras = {name: _camera(values) for name, values in told["cameras"].items()}
-        for name, stood in told["stands"].items():
-            known = self._records.get(name)
-            if known is None or isinstance(known.features, str):
+            self.arrive(self._dir / record.name)
+        self.shots.settle()
+        if told or added:
+            self.frame = LocalFrame(*(told or added[0])["frame"])
+        stands = {name: stand for one in [told, *added] for name, stand in read_stands(one).items()}
+        photos = self._tagged([self._dir / name for name in stands if self._features_of(name)])
+        for name, stood in stands.items():
+            features, photo = self._features_of(name), photos.get(name)
+            if features is None or not isinstance(photo, Photo):
                 continue
-            photo = self._tagged(self._dir / name)
-            if isinstance(photo, Photo):
-                if stood["prior"] is not None:
-                    photo = replace(photo, prior=Pose(*stood["prior"]), placed=True)
-                    self._guessed.add(name)
-                camera = cameras.get(stood["camera"], photo.camera)
-                self._cameras[photo.camera] = camera
-                pose = Pose(*stood["pose"])
-                self.stands[name] = Stand(photo, known.features, pose, camera, stood["tied"])
-                self.gains[name] = np.array(stood["gain"])
-        self._since = dict.fromkeys(told["since"], "") if self.stands else {}
-        self.left_out |= {n: r for n, r in told["left_out"].items() if n in self._records}
+            if stood.prior is not None and not photo.placed:
+                photo = replace(photo, prior=stood.prior, placed=True)
+                self._guessed.add(name)
+            self._cameras[photo.camera] = stood.camera
+            self.stands[name] = Stand(photo, features, stood.pose, stood.camera, stood.tied)
+            self.gains[name] = stood.gain
+        for one in [told, *added]:
+            self._points = np.concatenate(
+                [self._points, np.array(one.get("points", []), float).reshape(-1, 3)]
+            )
+            self._ground_up_m = one.get("ground_up_m", self._ground_up_m)
+            self._since |= {n: best for n, best in one.get("since", {}).items() if n in self.stands}
+            self.left_out |= {n: r for n, r in one.get("left_out", {}).items() if n in self._records}
+        self.left_out = {n: r for n, r in self.left_out.items() if n not in self.stands}
         self._raise_ground()
-        self._place_the_rest()
-
-    def _place_the_rest(self) -> None:
-        for name, record in self._records.items():
+        for name, record in list(self._records.items()):
             if name not in self.stands and name not in self.left_out:
-                self._place(Look(self._dir / name, record.key, None, record.features, record.picture))
+                self._place(Look(self._dir / name, record.key, None, record.features))
+                self.keep_one(name)
+
+    def _features_of(self, name: str) -> Features | None:
+        record = self._records.get(name)
+        return record.features if record and not isinstance(record.features, str) else None
 
     def known(self, path: Path) -> bool:
         """Whether the file, as it is now, has been looked into."""
@@ -125,7 +134,7 @@ class LiveBlock:
     def look(self, path: Path) -> Look:
         """Look into a file that is whole; for a worker's thread."""
         key = file_key(path)
-        photo = self._tagged(path)
+        photo = self._tagged([path])[path.name]
         if isinstance(photo, str):
             return Look(path, key, None, photo)
         kept: list[UInt8] = []
@@ -143,30 +152,31 @@ class LiveBlock:
         _, data = cv2.imencode(".jpg", reduced(whole, by), [cv2.IMWRITE_JPEG_QUALITY, PICTURE_QUALITY])
         return Look(path, key, photo, features, data.tobytes())
 
-    def _tagged(self, path: Path) -> Photo | str:
-        """The photo by its tags, held against those of the ones before; or why it cannot be used."""
-        before = [self._dir / name for name in list(self.stands)[-CONTEXT:] if name != path.name]
+    def _tagged(self, paths: Sequence[Path]) -> dict[str, Photo | str]:
+        """The photos by their tags, held against those of the ones before; or why one cannot be used."""
+        names = {path.name for path in paths}
+        if not paths:
+            return {}
+        before = [self._dir / n for n in list(self.stands)[-CONTEXT:] if n not in names]
         anchors = []
         if self.frame is not None:
             anchors = [GeoPoint(self.frame.origin_lat_deg, self.frame.origin_lon_deg)]
         try:
             block, dropped = read_block(
-                [*before, path], self.frame, anchors, self.geo, read_tags=self._read_tags
+                [*before, *paths], self.frame, anchors, self.geo, read_tags=self.tags_of
             )
         except MosaicError as error:
-            return str(error)
-        for photo in block.photos:
-            if photo.path == path:
-                if self._ground_up_m is None and block.ground_up_m is not None:
-                    self._ground_up_m = block.ground_up_m
-                if self.frame is None:
-                    self.frame = block.frame
-                return (
-                    photo
-                    if block.frame == self.frame
-                    else replace(photo, prior=self._moved(photo, block.frame))
-                )
-        return next((d.reason for d in dropped if d.name == path.name), f"{path}: cannot be used")
+            return dict.fromkeys(names, str(error))
+        found: dict[str, Photo | str] = {d.name: d.reason for d in dropped if d.name in names}
+        mine = [photo for photo in block.photos if photo.name in names]
+        if mine and self._ground_up_m is None:
+            self._ground_up_m = block.ground_up_m
+        if mine and self.frame is None:
+            self.frame = block.frame
+        for photo in mine:
+            same = block.frame == self.frame
+            found[photo.name] = photo if same else replace(photo, prior=self._moved(photo, block.frame))
+        return {path.name: found.get(path.name, f"{path}: cannot be used") for path in paths}
 
     def _moved(self, photo: Photo, frame: LocalFrame) -> Pose:
         """The prior of a photo in our frame."""
@@ -174,25 +184,72 @@ class LiveBlock:
         east, north = self.frame.to_local(*frame.to_geo(photo.prior.east_m, photo.prior.north_m))
         return replace(photo.prior, east_m=float(east), north_m=float(north))
 
-    def _read_tags(self, path: Path) -> PhotoTags:
-        return self._tags(path, file_key(path))
+    def tags_of(self, path: Path) -> PhotoTags:
+        """A photo's tags, with those of its camera event where it has none. Raises PhotoTagError."""
+        own = self._own_tags(path, file_key(path))
+        return with_shot(own, self.shots.shot(path.name), self.shots.spacing_m)
+
+    def arrive(self, path: Path) -> None:
+        """A file has come: find its camera event, if there are any."""
+        try:
+            self.shots.arrive(path.name, self._own_tags(path, file_key(path)))
+        except PhotoError:
+            return  # who looks into it says so
+
+    def can_look(self, path: Path) -> bool:
+        """Whether it is known about where a photo was taken; it may stand by what it shows, too, once others
+        stand."""
+        if self.frame is not None or self.shots.shot(path.name) is not None or self.geo is not None:
+            return True
+        try:
+            return has_place(self._own_tags(path, file_key(path)))
+        except PhotoError:
+            return True  # looking into it tells what is the matter
+
+    def settle_shots(self) -> list[str]:
+        """Photos whose camera event is another than it seemed get its place as their prior; gives those that
+        can be placed by it now and are not on the map."""
+        changed = self.shots.settle()
+        photos = self._tagged([self._dir / name for name in sorted(changed) if self._features_of(name)])
+        again = []
+        for name, photo in photos.items():
+            if not isinstance(photo, Photo) or not photo.placed:
+                continue
+            if name in self.stands:
+                self.stands[name] = replace(self.stands[name], photo=photo)
+                self._guessed.discard(name)
+                self._since[name] = ""
+            elif name in self.left_out:
+                again.append(name)
+        return again
+
+    def add_again(self, name: str) -> str | None:
+        """Place a photo that could not be placed when it came; gives the reason where it still cannot."""
+        self.left_out.pop(name, None)
+        self._place(Look(self._dir / name, self._records[name].key, None, self._records[name].features))
+        return self.left_out.get(name)
 
     def add(self, look: Look, pool: Executor) -> str | None:
-        """Take a photo in: match it with its neighbours, place it, keep it. Gives the reason when it stays
-        out of the map."""
+        """Take a photo in: match it with its neighbours, place it. Gives the reason when it stays out of the
+        map."""
         self._forget(look.path.name)
         matches: dict[FileKey, PairMatches | None] = {}
         if look.photo is not None and not isinstance(look.features, str):
-            photo = corrected(look.photo, list(self.stands.values()))
-            around = neighbours_of(photo, list(self.stands.values()), self._level_m)
+            stands = list(self.stands.values())
+            around = neighbours_of(corrected(look.photo, stands[-LEARN_FROM:]), stands, self._level_m)
             matches = _matched(look, around, self._records, pool)
-        self._take(PhotoRecord(look.path.name, look.key, look.features, look.picture, matches))
-        self._store.keep_photo(self._records[look.path.name])
+        self._take(PhotoRecord(look.path.name, look.key, look.features, matches))
+        self._store.keep_photo(self._records[look.path.name], look.picture)
         self._place(look)
-        self.keep()
         return self.left_out.get(look.path.name)
 
+    def paint(self, name: str, live_map: LiveMap, pool: Executor) -> None:
+        """Paint a photo that has been added."""
+        self.gains[name] = live_map.paint(self.brush(name), self.brushes, self.surface, pool)
+
     def _forget(self, name: str) -> None:
+        if name not in self._records:
+            return
         for kept in (self._records, self.stands, self.gains, self.left_out, self._since):
             kept.pop(name, None)
         self._pairs = {pair: m for pair, m in self._pairs.items() if name not in pair}
@@ -206,15 +263,15 @@ class LiveBlock:
             self._pairs[pair[0], pair[1]] = match
 
     def _place(self, look: Look) -> None:
-        name = look.path.name
+        name, self._fresh = look.path.name, self._points[:0]
         if isinstance(look.features, str):
             return
-        photo: Photo | str = look.photo if look.photo is not None else self._tagged(look.path)
+        photo: Photo | str = look.photo if look.photo is not None else self._tagged([look.path])[name]
         if isinstance(photo, str) or self.frame is None:
             self.left_out[name] = str(photo)
             return
         stands = list(self.stands.values())
-        better = corrected(photo, stands)
+        better = corrected(photo, stands[-LEARN_FROM:])
         around = [
             s
             for s in stands
@@ -238,15 +295,16 @@ class LiveBlock:
         self._since[name] = best.photo.name if best else ""
         if fit.tied[name]:
             some = np.linspace(0, len(fit.points) - 1, min(_POINTS_KEPT, len(fit.points))).astype(int)
-            self._points = np.concatenate([self._points, fit.points[some]])
+            self._fresh = fit.points[some]
+            self._points = np.concatenate([self._points, self._fresh])
         self._raise_ground()
 
     def _shared(self, a: str, b: str) -> int:
         match = self._pairs.get((min(a, b), max(a, b)))
         return 0 if match is None else len(match.first_ids)
 
-    @property
-    def _level_m(self) -> float:
+    def _level(self) -> float:
+        """The ground's usual height."""
         if len(self._points):
             return float(np.median(self._points[:, 2]))
         if self._ground_up_m is not None:
@@ -258,12 +316,12 @@ class LiveBlock:
         """The running surface under all photos."""
         if not self.stands:
             return
-        stands = self.stands.values()
-        places = np.array([s.pose.centre[:2] for s in stands])
-        height = max(float(np.median([s.pose.up_m for s in stands])) - self._level_m, 5.0)
-        width = height * max(s.camera.image_width_px / s.camera.focal_px for s in stands)
+        self._level_m = self._level()
+        centres = np.array([s.pose.centre for s in self.stands.values()])
+        height = max(float(np.median(centres[:, 2])) - self._level_m, 5.0)
+        width = height * max(c.image_width_px / c.focal_px for c in self._cameras.values())
         self.surface = running_surface(
-            self._points, places, width, self._level_m, self._read_dem if self._dem else None
+            self._points, centres[:, :2], width, self._level_m, self._read_dem if self._dem else None
         )
 
     def _read_dem(self, bounds: Bounds, step_m: float) -> Surface:
@@ -283,10 +341,16 @@ class LiveBlock:
 
     def brush(self, name: str) -> Brush:
         """What paints a photo."""
-        stand = self.stands[name]
-        picture = cv2.imdecode(np.frombuffer(self._records[name].picture, np.uint8), cv2.IMREAD_COLOR)
-        factor = picture_factor(stand.camera)
-        return Brush(name, np.asarray(picture), factor, stand.camera, stand.pose, self.gains[name])
+        stand, jpeg = self.stands[name], self._store.picture(name)
+        return Brush(name, jpeg, picture_factor(stand.camera), stand.camera, stand.pose, self.gains[name])
+
+    def brushes(self, names: Sequence[str]) -> list[Brush]:
+        """What paints those photos that stand."""
+        return [self.brush(name) for name in names if name in self.stands]
+
+    def outlines(self) -> dict[str, FloatArray]:
+        """(8, 2) local places around each photo's ground."""
+        return {name: self.outline(name) for name in self.stands}
 
     @property
     def due(self) -> bool:
@@ -335,50 +399,43 @@ class LiveBlock:
 
     def keep(self) -> None:
         """Keep what the block knows."""
+        if self.frame is not None:
+            self._store.keep_block(
+                {
+                    **self._told(self.stands, self._points),
+                    "since": self._since,
+                    "left_out": self.left_out,
+                }
+            )
+
+    def keep_one(self, name: str) -> None:
+        """Keep what one more photo has brought; nothing of the others has changed."""
         if self.frame is None:
             return
-        cameras = {str(i): c for i, c in enumerate(dict.fromkeys(self._cameras.values()))}
-        number = {c: i for i, c in cameras.items()}
-        self._store.keep_block(
+        stands = {name: self.stands[name]} if name in self.stands else {}
+        self._store.add_to_block(
             {
-                "frame": [self.frame.origin_lat_deg, self.frame.origin_lon_deg],
-                "ground_up_m": self._ground_up_m,
-                "points": np.round(self._points, 2).tolist(),
-                "cameras": {i: asdict(c) for i, c in cameras.items()},
-                "stands": {
-                    name: {
-                        "pose": list(asdict(s.pose).values()),
-                        "prior": list(asdict(s.photo.prior).values()) if name in self._guessed else None,
-                        "tied": s.tied,
-                        "camera": number.get(s.camera, ""),
-                        "gain": self.gains[name].tolist(),
-                    }
-                    for name, s in self.stands.items()
-                },
-                "since": list(self._since),
-                "left_out": self.left_out,
+                **self._told(stands, self._fresh),
+                "name": name,
+                "since": {n: best for n, best in self._since.items() if n == name},
+                "left_out": {n: why for n, why in self.left_out.items() if n == name},
             }
         )
 
+    def _told(self, stands: Mapping[str, Stand], points: FloatArray) -> dict[str, Any]:
+        assert self.frame is not None
+        return {
+            "frame": [self.frame.origin_lat_deg, self.frame.origin_lon_deg],
+            "ground_up_m": self._ground_up_m,
+            **kept_stands(stands, self._guessed, self.gains),
+            "points": np.round(points, 2).tolist(),
+        }
+
     def placed(self) -> tuple[PlacedPhoto, ...]:
         """All photos that stand, for the mission's record."""
-        frame = self.frame
-        if frame is None:
-            return ()
-        ties: Counter[str] = Counter()
-        for (a, b), match in self._pairs.items():
-            ties.update({name: len(match.first_ids) for name in (a, b)} if match is not None else {})
-        out = []
-        for name, stand in self.stands.items():
-            outline = self.outline(name)
-            lat, lon = frame.to_geo(outline[:, 0], outline[:, 1])
-            footprint = Polygon(np.stack([lon, lat], axis=1))
-            held_by = BY_TIE_POINTS if stand.tied else BY_PRIORS
-            centre_lat, centre_lon = frame.to_geo(stand.pose.east_m, stand.pose.north_m)
-            place = (float(centre_lat), float(centre_lon))
-            sharpness = stand.features.sharpness
-            out.append(PlacedPhoto(name, footprint, stand.pose, *place, held_by, ties[name], sharpness))
-        return tuple(out)
+        return (
+            () if self.frame is None else placed_photos(self.frame, self.stands, self._pairs, self.outlines())
+        )
 
     def outline(self, name: str) -> FloatArray:
         """(8, 2) local places around a photo's ground."""
@@ -393,6 +450,18 @@ class LiveBlock:
         for (a, b), match in self._pairs.items():
             if a in keys and b in keys:
                 found.learn_match(keys[a], keys[b], match)
+        for name, stand in self.stands.items():
+            if stand.tied and self.frame is not None:
+                found.learn_place(keys[name], self.frame, stand.pose)
+
+    def geo_of_shots(self) -> GeoTags | None:
+        """The tags of photos that have a camera event, and what a file says of photos: that counts first."""
+        told = {}
+        for name in self.shots.of_photos:
+            with suppress(PhotoError):
+                told[name.casefold()] = self.tags_of(self._dir / name)
+        said = self.geo.by_name if self.geo is not None else {}
+        return GeoTags(self._dir, {**told, **said}) if told or said else None
 
 
 def _matched(
@@ -413,7 +482,3 @@ def _matched(
 @lru_cache(maxsize=2)
 def _dem(path: Path, frame: LocalFrame, bounds: Bounds, step_m: float) -> Surface:
     return read_dem(path, frame, bounds, step_m)
-
-
-def _camera(values: dict[str, Any]) -> Camera:
-    return Camera(**(values | {"distortion": tuple(values["distortion"])}))

@@ -1,7 +1,8 @@
 """What a live mosaic knows, on disk: a file for each photo, for each square of the map, and for the block.
 
 Each is written beside its name and renamed when whole, so a process that is killed leaves all or nothing of
-it. What cannot be read is as if it had never been there, and is made anew.
+it. What one photo adds to the block is a line behind it, so that it costs the same whether the block is
+small or large. What cannot be read is as if it had never been there, and is made anew.
 """
 
 from __future__ import annotations
@@ -29,20 +30,19 @@ from plans.frames import FloatArray
 Cell = tuple[int, int]
 """Row and column of a square of the map."""
 
-VERSION = 1
+VERSION = 2
 _DAMAGED = (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile)
 
 
 @dataclass(frozen=True)
 class PhotoRecord:
-    """All that was found in one photo: `features`, or the reason why it has none; `picture` is the photo
-    reduced for the map (JPEG). `matches` are those with photos that came before, by key, None where the
-    two show nothing in common; the pair's first is the one whose name is first."""
+    """All that was found in one photo: `features`, or the reason why it has none. `matches` are those with
+    photos that came before, by key, None where the two show nothing in common; the pair's first is the one
+    whose name is first."""
 
     name: str
     key: FileKey
     features: Features | str
-    picture: bytes
     matches: Mapping[FileKey, PairMatches | None]
 
 
@@ -71,11 +71,12 @@ class LiveStore:
                 f"{folder}: cannot be written ({error.strerror}); choose another output folder"
             ) from error
         self._write("rules.json", json.dumps(self._rules).encode())
+        self._block = 0
 
-    def keep_photo(self, record: PhotoRecord) -> None:
-        """Keep what was found in a photo."""
+    def keep_photo(self, record: PhotoRecord, picture: bytes) -> None:
+        """Keep what was found in a photo, and the photo reduced for the map (JPEG)."""
         told: dict[str, Any] = {"name": record.name, "size": record.key[1], "mtime_ns": record.key[2]}
-        arrays: dict[str, npt.NDArray[Any]] = {"picture": _bytes(record.picture)}
+        arrays: dict[str, npt.NDArray[Any]] = {"picture": _bytes(picture)}
         if isinstance(record.features, str):
             told["reason"] = record.features
         else:
@@ -107,6 +108,15 @@ class LiveStore:
         known = {r.key for r in records}
         return [replace(r, matches={k: m for k, m in r.matches.items() if k in known}) for r in records]
 
+    def picture(self, name: str) -> bytes:
+        """The photo reduced for the map (JPEG). Raises RasterError."""
+        path = self._folder / f"photos/{name}.npz"
+        try:
+            with np.load(path, allow_pickle=False) as data:
+                return bytes(data["picture"].tobytes())
+        except _DAMAGED as error:
+            raise RasterError(f"{path}: cannot be read ({error}); begin the live mosaic again") from None
+
     def keep_square(self, cell: Cell, painted: Painted) -> None:
         """Keep a square of the map."""
         square = painted.square
@@ -135,11 +145,36 @@ class LiveStore:
 
     def keep_block(self, told: Mapping[str, Any]) -> None:
         """Keep what the block as a whole knows (JSON-ready)."""
-        self._write("block.json", json.dumps(told).encode())
+        self._block += 1
+        self._write("block.json", json.dumps({**told, "number": self._block}).encode())
+        with suppress(OSError):  # its lines are of an older block by now
+            (self._folder / "added.jsonl").unlink(missing_ok=True)
 
-    def block(self) -> dict[str, Any]:
-        """The same again; empty when there is none."""
-        return self._told("block.json")
+    def add_to_block(self, told: Mapping[str, Any]) -> None:
+        """Keep what came to the block since (JSON-ready)."""
+        path = self._folder / "added.jsonl"
+        try:
+            with open(path, "ab", buffering=0) as sink:
+                # a line that a full disk or a kill cut short ends here
+                sink.write(b"\n" + json.dumps({**told, "block": self._block}).encode() + b"\n")
+        except OSError as error:
+            raise _no_room(path, error) from error
+
+    def block(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """The block again, empty when there is none, and what was added to it since."""
+        told = self._told("block.json")
+        self._block = int(told.get("number", 0))
+        try:
+            lines = (self._folder / "added.jsonl").read_bytes().splitlines()
+        except OSError:
+            lines = []
+        added = []
+        for line in lines:
+            with suppress(ValueError):
+                value = json.loads(line)
+                if isinstance(value, dict) and value.get("block") == self._block:
+                    added.append(value)
+        return told, added
 
     def map_gsd(self, first_m: float) -> float:
         """The map's pixel in metres: what the first run chose."""
@@ -215,7 +250,7 @@ def _record(file: Path, place: Path) -> PhotoRecord:
             match = PairMatches(0, 1, data[f"first{n}"], data[f"second{n}"]) if found else None
             matches[str(place / other), size, mtime_ns] = match
         key = (str(place / name), int(told["size"]), int(told["mtime_ns"]))
-        return PhotoRecord(name, key, features, data["picture"].tobytes(), matches)
+        return PhotoRecord(name, key, features, matches)
 
 
 def _painted(file: Path, cell: Cell) -> Painted:

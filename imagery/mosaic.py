@@ -26,7 +26,7 @@ from imagery.errors import MosaicError
 from imagery.features import FeatureRules, Features, UInt8
 from imagery.features import decode as decode_photo
 from imagery.found import Found
-from imagery.geo_file import read_geo_file
+from imagery.geo_file import GeoTags, read_geo_file
 from imagery.marks import marks_in_block
 from imagery.matching import PairMatches
 from imagery.photos import Block, Dropped, Photo, list_photo_files, read_block
@@ -102,16 +102,20 @@ def make_mosaic(
     *,
     found: Found | None = None,
     finders: Executor | None = None,
+    geo: GeoTags | None = None,
 ) -> MosaicReport:
     """Make an orthomosaic of a folder of photos; writes `out` (COG) and OUT.source.tif, OUT.views.tif beside.
 
-    `found` keeps features and matches from one run to the next; `finders` finds them elsewhere than on this
-    machine.
+    `found` keeps features, matches and places from one run to the next; `finders` finds them elsewhere than
+    on this machine; `geo` is what is said of photos, instead of the file that `options` name.
 
     Raises ImageryError (or TerrainError for the DEM) when nothing usable remains or a file cannot be written.
     """
     options = options or MosaicOptions()
-    run = _Run(options, on_progress or (lambda stage, share: None), found or Found(feature_rules(options)))
+    if geo is None and options.geotags is not None:
+        geo = read_geo_file(options.geotags)
+    on_progress = on_progress or (lambda stage, share: None)
+    run = _Run(options, on_progress, found or Found(feature_rules(options)), geo)
     with _one_thread_each(), ThreadPoolExecutor(options.workers) as pool:
         block, features = run.read(Path(photos_dir), pool, finders)
         block, placed, adjustment = run.place(block, features, pool, finders)
@@ -133,8 +137,10 @@ def _one_thread_each() -> Iterator[None]:
 class _Run:
     """One run: options, the clock, and what is to be told at the end."""
 
-    def __init__(self, options: MosaicOptions, on_progress: Progress, found: Found) -> None:
-        self._options, self._progress, self._found = options, on_progress, found
+    def __init__(
+        self, options: MosaicOptions, on_progress: Progress, found: Found, geo: GeoTags | None
+    ) -> None:
+        self._options, self._progress, self._found, self._geo = options, on_progress, found, geo
         self._started = time.perf_counter()
         self._seconds: dict[str, float] = {}
         self._dropped: list[Dropped] = []
@@ -155,8 +161,7 @@ class _Run:
         files = list_photo_files(folder)  # a folder that is not there is no stage of the work
         self._given = len(files)
         with self._stage("read"):
-            geo = read_geo_file(self._options.geotags) if self._options.geotags else None
-            block, dropped = read_block(files, anchors=[p.place for p in self._control], geo=geo)
+            block, dropped = read_block(files, anchors=[p.place for p in self._control], geo=self._geo)
             self._dropped += dropped
             self._warnings += block.warnings
             if self._control:
@@ -207,7 +212,8 @@ class _Run:
             sizes = [(p.camera.image_width_px, p.camera.image_height_px) for p in block.photos]
             tracks = thin_tracks(build_tracks(features, matches), sizes, TIES_PER_PHOTO)
             marks = marks_in_block(self._control, block) if self._control else None
-            adjustment = adjust_block(block, tracks, measure=self._measure(block, pool), marks=marks)
+            measure, guess = self._measure(block, pool), self._found.guess(block)
+            adjustment = adjust_block(block, tracks, measure=measure, marks=marks, guess=guess)
         return block, features, adjustment
 
     def _without_strangers(
