@@ -123,16 +123,27 @@ def stopping_m(speed_mps: float, accel_mps2: float) -> float:
     return accel_mps2 / 2.0 + speed_mps * speed_mps / (2.0 * accel_mps2)
 
 
-def shaped(error_mps: float, accel_mps2: float, most_mps2: float, jerk_mps3: float) -> float:
-    """The acceleration after one step towards taking away an error of the speed, with limited jerk."""
+def shaped(
+    error_mps: float, accel_mps2: float, most_mps2: float, jerk_mps3: float, feed_mps2: float = 0.0
+) -> float:
+    """The acceleration after one step towards taking away an error of the speed, with limited jerk;
+    `feed_mps2` is added."""
     wish = _sqrt_controller(abs(error_mps), jerk_mps3 / most_mps2, jerk_mps3)
-    wish = math.copysign(min(wish, most_mps2, abs(error_mps) / STEP_S), error_mps)
+    wish = math.copysign(min(wish, most_mps2, abs(error_mps) / STEP_S), error_mps) + feed_mps2
     change = jerk_mps3 * STEP_S
     return accel_mps2 + max(-change, min(change, wish - accel_mps2))
 
 
-def shape_level(target: Target, v_east: float, v_north: float, most_mps2: float, jerk_mps3: float) -> None:
-    """Move the target by one step, and bring its level velocity towards this one."""
+def shape_level(
+    target: Target,
+    v_east: float,
+    v_north: float,
+    most_mps2: float,
+    jerk_mps3: float,
+    feed_mps2: tuple[float, float] = (0.0, 0.0),
+) -> None:
+    """Move the target by one step, and bring its level velocity towards this one. `feed_mps2` is an
+    acceleration (east, north) that is added."""
     a_east, a_north = target.a_east_mps2, target.a_north_mps2
     target.east_m += (target.v_east_mps + a_east * STEP_S / 2.0) * STEP_S
     target.north_m += (target.v_north_mps + a_north * STEP_S / 2.0) * STEP_S
@@ -144,7 +155,7 @@ def shape_level(target: Target, v_east: float, v_north: float, most_mps2: float,
     if error > 0.0:
         wish = _sqrt_controller(error, jerk_mps3 / most_mps2, jerk_mps3)
         share = min(wish, most_mps2, error / STEP_S) / error
-    _gather(target, east * share, north * share, jerk_mps3)
+    _gather(target, east * share + feed_mps2[0], north * share + feed_mps2[1], jerk_mps3)
 
 
 def _gather(target: Target, a_east: float, a_north: float, jerk_mps3: float) -> None:
@@ -171,11 +182,14 @@ def gather_level(target: Target, a_east: float, a_north: float, limits: Limits) 
     _gather(target, a_east * scale, a_north * scale, limits.shaping_jerk_mps3)
 
 
-def shape_climb(target: Target, v_up: float, most_mps2: float, jerk_mps3: float) -> None:
-    """Move the target by one step, and bring its climb towards this one."""
+def shape_climb(
+    target: Target, v_up: float, most_mps2: float, jerk_mps3: float, feed_mps2: float = 0.0
+) -> None:
+    """Move the target by one step, and bring its climb towards this one; `feed_mps2` is added."""
     target.up_m += (target.v_up_mps + target.a_up_mps2 * STEP_S / 2.0) * STEP_S
     target.v_up_mps += target.a_up_mps2 * STEP_S
-    target.a_up_mps2 = shaped(v_up - target.v_up_mps, target.a_up_mps2, most_mps2, jerk_mps3)
+    error = v_up - target.v_up_mps
+    target.a_up_mps2 = shaped(error, target.a_up_mps2, most_mps2, jerk_mps3, feed_mps2)
 
 
 def approach_mps(far_m: float, accel_mps2: float, jerk_mps3: float) -> float:

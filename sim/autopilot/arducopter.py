@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -26,6 +25,7 @@ from sim.autopilot.mission import HIGHEST_M
 from sim.autopilot.modes import Mode, mode_of
 from sim.autopilot.speech import Speech, text_pieces
 from sim.autopilot.streams import BUILDERS, STREAM_GROUPS
+from sim.autopilot.targets import on_target_global, on_target_local
 
 if TYPE_CHECKING:
     from sim.autopilot.mavlink import Channel as AnyChannel
@@ -69,52 +69,6 @@ def _within_reason(*metres: float) -> bool:
     return all(abs(value) <= HIGHEST_M for value in metres)
 
 
-def _on_target_global(channel: Channel, message: Message) -> None:
-    vehicle = channel.vehicle
-    if vehicle.mode is not Mode.GUIDED or not vehicle.armed or vehicle.landed:
-        return
-    if not message.type_mask & 0x7:
-        lat, lon = message.lat_int / 1e7, message.lon_int / 1e7
-        if abs(lat) <= 90 and abs(lon) <= 180 and _within_reason(message.alt):
-            point, terrain = commands.place_in(channel, lat, lon, message.alt, message.coordinate_frame)
-            if not vehicle.geofence.allows(*vehicle.pilot.amsl(point, terrain)):
-                return
-            turns = not message.type_mask & 0x400 and math.isfinite(message.yaw)
-            vehicle.pilot.go_guided(point, terrain, message.yaw if turns else None)
-    elif not message.type_mask & 0x38 and _within_reason(message.vx, message.vy, message.vz):
-        vehicle.pilot.go_guided_velocity((message.vy, message.vx, -message.vz))
-    elif not message.type_mask & 0x1C0 and _within_reason(message.afx, message.afy, message.afz):
-        vehicle.pilot.go_guided_velocity((message.afy, message.afx, -message.afz), accel=True)
-
-
-def _on_target_local(channel: Channel, message: Message) -> None:
-    vehicle, e = channel.vehicle, channel.vehicle.estimate
-    if vehicle.mode is not Mode.GUIDED or not vehicle.armed or vehicle.landed:
-        return
-    by_body = message.coordinate_frame in (8, 9)  # BODY_NED, BODY_OFFSET_NED
-    from_here = message.coordinate_frame in (7, 8, 9)  # offsets count from the vehicle
-
-    def east_north(forward: float, right: float) -> tuple[float, float]:
-        if not by_body:
-            return right, forward
-        c, s = math.cos(e.yaw_rad), math.sin(e.yaw_rad)
-        return forward * s + right * c, forward * c - right * s
-
-    if not message.type_mask & 0x7:
-        if not _within_reason(message.x, message.y, message.z):
-            return
-        east, north = east_north(message.x, message.y)
-        base = (e.east_m, e.north_m, e.up_m) if from_here else vehicle.origin
-        goal = base[0] + east, base[1] + north, base[2] - message.z
-        if vehicle.geofence.allows(*goal):
-            vehicle.pilot.go_guided(goal)
-    elif not message.type_mask & 0x38 and _within_reason(message.vx, message.vy, message.vz):
-        vehicle.pilot.go_guided_velocity((*east_north(message.vx, message.vy), -message.vz))
-    elif not message.type_mask & 0x1C0 and _within_reason(message.afx, message.afy, message.afz):
-        wish = (*east_north(message.afx, message.afy), -message.afz)
-        vehicle.pilot.go_guided_velocity(wish, accel=True)
-
-
 def _on_item(channel: Channel, message: Message) -> None:
     """MISSION_ITEM with current 2 is ArduPilot's old "fly there in GUIDED", 3 "change height"."""
     vehicle = channel.vehicle
@@ -128,7 +82,7 @@ def _on_item(channel: Channel, message: Message) -> None:
         if message.current == 3 or (lat == 0.0 and lon == 0.0):
             lat, lon = vehicle.place.to_geo(vehicle.estimate.east_m, vehicle.estimate.north_m)
         point, terrain = commands.place_in(channel, lat, lon, message.z, message.frame)
-        vehicle.pilot.go_guided(point, terrain)
+        vehicle.pilot.guided.go_to(point, terrain)
     source = message.get_srcSystem(), message.get_srcComponent()
     accepted = 0 if vehicle.mode is Mode.GUIDED and known else 1
     channel.send(mavlink.MAVLink_mission_ack_message(*source, accepted, 0))
@@ -164,8 +118,8 @@ _INCOMING: dict[str, Callable[[Channel, Message], None]] = {
     "REQUEST_DATA_STREAM": _on_data_stream,
     "TIMESYNC": on_timesync,
     "PING": on_ping,
-    "SET_POSITION_TARGET_GLOBAL_INT": _on_target_global,
-    "SET_POSITION_TARGET_LOCAL_NED": _on_target_local,
+    "SET_POSITION_TARGET_GLOBAL_INT": on_target_global,
+    "SET_POSITION_TARGET_LOCAL_NED": on_target_local,
     "MISSION_ITEM": _on_item,
     "MISSION_ITEM_INT": _on_item,
     "RC_CHANNELS_OVERRIDE": _on_rc_override,

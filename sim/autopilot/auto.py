@@ -102,9 +102,9 @@ class Auto:
             pilot.follow()
             return
         if self._item.command == m.RTL:
-            done = pilot.rtl()
+            done = pilot.homecoming.step()
         elif pilot.phase == "land":
-            done = pilot.descend()
+            done = pilot.homecoming.descend()
         elif self._circle is not None and pilot.phase == "circle":
             self._circle.step()
             done = self._circled(self._item)
@@ -164,7 +164,7 @@ class Auto:
             ground = vehicle.terrain.height_m(here.east_m, here.north_m) if terrain else 0.0
             pilot.take_off(up + ground)
         elif item.command == m.RTL:
-            pilot.begin_rtl()
+            pilot.homecoming.begin()
         elif item.command == m.LAND and not item.has_place:
             pilot.phase = "land"
         elif item.command == m.LOITER_TURNS:

@@ -28,7 +28,7 @@ ACCEPTED, TEMPORARILY_REJECTED, DENIED, UNSUPPORTED, FAILED = 0, 1, 2, 3, 4
 
 _FORCE = 21196
 _FORCE_ARM = 2989
-_FRAMES = frozenset({0, 3, 5, 6, 10, 11})
+FRAMES = frozenset({0, 3, 5, 6, 10, 11})
 """MAV_FRAMEs in which a height is understood."""
 
 
@@ -143,7 +143,7 @@ def _pause(channel: Channel, c: CommandIn) -> int:
         return DENIED
     stop = int(c.p1) == 0
     if vehicle.mode is Mode.GUIDED:
-        pilot.pause_guided(stop)
+        pilot.guided.paused = pilot.track.paused = stop
         return ACCEPTED
     if vehicle.mode is Mode.AUTO and (not stop or pilot.auto.can_pause):
         pilot.auto.pause(stop)
@@ -154,7 +154,7 @@ def _pause(channel: Channel, c: CommandIn) -> int:
 
 def _frame_known(channel: Channel, c: CommandIn) -> bool:
     """Whether a place's height can be understood; ArduPilot says so when it cannot."""
-    if c.frame in _FRAMES:
+    if c.frame in FRAMES:
         return True
     channel.vehicle.say(4, f"Unknown mavlink coordinate frame {c.frame}")
     return False
@@ -187,7 +187,7 @@ def _reposition(channel: Channel, c: CommandIn) -> int:
         point, terrain = place_in(channel, c.x, c.y, c.z, c.frame)
         if not vehicle.geofence.allows(*vehicle.pilot.amsl(point, terrain)):
             return FAILED
-        vehicle.pilot.go_guided(point, terrain)
+        vehicle.pilot.guided.go_to(point, terrain)
     return ACCEPTED
 
 

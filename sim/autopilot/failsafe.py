@@ -149,7 +149,7 @@ class Failsafe:
         for number, mode in enumerate(ways):
             if vehicle.set_mode(mode):
                 if not landing_already:
-                    vehicle.pilot.wait_before_landing(_PAUSE_S)
+                    vehicle.pilot.homecoming.wait_before_landing(_PAUSE_S)
                 return
             if mode is Mode.SMART_RTL:
                 instead = "Trying RTL" if ways[number + 1] is Mode.RTL else "Using Land"

@@ -1,7 +1,7 @@
 """Flying: what the vehicle does in each mode, from mode to attitude and throttle.
 
-`Pilot` holds the tools that every mode uses (track, hold, slew, land, yaw) and the modes by hand, GUIDED,
-RTL and LAND; sim.autopilot.auto flies missions with them.
+`Pilot` holds the tools that every mode uses (track, hold, slew, yaw); sim.autopilot.auto, guided, homecoming,
+circle, way_back and by_hand fly with them.
 """
 
 from __future__ import annotations
@@ -12,16 +12,15 @@ from typing import TYPE_CHECKING
 from sim.autopilot import by_hand
 from sim.autopilot.auto import Auto
 from sim.autopilot.circle import Circle
+from sim.autopilot.guided import Guided
+from sim.autopilot.homecoming import Homecoming
 from sim.autopilot.modes import BY_STICKS, Mode
-from sim.autopilot.rally import return_point
 from sim.autopilot.way_back import WayBack
 from sim.controller import (
     Point,
     PositionController,
     Target,
     approach_mps,
-    gather_level,
-    lean,
     shape_climb,
     shape_level,
     stopping_m,
@@ -58,19 +57,13 @@ class Pilot:
         self.phase = ""
         """Where RTL, LAND or GUIDED is in its own sequence."""
         self.auto = Auto(self)
+        self.guided = Guided(self)
+        self.homecoming = Homecoming(self)
         self.loiter = by_hand.Loiter(self)
         self.circle: Circle | None = None
         self._terrain_leg = False
-        self._return_to: Point = (0.0, 0.0, 0.0)
-        self._point: tuple[Point, bool] = ((0.0, 0.0, 0.0), False)
-        """GUIDED's goal, and whether its height is above ground."""
-        self._guided_paused = False
-        self._velocity: Point | None = None
-        self._is_accel = False
         self._rise_to_m = 0.0
-        self._velocity_until_s = 0.0
         self._since_s = 0.0
-        self._wait_until_s = 0.0
 
     @property
     def has_way_back(self) -> bool:
@@ -90,9 +83,7 @@ class Pilot:
         """The vehicle has entered its mode from `left`."""
         self.load_limits()
         self.settle()
-        self._velocity = None
-        self._guided_paused = False
-        self._wait_until_s = 0.0
+        self.homecoming.forget_wait()
         mode = self.vehicle.mode
         self.phase = "hold"
         if mode is not Mode.AUTO:
@@ -102,16 +93,16 @@ class Pilot:
         if mode is Mode.AUTO:
             self.auto.enter()
         elif mode is Mode.RTL:
-            self.begin_rtl()
+            self.homecoming.begin()
         elif mode is Mode.LAND:
             self.phase = "land"
         elif mode is Mode.SMART_RTL:
             self.phase = "back"
-        elif mode in (Mode.GUIDED, Mode.BRAKE, Mode.LOITER, Mode.POSHOLD):
+        elif mode is Mode.GUIDED:
+            self.guided.begin()
+        elif mode in (Mode.BRAKE, Mode.LOITER, Mode.POSHOLD):
             self.glide()
             self.loiter.begin()
-            self.phase = "velocity"
-            self._velocity, self._velocity_until_s = (0.0, 0.0, 0.0), math.inf
         elif mode is Mode.CIRCLE:
             radius, yaw = self.vehicle.params["CIRCLE_RADIUS"] / 100, self.vehicle.estimate.yaw_rad
             t = self.target
@@ -180,41 +171,23 @@ class Pilot:
     @property
     def over_terrain(self) -> bool:
         """True while heights above the ground are flown."""
-        return self._terrain_leg or (self.phase == "point" and self._point[1])
+        return self._terrain_leg or (self.phase == "guided" and self.guided.over_terrain)
 
     def amsl(self, point: Point, terrain: bool) -> Point:
         """A place with its height AMSL."""
         ground = self.vehicle.terrain.height_m(point[0], point[1]) if terrain else 0.0
         return point[0], point[1], point[2] + ground
 
+    def amsl_beneath(self, point: Point, terrain: bool) -> Point:
+        """The same, a height above ground counted from the ground beneath the target."""
+        ground = self.vehicle.terrain.height_m(self.target.east_m, self.target.north_m) if terrain else 0.0
+        return point[0], point[1], point[2] + ground
+
     @property
     def goal(self) -> Point:
         """Where it is flying to."""
-        return self._point[0] if self.phase == "point" else self.track.goal
-
-    def go_guided(self, point: Point, terrain: bool = False, yaw_rad: float | None = None) -> None:
-        """GUIDED: fly there, from the present motion on, the nose ahead unless a yaw is given."""
-        if self.phase not in ("point", "velocity"):
-            self.glide()
-        self._velocity, self.phase, self._point = None, "point", (point, terrain)
-        self.track.hold((self.target.east_m, self.target.north_m, self.target.up_m))
-        east, north = point[0] - self.target.east_m, point[1] - self.target.north_m
-        if yaw_rad is not None:
-            self.yaw_rad = yaw_rad % math.tau
-        elif not self.fixed_yaw and math.hypot(east, north) > 2.0:
-            self.yaw_rad = math.atan2(east, north) % math.tau
-
-    def pause_guided(self, on: bool) -> None:
-        """GUIDED: stop on the way, or go on."""
-        self._guided_paused = self.track.paused = on
-
-    def go_guided_velocity(self, velocity: Point, accel: bool = False) -> None:
-        """GUIDED: fly with this velocity (east, north, up), or gather speed at this acceleration, until the
-        time-out."""
-        if self.phase not in ("point", "velocity"):
-            self.glide()
-        self._velocity, self._is_accel, self.phase = velocity, accel, "velocity"
-        self._velocity_until_s = self.vehicle.time_s + self.vehicle.params["GUID_TIMEOUT"]
+        goal = self.guided.goal if self.phase == "guided" else None
+        return self.track.goal if goal is None else goal
 
     def take_off(self, up_m: float) -> None:
         """GUIDED or AUTO: climb straight up to this height."""
@@ -340,12 +313,20 @@ class Pilot:
         climb = min(climb, limits.climb_mps) if away > 0.0 else -min(climb, limits.sink_mps)
         shape_climb(self.target, climb, accel, jerk)
 
-    def slew(self, v_east: float, v_north: float, v_up: float, accel: float, accel_z: float = 0.0) -> None:
+    def slew(
+        self,
+        v_east: float,
+        v_north: float,
+        v_up: float,
+        accel: float,
+        accel_z: float = 0.0,
+        feed: Point = (0.0, 0.0, 0.0),
+    ) -> None:
         """Bring the target's velocity to this one at `accel` (and `accel_z`, if not the waypoints') and fly
-        after it."""
+        after it. `feed` is an acceleration that is added."""
         t, limits = self.target, self.vehicle.limits
-        shape_level(t, v_east, v_north, accel, limits.shaping_jerk_mps3)
-        shape_climb(t, v_up, accel_z or limits.accel_z_mps2, limits.shaping_jerk_z_mps3)
+        shape_level(t, v_east, v_north, accel, limits.shaping_jerk_mps3, feed[:2])
+        shape_climb(t, v_up, accel_z or limits.accel_z_mps2, limits.shaping_jerk_z_mps3, feed[2])
         e = self.vehicle.estimate  # the target never runs far from the vehicle (wind, ground)
         t.up_m = max(min(t.up_m, e.up_m + 2.0), e.up_m - 2.0)
         self.fly_target()
@@ -354,124 +335,10 @@ class Pilot:
         self.slew(0.0, 0.0, 0.0, _BRAKE_MPS2, _BRAKE_MPS2)
 
     def _guided(self) -> None:
-        if self.phase == "velocity" and self._velocity is not None:
-            if self.vehicle.time_s > self._velocity_until_s:
-                self._velocity, self._is_accel = (0.0, 0.0, 0.0), False
-            east, north, up = self._velocity
-            if self._is_accel:
-                self._gather(east, north, up)
-            else:
-                self.slew(east, north, up, self.vehicle.limits.accel_mps2)
-        elif self.phase == "point":
-            self._pursue()
+        if self.phase == "guided":
+            self.guided.step()
         else:
             self.follow()
-
-    def _gather(self, a_east: float, a_north: float, a_up: float) -> None:
-        """One step with an acceleration that was asked for, up to the speeds of the waypoints."""
-        t, limits = self.target, self.vehicle.limits
-        gather_level(t, a_east, a_north, limits)
-        self.climb_at(max(-limits.sink_mps, min(limits.climb_mps, t.v_up_mps + a_up)))
-        self.fly_target()
-
-    def _pursue(self) -> None:
-        """One step towards GUIDED's goal, which may be moved at any time: as fast as it can stop there."""
-        t, limits = self.target, self.vehicle.limits
-        (goal_east, goal_north, goal_up), terrain = self._point
-        if terrain:
-            goal_up += self.vehicle.terrain.height_m(t.east_m, t.north_m)
-        if self._guided_paused:
-            shape_level(t, 0.0, 0.0, limits.accel_mps2, limits.shaping_jerk_mps3)
-            self.climb_at(0.0)
-        else:
-            self.pursue_level(goal_east, goal_north)
-            self.climb_towards(goal_up)
-        self.fly_target()
-
-    # -- going home and landing ----------------------------------------------------------------------------
-
-    def begin_rtl(self) -> None:
-        """Start the return: climb first."""
-        vehicle, p = self.vehicle, self.vehicle.params
-        if p["RTL_SPEED"] > 0:
-            vehicle.limits.speed_mps = p["RTL_SPEED"] / 100
-        self.settle()
-        here = self.track.position
-        self._return_to = return_point(vehicle)
-        if p["RTL_ALT_TYPE"] == 1:
-            ground = vehicle.terrain.known_m(here[0], here[1])
-            if ground is not None and vehicle.terrain.known_m(*self._return_to[:2]) is not None:
-                height = max(p["RTL_ALT"] / 100, here[2] - ground + p["RTL_CLIMB_MIN"] / 100)
-                self.phase = "climb"
-                top = (*self._return_to[:2], height)
-                self.fly_to((here[0], here[1], height), terrain=True, following=top)
-                return
-            vehicle.say(2, "RTL: no terrain data, using alt-above-home")
-        home_distance = math.hypot(here[0] - self._return_to[0], here[1] - self._return_to[1])
-        height = max(p["RTL_ALT"] / 100, self._return_to[2] - vehicle.home_up_m)
-        if p["RTL_CONE_SLOPE"] > 0:
-            height = min(height, max(home_distance * p["RTL_CONE_SLOPE"], 2.0))
-        present = vehicle.estimate.up_m - vehicle.home_up_m
-        height = max(height, present + p["RTL_CLIMB_MIN"] / 100)
-        height = max(min(height, vehicle.geofence.ceiling_m), present)
-        self.phase = "climb"
-        up = vehicle.home_up_m + height
-        self.fly_to((here[0], here[1], up), following=(*self._return_to[:2], up))
-
-    def rtl(self) -> bool:
-        """One step of the return; True when the vehicle is down at home."""
-        vehicle = self.vehicle
-        if self.phase == "climb" and self.track.finished:
-            self.phase = "return"
-            kept = self.yaw_rad
-            self.fly_to((*self._return_to[:2], self.track.goal[2]), terrain=self._terrain_leg)
-            if vehicle.params["WP_YAW_BEHAVIOR"] != 1:
-                self.yaw_rad = kept
-        elif self.phase == "return" and self.track.finished and self.within_m() < vehicle.limits.radius_m:
-            self.phase = "loiter"
-            self._since_s = vehicle.time_s
-        elif (
-            self.phase == "loiter"
-            and vehicle.time_s - self._since_s >= vehicle.params["RTL_LOIT_TIME"] / 1000
-        ):
-            self._end_rtl(vehicle.params["RTL_ALT_FINAL"] / 100)
-        if self.phase == "land":
-            return self.descend()
-        self.follow()
-        return False
-
-    def _end_rtl(self, final_m: float) -> None:
-        """Over home: land, or wait at RTL_ALT_FINAL if there is one."""
-        self.phase = "final" if final_m > 0 else "land"
-        if final_m > 0:
-            here = self.track.position
-            self.fly_to((here[0], here[1], self.vehicle.home_up_m + final_m))
-
-    def wait_before_landing(self, seconds: float) -> None:
-        """LAND: stand still first, so that a pilot can take over."""
-        if self.vehicle.mode is Mode.LAND:
-            self._wait_until_s = self.vehicle.time_s + seconds
-
-    def descend(self) -> bool:
-        """One step of landing here; True when the vehicle is down."""
-        vehicle, p = self.vehicle, self.vehicle.params
-        if vehicle.time_s < self._wait_until_s and vehicle.readiness.has_position:
-            self.slew(0.0, 0.0, 0.0, vehicle.limits.accel_mps2)
-            return False
-        low = p["LAND_ALT_LOW"] / 100
-        slow = p["LAND_SPEED"] / 100
-        fast = max((p["LAND_SPEED_HIGH"] or p["WPNAV_SPEED_DN"]) / 100, slow)
-        e = vehicle.estimate
-        ground = vehicle.terrain.known_m(e.east_m, e.north_m)
-        height = e.up_m - (ground if ground is not None else vehicle.home_up_m)
-        brake = approach_mps(max(height - low, 0.0), 2.0 * vehicle.limits.accel_z_mps2, 4.0)
-        speed = max(slow, min(fast, brake))
-        if vehicle.readiness.has_position:
-            self.slew(0.0, 0.0, -speed, vehicle.limits.accel_mps2)
-        else:  # no position: level, and down
-            self.slew(0.0, 0.0, -speed, vehicle.limits.accel_mps2)
-            lean(0.0, 0.0, vehicle.estimate.yaw_rad, self.demand)
-        return vehicle.landed
 
     def within_m(self) -> float:
         """Distance of the believed position from the target."""
@@ -493,11 +360,11 @@ def _step_auto(pilot: Pilot) -> None:
 
 
 def _step_rtl(pilot: Pilot) -> None:
-    pilot.rtl()
+    pilot.homecoming.step()
 
 
 def _step_land(pilot: Pilot) -> None:
-    pilot.descend()
+    pilot.homecoming.descend()
 
 
 def _step_smart(pilot: Pilot) -> None:

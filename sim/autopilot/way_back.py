@@ -53,7 +53,7 @@ class WayBack:
     def fly(self, pilot: Pilot) -> None:
         """One step of the way back, then a landing at its beginning."""
         if pilot.phase == "land":
-            pilot.descend()
+            pilot.homecoming.descend()
             return
         if pilot.track.finished:
             if self._crumbs:

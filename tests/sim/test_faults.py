@@ -76,7 +76,7 @@ def test_a_compass_that_is_too_far_off_is_not_believed_in_flight(ready):
     """As a real ArduCopter does it: variance over 1, the compasses changed every 10 s, no failsafe."""
     ready.stream(mavlink.MAVLINK_MSG_ID_EKF_STATUS_REPORT, 2)
     ready.take_off(30)
-    ready.vehicle.pilot.go_guided((600.0, 0.0, 530.0))
+    ready.vehicle.pilot.guided.go_to((600.0, 0.0, 530.0))
     lived = Lived(ready, Fault("compass_error", 5.0, since="takeoff", deg=45.0))
     lived.run(50)
     assert 1.0 < ready.heard("EKF_STATUS_REPORT")[-1].compass_variance < 2.0
@@ -88,7 +88,7 @@ def test_a_compass_that_is_too_far_off_is_not_believed_in_flight(ready):
 
 def test_a_compass_that_is_off_and_believed_ends_in_a_landing_on_the_move(ready):
     ready.take_off(30)
-    ready.vehicle.pilot.go_guided((400.0, 0.0, 530.0))
+    ready.vehicle.pilot.guided.go_to((400.0, 0.0, 530.0))
     lived = Lived(ready, Fault("compass_error", 5.0, since="takeoff", deg=32.0))
     assert lived.run(40, lambda: ready.vehicle.mode == LAND)
     ready.run(0.1)

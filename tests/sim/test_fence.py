@@ -113,7 +113,7 @@ def test_the_ceiling_holds_and_a_return_stays_below_it(ready):
     ready.set_param("RTL_ALT", 5000)
     ready.set_param("FENCE_ENABLE", 1)
     ready.take_off(20)
-    ready.vehicle.pilot.go_guided((0.0, 0.0, 540.0))  # what a station is not allowed
+    ready.vehicle.pilot.guided.go_to((0.0, 0.0, 540.0))  # what a station is not allowed
     assert ready.run(20, lambda: ready.vehicle.mode == RTL)
     ready.run(0.2)
     assert "Max Alt fence breached" in ready.texts()
@@ -130,7 +130,7 @@ def test_two_limits_at_once_are_named_together(ready):
     ready.set_param("FENCE_ALT_MAX", 12)
     ready.set_param("FENCE_ALT_MIN", -5)
     ready.set_param("FENCE_RADIUS", 35)
-    ready.vehicle.pilot.go_guided((60.0, 0.0, 530.0))
+    ready.vehicle.pilot.guided.go_to((60.0, 0.0, 530.0))
     ready.run(20)
     ready.set_param("FENCE_ENABLE", 1)
     ready.run(0.5)
@@ -158,7 +158,7 @@ def test_a_destination_outside_is_not_flown_to(ready):
 
 def test_far_outside_it_lands_at_once(ready):
     ready.take_off(20)
-    ready.vehicle.pilot.go_guided((200.0, 0.0, 520.0))
+    ready.vehicle.pilot.guided.go_to((200.0, 0.0, 520.0))
     ready.run(40)
     ready.set_param("FENCE_RADIUS", 50)
     ready.set_param("FENCE_ENABLE", 1)
@@ -302,7 +302,7 @@ def test_it_enables_itself_when_armed_and_when_it_flies(ready):
     ready.take_off(20)
     assert "Max Alt, Circle and Polygon fences auto-enabled" in ready.texts()
     assert "Min Alt fence enabled (auto enable)" in ready.texts()
-    ready.vehicle.pilot.go_guided((0.0, 0.0, 505.0))
+    ready.vehicle.pilot.guided.go_to((0.0, 0.0, 505.0))
     assert ready.run(20, lambda: ready.vehicle.mode == RTL)
     ready.run(0.2)
     assert "Min Alt fence breached" in ready.texts()

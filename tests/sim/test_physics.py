@@ -41,7 +41,7 @@ def in_the_air(height_m=30.0, **setup):
 
 def at_full_speed(**setup):
     bench = in_the_air(**setup)
-    bench.vehicle.pilot.go_guided((0.0, 3000.0, GROUND_M + 30.0))
+    bench.vehicle.pilot.guided.go_to((0.0, 3000.0, GROUND_M + 30.0))
     bench.run(15.0)
     return bench
 
@@ -58,7 +58,7 @@ def test_its_fastest_is_where_drag_holds_the_greatest_lean():
     bench = Bench(seed=2, params=(("WPNAV_SPEED", 4000.0),))
     bench.run(42.5)
     bench.take_off(30)
-    bench.vehicle.pilot.go_guided((0.0, 9000.0, GROUND_M + 30.0))
+    bench.vehicle.pilot.guided.go_to((0.0, 9000.0, GROUND_M + 30.0))
     bench.run(60.0)
     frame, v = bench.vehicle.setup.airframe, bench.vehicle.body.v_north_mps
     push = GRAVITY_MPS2 * math.tan(math.radians(30))
@@ -69,11 +69,11 @@ def test_its_fastest_is_where_drag_holds_the_greatest_lean():
 def test_it_climbs_and_sinks_at_the_rates_of_its_parameters():
     """WPNAV_SPEED_UP 2.5 m/s, WPNAV_SPEED_DN 1.5 m/s."""
     bench = in_the_air()
-    bench.vehicle.pilot.go_guided((0.0, 0.0, GROUND_M + 80.0))
+    bench.vehicle.pilot.guided.go_to((0.0, 0.0, GROUND_M + 80.0))
     bench.run(10.0)
     assert bench.vehicle.body.v_up_mps == pytest.approx(2.5, abs=0.1)
     bench.run(25.0)
-    bench.vehicle.pilot.go_guided((0.0, 0.0, GROUND_M + 30.0))
+    bench.vehicle.pilot.guided.go_to((0.0, 0.0, GROUND_M + 30.0))
     bench.run(10.0)
     assert bench.vehicle.body.v_up_mps == pytest.approx(-1.5, abs=0.1)
 
@@ -91,7 +91,7 @@ def test_it_stops_within_the_distance_of_its_limits(how, real_m):
     elif how == "brake":
         assert bench.mode(BRAKE) == 0
     else:
-        bench.vehicle.pilot.go_guided_velocity((0.0, 0.0, 0.0))
+        bench.vehicle.pilot.guided.go_at((0.0, 0.0, 0.0))
     bench.run(15.0)
     assert e.north_m - begin == pytest.approx(real_m, rel=0.1)
     if how != "brake":
@@ -130,7 +130,7 @@ def test_a_return_takes_the_times_of_its_parts():
     """From 8 m of height, 85 m away: up to RTL_ALT (15 m), home at WPNAV_SPEED, 5 s of waiting, down at 1.5
     m/s to 10 m and at 0.5 m/s to the ground. A real one took 5.7, 11.1 to 11.9, 12.3 and 22.4 to 23.1 s."""
     bench = in_the_air(8.0)
-    bench.vehicle.pilot.go_guided((60.0, 60.0, GROUND_M + 8.0))
+    bench.vehicle.pilot.guided.go_to((60.0, 60.0, GROUND_M + 8.0))
     bench.run(30.0)
     vehicle, e = bench.vehicle, bench.vehicle.body
     bench.mode(RTL)
@@ -151,7 +151,7 @@ def test_a_return_goes_up_and_straight_home_and_straight_down():
     """From 8 m up and 160 m away: never lower than where it began before it is over home, within a metre of
     the straight line, at RTL_ALT (15 m) for most of the way, down within two metres of home."""
     bench = in_the_air(8.0)
-    bench.vehicle.pilot.go_guided((120.0, 106.0, GROUND_M + 8.0))
+    bench.vehicle.pilot.guided.go_to((120.0, 106.0, GROUND_M + 8.0))
     bench.run(40.0)
     e, path = bench.vehicle.body, []
     begin = (e.east_m, e.north_m)
@@ -170,7 +170,7 @@ def test_a_return_goes_up_and_straight_home_and_straight_down():
 
 def test_a_return_from_above_rtl_alt_stays_as_high_as_it_is():
     bench = in_the_air(40.0)
-    bench.vehicle.pilot.go_guided((90.0, 0.0, GROUND_M + 40.0))
+    bench.vehicle.pilot.guided.go_to((90.0, 0.0, GROUND_M + 40.0))
     bench.run(25.0)
     e, heights = bench.vehicle.body, []
     bench.mode(RTL)

@@ -20,7 +20,7 @@ def rally(bench, *places, frame=3):
 def test_a_return_ends_at_the_rally_point_that_is_nearest(ready):
     rally(ready, (120, 0, 10), (0, 150, 10))
     ready.take_off(20)
-    ready.vehicle.pilot.go_guided((100.0, 10.0, 520.0))
+    ready.vehicle.pilot.guided.go_to((100.0, 10.0, 520.0))
     ready.run(25)
     ready.mode(RTL)
     assert ready.run(120, lambda: not ready.vehicle.armed)
@@ -49,7 +49,7 @@ def test_a_rally_point_outside_the_fence_does_not_count(ready):
     rally(ready, (120, 0, 10), (-60, 0, 10))
     ready.set_param("FENCE_ENABLE", 1)
     ready.take_off(20)
-    ready.vehicle.pilot.go_guided((80.0, 0.0, 520.0))
+    ready.vehicle.pilot.guided.go_to((80.0, 0.0, 520.0))
     ready.run(20)
     assert return_point(ready.vehicle)[0] == pytest.approx(-60, abs=0.2)
 
@@ -73,7 +73,7 @@ def test_they_read_back_as_the_storage_keeps_them(ready):
 def test_a_high_rally_point_is_climbed_to_first(ready):
     rally(ready, (150, 0, 40))
     ready.take_off(20)
-    ready.vehicle.pilot.go_guided((100.0, 0.0, 520.0))
+    ready.vehicle.pilot.guided.go_to((100.0, 0.0, 520.0))
     ready.run(25)
     ready.mode(RTL)
     ready.run(20)
@@ -92,7 +92,7 @@ def test_a_return_may_keep_its_height_above_the_ground(ready):
     ready.set_param("RTL_ALT", 3000)
     ready.vehicle.place.ground = Slope()
     ready.take_off(60)
-    ready.vehicle.pilot.go_guided((200.0, 0.0, 560.0))
+    ready.vehicle.pilot.guided.go_to((200.0, 0.0, 560.0))
     ready.run(40)
     ready.mode(RTL)
     e = ready.vehicle.body
