@@ -40,9 +40,10 @@ class OnAir:
 
     cut = False
     """Set by the fault link_cut: nothing passes, either way."""
+    make, params, has_home_slot = Vehicle, PARAMS, True
 
     def __init__(self, *faults) -> None:
-        self.vehicle = Vehicle(VehicleSetup(flat_place(), HOME, params=tuple(PARAMS.items())))
+        self.vehicle = self.make(VehicleSetup(flat_place(), HOME, params=tuple(self.params.items())))
         self.news = []
         self.watcher = Watcher(self.vehicle, self.news.append)
         self.face = Face(self.vehicle, self.watcher.hear)
@@ -122,10 +123,10 @@ def mission() -> Mission:
     return Mission(tuple(items), home=GeoPoint(HOME.lat_deg, HOME.lon_deg, GROUND_M))
 
 
-def flown(faults, seconds, ask_camera=False):
+def flown(faults, seconds, ask_camera=False, kind=OnAir):
     """A flight with faults under a station's eyes: (the vehicle, what the station told). It ends after so
     many seconds of flight."""
-    on_air, heard = OnAir(*faults), Heard()
+    on_air, heard = kind(*faults), Heard()
 
     def told(alert, begins):
         (heard.alerts if begins else heard.over).append(alert)
@@ -136,8 +137,8 @@ def flown(faults, seconds, ask_camera=False):
             await request_streams(vehicle)
             await asyncio.sleep(45.0)
             plan = mission()
-            await upload(vehicle, slots_of(plan, True, None))
-            watched = WatchPlan(plan, PARAMS, plan.home, 1440.0, ReserveLimits(), SeparationLimits())
+            await upload(vehicle, slots_of(plan, on_air.has_home_slot, None))
+            watched = WatchPlan(plan, on_air.params, plan.home, 1440.0, ReserveLimits(), SeparationLimits())
             before = len(vehicle.state.texts)
             with vehicle.inbox() as inbox:
                 async with SafetyWatch(vehicle, watched, told).running():

@@ -125,6 +125,9 @@ class Pilot:
             return
         self._set_bounds(setpoint)
         here = vehicle.navigator.here
+        if not vehicle.readiness.has_position:
+            self._descend()
+            return
         if setpoint.kind is Kind.LAND:
             self._sink(setpoint, here)
         else:
@@ -132,9 +135,6 @@ class Pilot:
             self.trajectory.lead(STEP_S, here, *self._way_of(setpoint, here), self.target)
             if self._rises_slowly(setpoint):
                 self._hold_down(here[2])
-        if not vehicle.readiness.has_position:
-            self._level_down()
-            return
         self.fly_target()
 
     def _offboard(self) -> None:
@@ -254,10 +254,12 @@ class Pilot:
         level = self.trajectory.level_towards(setpoint.goal)
         self.trajectory.chase(STEP_S, here, (*level, -speed), self.target)
 
-    def _level_down(self) -> None:
-        """Without a position: level, and down."""
-        self.controller.vertical(self.target, self.vehicle.estimate, self.demand)
-        lean(0.0, 0.0, self.vehicle.estimate.yaw_rad, self.demand)
+    def _descend(self) -> None:
+        """Without a position: level, and down slowly."""
+        e, slow = self.vehicle.estimate, self.vehicle.params["MPC_LAND_SPEED"]
+        self.trajectory.climb(STEP_S, -slow, self.target)
+        self.controller.vertical(self.target, e, self.demand)
+        lean(0.0, 0.0, e.yaw_rad, self.demand)
 
     def fly_target(self) -> None:
         """Lean and throttle for the target."""
