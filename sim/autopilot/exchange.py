@@ -17,6 +17,7 @@ from sim.autopilot.core import Vehicle
 from sim.autopilot.fence import POLYGON_IN, POLYGON_OUT, RETURN_POINT, problem_with_items
 from sim.autopilot.mission import FENCE_COMMANDS, RALLY_COMMANDS, Item, MissionStore, PointStore, Result
 from sim.autopilot.modes import Mode
+from sim.autopilot.speech import MissionTraffic
 
 Store = MissionStore | PointStore
 
@@ -41,34 +42,28 @@ class _Upload:
     asked_s: float
 
 
-class Exchange:
+class Exchange(MissionTraffic):
     """One link's mission traffic. `send` takes a message."""
 
     def __init__(self, vehicle: Vehicle, send: Callable[[Message], None]) -> None:
+        super().__init__(
+            {
+                "MISSION_COUNT": self._on_count,
+                "MISSION_WRITE_PARTIAL_LIST": self._on_write_partial,
+                "MISSION_ITEM": self._on_item,
+                "MISSION_ITEM_INT": self._on_item,
+                "MISSION_REQUEST_LIST": self._on_request_list,
+                "MISSION_REQUEST": self._on_request,
+                "MISSION_REQUEST_INT": self._on_request,
+                "MISSION_CLEAR_ALL": self._on_clear,
+                "MISSION_SET_CURRENT": self._on_set_current,
+            }
+        )
         self._vehicle, self._send = vehicle, send
         self._upload: _Upload | None = None
         self._warned = False
         self._fence = _copy_of(vehicle.fence)
         """A fence in the course of its upload."""
-        self._handlers: dict[str, Callable[[Message], None]] = {
-            "MISSION_COUNT": self._on_count,
-            "MISSION_WRITE_PARTIAL_LIST": self._on_write_partial,
-            "MISSION_ITEM": self._on_item,
-            "MISSION_ITEM_INT": self._on_item,
-            "MISSION_REQUEST_LIST": self._on_request_list,
-            "MISSION_REQUEST": self._on_request,
-            "MISSION_REQUEST_INT": self._on_request,
-            "MISSION_CLEAR_ALL": self._on_clear,
-            "MISSION_SET_CURRENT": self._on_set_current,
-        }
-
-    def handle(self, message: Message) -> bool:
-        """Take a message; False if it is none of this protocol's."""
-        handler = self._handlers.get(message.get_type())
-        if handler is None:
-            return False
-        handler(message)
-        return True
 
     def update(self) -> None:
         """Ask again, or give up, if the station has gone quiet."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -14,12 +15,22 @@ from flight.wire import Message
 _TEXT_BYTES = 50
 
 
-class MissionTraffic(Protocol):
+class MissionTraffic(ABC):
     """Mission, fence and rally points on one link."""
+
+    def __init__(self, handlers: Mapping[str, Callable[[Message], None]]) -> None:
+        """`handlers`: what is done with the messages of the protocol, by their names."""
+        self._handlers = handlers
 
     def handle(self, message: Message) -> bool:
         """Take a message; False if it is none of this protocol's."""
+        handler = self._handlers.get(message.get_type())
+        if handler is None:
+            return False
+        handler(message)
+        return True
 
+    @abstractmethod
     def update(self) -> None:
         """Called after each step."""
 

@@ -1,4 +1,4 @@
-"""Which messages can be asked for, and what the old stream groups hold."""
+"""Which messages can be asked for, of any vehicle and of ArduCopter, and what its old stream groups hold."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from pymavlink.dialects.v20 import ardupilotmega as mavlink
 from flight.wire import Message
 from sim.autopilot import camera_messages, high_latency, state_messages, telemetry
 from sim.autopilot.core import Vehicle
+from sim.autopilot.craft import Craft
 
-BUILDERS: dict[int, Callable[[Vehicle], Message | None]] = {
-    mavlink.MAVLINK_MSG_ID_HEARTBEAT: telemetry.heartbeat,
-    mavlink.MAVLINK_MSG_ID_SYS_STATUS: telemetry.sys_status,
+OF_ANY: dict[int, Callable[[Craft], Message | None]] = {
     mavlink.MAVLINK_MSG_ID_SYSTEM_TIME: state_messages.system_time,
     mavlink.MAVLINK_MSG_ID_GPS_RAW_INT: state_messages.gps_raw_int,
     mavlink.MAVLINK_MSG_ID_ATTITUDE: state_messages.attitude,
@@ -20,6 +19,14 @@ BUILDERS: dict[int, Callable[[Vehicle], Message | None]] = {
     mavlink.MAVLINK_MSG_ID_LOCAL_POSITION_NED: state_messages.local_position_ned,
     mavlink.MAVLINK_MSG_ID_GLOBAL_POSITION_INT: state_messages.global_position_int,
     mavlink.MAVLINK_MSG_ID_VFR_HUD: state_messages.vfr_hud,
+    mavlink.MAVLINK_MSG_ID_GPS_GLOBAL_ORIGIN: state_messages.gps_global_origin,
+}
+"""Messages that every autopilot fills in the same way, by message number."""
+
+BUILDERS: dict[int, Callable[[Vehicle], Message | None]] = {
+    **OF_ANY,
+    mavlink.MAVLINK_MSG_ID_HEARTBEAT: telemetry.heartbeat,
+    mavlink.MAVLINK_MSG_ID_SYS_STATUS: telemetry.sys_status,
     mavlink.MAVLINK_MSG_ID_BATTERY_STATUS: telemetry.battery_status,
     mavlink.MAVLINK_MSG_ID_RC_CHANNELS: state_messages.rc_channels,
     mavlink.MAVLINK_MSG_ID_MISSION_CURRENT: telemetry.mission_current,
@@ -28,7 +35,6 @@ BUILDERS: dict[int, Callable[[Vehicle], Message | None]] = {
     mavlink.MAVLINK_MSG_ID_EXTENDED_SYS_STATE: telemetry.extended_sys_state,
     mavlink.MAVLINK_MSG_ID_EKF_STATUS_REPORT: telemetry.ekf_status_report,
     mavlink.MAVLINK_MSG_ID_HOME_POSITION: state_messages.home_position,
-    mavlink.MAVLINK_MSG_ID_GPS_GLOBAL_ORIGIN: state_messages.gps_global_origin,
     mavlink.MAVLINK_MSG_ID_AUTOPILOT_VERSION: telemetry.autopilot_version,
     mavlink.MAVLINK_MSG_ID_GIMBAL_DEVICE_ATTITUDE_STATUS: telemetry.gimbal_device_attitude_status,
     mavlink.MAVLINK_MSG_ID_TERRAIN_REPORT: telemetry.terrain_report,

@@ -48,7 +48,7 @@ class Craft:
             self.link.mav.heartbeat_send(6, 8, 0, 0, 4)
         if self.pulse is not None and time.monotonic() - self.pulse_s > _PULSE_S:
             self.pulse_s = time.monotonic()
-            self.pulse(self.link.mav)
+            self.pulse(self.link.mav, self.system)
         m = self.link.recv_match(blocking=True, timeout=wait_s if self.pulse is None else _PULSE_S)
         kind = m.get_type() if m else ""
         if kind == "LOCAL_POSITION_NED":

@@ -21,6 +21,7 @@ from sim.autopilot.items import Item, Result
 from sim.autopilot.mission import FENCE_COMMANDS, RALLY_COMMANDS
 from sim.autopilot.px4.items import ListStore, as_kept, check, mark_of
 from sim.autopilot.px4.marks import with_marks
+from sim.autopilot.speech import MissionTraffic
 
 if TYPE_CHECKING:
     from sim.autopilot.px4.vehicle import Px4
@@ -44,10 +45,23 @@ class _Upload:
     current: int = -1
 
 
-class Exchange:
+class Exchange(MissionTraffic):
     """One link's mission traffic. `send` takes a message."""
 
     def __init__(self, vehicle: Px4, send: Callable[[Message], None]) -> None:
+        super().__init__(
+            {
+                "MISSION_COUNT": self._on_count,
+                "MISSION_ITEM": self._on_item,
+                "MISSION_ITEM_INT": self._on_item,
+                "MISSION_REQUEST_LIST": self._on_request_list,
+                "MISSION_REQUEST": self._on_request,
+                "MISSION_REQUEST_INT": self._on_request,
+                "MISSION_CLEAR_ALL": self._on_clear,
+                "MISSION_SET_CURRENT": self._on_set_current,
+                "MISSION_ACK": self._on_ack,
+            }
+        )
         self._vehicle, self._send = vehicle, send
         self._upload: _Upload | None = None
         self._whole_numbers = False
@@ -58,25 +72,6 @@ class Exchange:
         self._told_seq = self._told_reached = -1
         self._again = 0
         self._next_told_s = 0.0
-        self._handlers: dict[str, Callable[[Message], None]] = {
-            "MISSION_COUNT": self._on_count,
-            "MISSION_ITEM": self._on_item,
-            "MISSION_ITEM_INT": self._on_item,
-            "MISSION_REQUEST_LIST": self._on_request_list,
-            "MISSION_REQUEST": self._on_request,
-            "MISSION_REQUEST_INT": self._on_request,
-            "MISSION_CLEAR_ALL": self._on_clear,
-            "MISSION_SET_CURRENT": self._on_set_current,
-            "MISSION_ACK": self._on_ack,
-        }
-
-    def handle(self, message: Message) -> bool:
-        """Take a message; False if it is none of this protocol's."""
-        handler = self._handlers.get(message.get_type())
-        if handler is None:
-            return False
-        handler(message)
-        return True
 
     def update(self) -> None:
         """Tell how far the mission is; ask again, or give up, if the station has gone quiet."""

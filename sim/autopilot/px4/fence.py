@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from sim.autopilot.craft import SLOW_EVERY
 from sim.autopilot.fence import Area, areas_beyond_m, areas_of
 from sim.autopilot.items import Item
 from sim.autopilot.px4.modes import Mode
@@ -74,8 +75,10 @@ class Fence:
         return ""
 
     def update(self) -> None:
-        """Look at the limits."""
+        """Look at the limits, five times a second."""
         vehicle = self._vehicle
+        if vehicle.steps % (2 * SLOW_EVERY):
+            return
         on = self._action_asked > 0 and vehicle.armed and not vehicle.landed
         breached = self.problem_at(*vehicle.navigator.here) if on else ""
         if on and self._action_asked == _HOLDS and vehicle.mode is Mode.AUTO_LOITER:

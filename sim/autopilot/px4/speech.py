@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from flight.wire import Message
-from sim.autopilot import state_messages
 from sim.autopilot.commands import CommandIn, command_of
 from sim.autopilot.craft import Shot, Text
 from sim.autopilot.incoming import (
@@ -26,6 +25,7 @@ from sim.autopilot.px4.logbook import Logbook
 from sim.autopilot.px4.modes import mode_of
 from sim.autopilot.px4.vehicle import Px4
 from sim.autopilot.speech import Speech, text_pieces
+from sim.autopilot.streams import OF_ANY
 
 if TYPE_CHECKING:
     from sim.autopilot.mavlink import Channel as AnyChannel
@@ -121,16 +121,9 @@ _INCOMING: dict[str, Callable[[Channel, Message], None]] = {
 }
 
 _BUILDERS: dict[int, Callable[[Px4], Message | None]] = {
+    **OF_ANY,
     mavlink.MAVLINK_MSG_ID_HEARTBEAT: telemetry.heartbeat,
     mavlink.MAVLINK_MSG_ID_SYS_STATUS: telemetry.sys_status,
-    mavlink.MAVLINK_MSG_ID_SYSTEM_TIME: state_messages.system_time,
-    mavlink.MAVLINK_MSG_ID_GPS_RAW_INT: state_messages.gps_raw_int,
-    mavlink.MAVLINK_MSG_ID_ATTITUDE: state_messages.attitude,
-    mavlink.MAVLINK_MSG_ID_ATTITUDE_QUATERNION: state_messages.attitude_quaternion,
-    mavlink.MAVLINK_MSG_ID_LOCAL_POSITION_NED: state_messages.local_position_ned,
-    mavlink.MAVLINK_MSG_ID_GLOBAL_POSITION_INT: state_messages.global_position_int,
-    mavlink.MAVLINK_MSG_ID_VFR_HUD: state_messages.vfr_hud,
-    mavlink.MAVLINK_MSG_ID_GPS_GLOBAL_ORIGIN: state_messages.gps_global_origin,
     mavlink.MAVLINK_MSG_ID_BATTERY_STATUS: telemetry.battery_status,
     mavlink.MAVLINK_MSG_ID_EXTENDED_SYS_STATE: telemetry.extended_sys_state,
     mavlink.MAVLINK_MSG_ID_ESTIMATOR_STATUS: telemetry.estimator_status,
