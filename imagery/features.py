@@ -83,6 +83,11 @@ class Features:
         return np.asarray(cv2.imdecode(np.frombuffer(self.thumbnail_jpeg, np.uint8), cv2.IMREAD_COLOR))
 
     @property
+    def only_picture(self) -> Features:
+        """The same with the thumbnail alone: all that is painted from afar."""
+        return replace(self, xy_px=self.xy_px[:0].copy(), descriptors=self.descriptors[:0].copy())
+
+    @property
     def without_picture(self) -> Features:
         """The same without the thumbnail: all that matching needs, a third of the size on the way to it."""
         return replace(self, thumbnail_jpeg=b"")

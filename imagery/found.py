@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from concurrent.futures import Executor, Future
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from imagery.errors import PhotoError
-from imagery.features import Decode, FeatureRules, Features, decode, extract_features
+from imagery.features import FeatureRules, Features, extract_features
 from imagery.matching import PairMatches, match_pair
 from imagery.photos import Block, Photo, height_above_ground_m
+from imagery.shelf import Pictures
+from imagery.workers import Workers
 from plans.frames import LocalFrame, Pose
 
 FileKey = tuple[str, int, int]
@@ -44,33 +45,27 @@ class Found:
     _places: dict[FileKey, tuple[LocalFrame, Pose]] = field(default_factory=dict, repr=False)
 
     def features(
-        self, photos: tuple[Photo, ...], pool: Executor, on_share: OnShare, decode: Decode = decode
+        self, photos: tuple[Photo, ...], workers: Workers, on_share: OnShare, pictures: Pictures
     ) -> list[Features | str]:
         """For each photo its features, or the reason why it has none."""
         keys = [file_key(p.path) for p in photos]
-        jobs: dict[FileKey, Future[Features | str]] = {
-            key: pool.submit(_features_or_reason, photo, self.rules, decode)
-            for key, photo in zip(keys, photos, strict=True)
-            if key not in self._features
-        }
-        for n, (key, job) in enumerate(jobs.items()):
-            self._features[key] = job.result()
-            on_share((n + 1) / len(jobs))
+        new = {key: photo for key, photo in zip(keys, photos, strict=True) if key not in self._features}
+        found = workers.map(_features_or_reason, (self.rules, pictures), list(new.values()))
+        for n, (key, features) in enumerate(zip(new, found, strict=True)):
+            self._features[key] = features
+            on_share((n + 1) / len(new))
         return [self._features[key] for key in keys]
 
     def matches(
-        self, photos: tuple[Photo, ...], pairs: list[tuple[int, int]], pool: Executor, on_share: OnShare
+        self, photos: tuple[Photo, ...], pairs: list[tuple[int, int]], workers: Workers, on_share: OnShare
     ) -> list[PairMatches]:
         """The matches of those pairs (indices into `photos`, all with features) that show one ground."""
         keys = [file_key(p.path) for p in photos]
-        jobs: dict[tuple[FileKey, FileKey], Future[PairMatches | None]] = {}
-        for i, j in pairs:
-            if (keys[i], keys[j]) not in self._matches:
-                a, b = self._of(keys[i]), self._of(keys[j])
-                jobs[keys[i], keys[j]] = pool.submit(match_pair, i, j, a.without_picture, b.without_picture)
-        for n, (key, job) in enumerate(jobs.items()):
-            self._matches[key] = job.result()
-            on_share((n + 1) / len(jobs))
+        new = [(i, j) for i, j in pairs if (keys[i], keys[j]) not in self._matches]
+        needed = {i: self._of(keys[i]).without_picture for pair in new for i in pair}
+        for n, ((i, j), match) in enumerate(zip(new, workers.map(_match, needed, new), strict=True)):
+            self._matches[keys[i], keys[j]] = match
+            on_share((n + 1) / len(new))
         found = [(i, j, self._matches[keys[i], keys[j]]) for i, j in pairs]
         return [replace(m, first=i, second=j) for i, j, m in found if m is not None]
 
@@ -126,8 +121,14 @@ def _is_possible(photo: Photo, pose: Pose, height_m: float) -> bool:
     )
 
 
-def _features_or_reason(photo: Photo, rules: FeatureRules, decode: Decode) -> Features | str:
+def _features_or_reason(how: tuple[FeatureRules, Pictures], photo: Photo) -> Features | str:
+    rules, pictures = how
     try:
-        return extract_features(photo, rules, decode)
+        return extract_features(photo, rules, pictures.colour)
     except PhotoError as error:
         return str(error)
+
+
+def _match(features: Mapping[int, Features], pair: tuple[int, int]) -> PairMatches | None:
+    i, j = pair
+    return match_pair(i, j, features[i], features[j])

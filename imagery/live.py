@@ -34,6 +34,7 @@ from imagery.live_watch import Arrivals
 from imagery.mosaic import MosaicOptions, Progress, feature_rules, make_mosaic
 from imagery.ortho import utm_epsg
 from imagery.quality import MosaicReport, PlacedPhoto
+from imagery.workers import Workers
 from plans.mission import CameraEvent
 
 
@@ -94,7 +95,7 @@ def follow_photos(
     rules: LiveRules | None = None,
     *,
     events: Events = tuple,
-    finders: Executor | None = None,
+    workers: Workers | None = None,
     clock: Callable[[], float] = time.monotonic,
     wait: Callable[[float], None] = time.sleep,
 ) -> MosaicReport:
@@ -138,7 +139,7 @@ def follow_photos(
         sys.setswitchinterval(switch_s)
     run.block.teach(found)
     geo = run.block.geo_of_shots()
-    report = make_mosaic(folder, out, options, on_progress, found=found, finders=finders, geo=geo)
+    report = make_mosaic(folder, out, options, on_progress, found=found, workers=workers, geo=geo)
     run.store.remove()
     return _with_missing(report, run.block.shots.expected)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,8 +23,7 @@ from imagery.consistency import mend_priors
 from imagery.control import ControlPoint, read_control
 from imagery.control_report import ControlReport, control_warnings
 from imagery.errors import MosaicError
-from imagery.features import FeatureRules, Features, UInt8
-from imagery.features import decode as decode_photo
+from imagery.features import FeatureRules, Features
 from imagery.found import Found
 from imagery.geo_file import GeoTags, read_geo_file
 from imagery.marks import marks_in_block
@@ -40,10 +39,11 @@ from imagery.quality import (
 )
 from imagery.refine import refine_tracks
 from imagery.render import RenderRules, lay_out, paint_mosaic, write_companions
-from imagery.shelf import Pictures
+from imagery.shelf import Greys, Pictures
 from imagery.strangers import without_strangers
 from imagery.tracks import Tracks, build_tracks, thin_tracks
 from imagery.unplaced import pairs_to_match, place_unplaced
+from imagery.workers import Threads, Workers
 from plans.frames import FloatArray
 
 Ids = npt.NDArray[np.int64]
@@ -101,13 +101,13 @@ def make_mosaic(
     on_progress: Progress | None = None,
     *,
     found: Found | None = None,
-    finders: Executor | None = None,
+    workers: Workers | None = None,
     geo: GeoTags | None = None,
 ) -> MosaicReport:
     """Make an orthomosaic of a folder of photos; writes `out` (COG) and OUT.source.tif, OUT.views.tif beside.
 
-    `found` keeps features, matches and places from one run to the next; `finders` finds them elsewhere than
-    on this machine; `geo` is what is said of photos, instead of the file that `options` name.
+    `found` keeps features, matches and places from one run to the next; `workers` do the heavy
+    stages instead of this machine; `geo` is what is said of photos, instead of the file that `options` name.
 
     Raises ImageryError (or TerrainError for the DEM) when nothing usable remains or a file cannot be written.
     """
@@ -117,9 +117,11 @@ def make_mosaic(
     on_progress = on_progress or (lambda stage, share: None)
     run = _Run(options, on_progress, found or Found(feature_rules(options)), geo)
     with _one_thread_each(), ThreadPoolExecutor(options.workers) as pool:
-        block, features = run.read(Path(photos_dir), pool, finders)
-        block, placed, adjustment = run.place(block, features, pool, finders)
-        return run.render(block, placed, adjustment, Path(out), pool)
+        here = Threads(pool, options.workers)
+        heavy = workers or here
+        block, features = run.read(Path(photos_dir), heavy)
+        block, placed, adjustment = run.place(block, features, heavy)
+        return run.render(block, placed, adjustment, Path(out), here, heavy)
 
 
 @contextmanager
@@ -156,7 +158,7 @@ class _Run:
         self._seconds[name] = self._seconds.get(name, 0.0) + time.perf_counter() - begun
         self._progress(name, 1.0)
 
-    def read(self, folder: Path, pool: Executor, finders: Executor | None) -> tuple[Block, list[Features]]:
+    def read(self, folder: Path, workers: Workers) -> tuple[Block, list[Features]]:
         """Tags, then features; files that turn out to be damaged leave the block."""
         files = list_photo_files(folder)  # a folder that is not there is no stage of the work
         self._given = len(files)
@@ -166,13 +168,13 @@ class _Run:
             self._warnings += block.warnings
             if self._control:
                 self._warnings += control_warnings(marks_in_block(self._control, block))
-        self._pictures = self._how_to_decode(block, away=finders is not None)
+        self._pictures = self._how_to_decode(block)
         with self._stage("features"):
             found = self._found.features(
                 block.photos,
-                finders or pool,
+                workers,
                 lambda s: self._progress("features", s),
-                self._pictures.colour if self._pictures.keep else decode_photo,
+                self._pictures,
             )
             kept: list[Photo] = []
             features: list[Features] = []
@@ -186,21 +188,19 @@ class _Run:
                 raise MosaicError(f"no usable photo: {self._dropped[-1].reason}")
         return replace(block, photos=tuple(kept)), features
 
-    def _how_to_decode(self, block: Block, away: bool) -> Pictures:
-        """Each photo once, where all of them fit into a part of the memory and none is found elsewhere."""
+    def _how_to_decode(self, block: Block) -> Pictures:
+        """Each photo once, where all of them fit into a part of the memory."""
         factor = 2 if self._options.quick and self._options.gsd_m is None else 1
         size = sum(p.camera.image_width_px * p.camera.image_height_px * 3 for p in block.photos) / factor**2
-        return Pictures(not away and size <= KEPT_SHARE * 1e6 * self._options.budget_mb, factor)
+        return Pictures(size <= KEPT_SHARE * 1e6 * self._options.budget_mb, factor)
 
     def place(
-        self, block: Block, features: list[Features], pool: Executor, finders: Executor | None
+        self, block: Block, features: list[Features], workers: Workers
     ) -> tuple[Block, list[Features], Adjustment]:
         """Match neighbours and adjust the block; photos that nothing places leave it."""
         with self._stage("match"):
             pairs = pairs_to_match(block, features)
-            matches = self._found.matches(
-                block.photos, pairs, finders or pool, lambda s: self._progress("match", s)
-            )
+            matches = self._found.matches(block.photos, pairs, workers, lambda s: self._progress("match", s))
         with self._stage("adjust"):
             found = place_unplaced(block, features, matches, self._control)
             block, features, matches = found.block, found.features, found.matches
@@ -212,7 +212,7 @@ class _Run:
             sizes = [(p.camera.image_width_px, p.camera.image_height_px) for p in block.photos]
             tracks = thin_tracks(build_tracks(features, matches), sizes, TIES_PER_PHOTO)
             marks = marks_in_block(self._control, block) if self._control else None
-            measure, guess = self._measure(block, pool), self._found.guess(block)
+            measure, guess = self._measure(block, workers), self._found.guess(block)
             adjustment = adjust_block(block, tracks, measure=measure, marks=marks, guess=guess)
         return block, features, adjustment
 
@@ -225,7 +225,7 @@ class _Run:
             raise MosaicError(f"no usable photo: {kept.dropped[0].reason}")
         return kept.block, kept.features, kept.matches
 
-    def _measure(self, block: Block, pool: Executor) -> Measure | None:
+    def _measure(self, block: Block, workers: Workers) -> Measure | None:
         """Tie points in pictures of two megapixels and more; not at all where speed goes first."""
         if self._options.quick:
             return None
@@ -234,20 +234,26 @@ class _Run:
             pixels = photo.camera.image_width_px * photo.camera.image_height_px
             factors.append(next(f for f in (4, 2, 1) if pixels / f**2 >= MEASURED_PX or f == 1))
 
-        def measure(tracks: Tracks, state: State, lenses: FloatArray) -> tuple[Tracks, Ids]:
-            def grey(photo: int, factor: int) -> UInt8:
-                return self._pictures.grey(block.photos[photo].path, factor)
+        greys = Greys(self._pictures, tuple(p.path for p in block.photos))
 
+        def measure(tracks: Tracks, state: State, lenses: FloatArray) -> tuple[Tracks, Ids]:
             return refine_tracks(
-                tracks, state.rotations, state.centres, lenses, state.points, factors, grey, pool
+                tracks, state.rotations, state.centres, lenses, state.points, factors, greys, workers
             )
 
         return measure
 
     def render(
-        self, block: Block, features: Sequence[Features], adjustment: Adjustment, out: Path, pool: Executor
+        self,
+        block: Block,
+        features: Sequence[Features],
+        adjustment: Adjustment,
+        out: Path,
+        here: Workers,
+        heavy: Workers,
     ) -> MosaicReport:
-        """Surface, seams, exposure, tiles, files."""
+        """Surface, seams, exposure, tiles, files. Seams and light need a coarse picture of each photo here:
+        others would take longer to send them than they take."""
         rules = RenderRules(
             self._options.gsd_m,
             self._options.dem,
@@ -257,9 +263,9 @@ class _Run:
             self._options.budget_mb,
         )
         with self._stage("render"):
-            canvas = lay_out(block, features, adjustment, rules, pool)
+            canvas = lay_out(block, features, adjustment, rules, here)
             area = paint_mosaic(
-                canvas, block, out, self._pictures, rules, pool, lambda s: self._progress("render", s)
+                canvas, block, out, self._pictures, rules, heavy, lambda s: self._progress("render", s)
             )
             write_companions(canvas, block, out)
             account = account_of(

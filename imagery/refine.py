@@ -8,7 +8,6 @@ brightness and contrast (Lucas and Kanade 1981; Ackermann 1984, "least squares m
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
 from dataclasses import replace
 
 import cv2
@@ -17,10 +16,12 @@ import numpy.typing as npt
 
 from imagery.bundle_math import project
 from imagery.tracks import Tracks
+from imagery.workers import Workers
 from plans.frames import FloatArray
 
 UInt8 = npt.NDArray[np.uint8]
 Float32 = npt.NDArray[np.float32]
+ImageOf = Callable[[int, int], UInt8]
 
 _SIDE = 15
 _MARGIN = 4
@@ -43,8 +44,8 @@ def refine_tracks(
     lenses: FloatArray,
     points: FloatArray,
     factors: Sequence[int],
-    image_of: Callable[[int, int], UInt8],
-    pool: Executor,
+    image_of: ImageOf,
+    workers: Workers,
 ) -> tuple[Tracks, npt.NDArray[np.int64]]:
     """The observations moved to where each shows the same ground as its track's most upright one.
 
@@ -71,7 +72,7 @@ def refine_tracks(
     step_m = 1.0 / np.maximum(size[reference][tracks.track], 1e-9)
     by_node = by_ground * step_m[:, None, None]
     usable = np.isfinite(by_node).all(axis=(1, 2)) & np.isfinite(middle).all(axis=1)
-    patches = _patches(tracks, by_node, usable, factors, image_of, pool)
+    patches = _patches(tracks, by_node, usable, factors, image_of, workers)
     shift, likeness = _shifts(patches, reference[tracks.track])
     moved = np.einsum("nij,nj->ni", by_node, shift)
     good = usable & (likeness > _LEAST_LIKENESS) & (np.abs(shift).max(axis=1) < _MARGIN - 0.5)
@@ -96,32 +97,42 @@ def _patches(
     by_node: FloatArray,
     usable: npt.NDArray[np.bool_],
     factors: Sequence[int],
-    image_of: Callable[[int, int], UInt8],
-    pool: Executor,
+    image_of: ImageOf,
+    workers: Workers,
 ) -> UInt8:
     """(n, side, side) the ground about each observation, north up; black where it cannot be seen."""
     side = _SIDE + 2 * _MARGIN
     out = np.zeros((len(tracks.track), side, side), np.uint8)
+    of_photos = [np.flatnonzero((tracks.photo == photo) & usable) for photo in range(len(factors))]
+    tasks = [
+        (photo, factors[photo], tracks.xy_px[mine], by_node[mine])
+        for photo, mine in enumerate(of_photos)
+        if len(mine)
+    ]
+    for (photo, *_), found in zip(tasks, workers.map(_sample, image_of, tasks), strict=True):
+        out[of_photos[photo]] = found
+    return out
+
+
+def _sample(image_of: ImageOf, task: tuple[int, int, FloatArray, FloatArray]) -> UInt8:
+    """(n, side, side) of one photo: its number, its reduction, places (n, 2) in it and what a node right
+    and down is there (n, 2, 2)."""
+    photo, factor, xy_px, by_node = task
+    side = _SIDE + 2 * _MARGIN
     reach = np.arange(side, dtype=np.float32) - side // 2
     down, right = reach[:, None, None], reach[None, :, None]
-
-    def sample(photo: int) -> None:
-        mine = np.flatnonzero((tracks.photo == photo) & usable)
-        if not len(mine):
-            return
-        factor = factors[photo]
-        image = image_of(photo, factor)
-        centre = (tracks.xy_px[mine] + 0.5) / factor - 0.5
-        turn = (by_node[mine] / factor).astype(np.float32)
-        by_right, by_down = (turn[:, None, None, :, k] for k in (0, 1))
-        where = centre[:, None, None].astype(np.float32) + by_down * down + by_right * right
-        found = cv2.remap(  # type: ignore[call-overload]  # the stubs do not know that map2 may be None
-            image, where.reshape(-1, side, 2), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
-        )
-        out[mine] = np.asarray(found, np.uint8).reshape(-1, side, side)
-
-    list(pool.map(sample, range(len(factors))))
-    return out
+    centre = (xy_px + 0.5) / factor - 0.5
+    turn = (by_node / factor).astype(np.float32)
+    by_right, by_down = (turn[:, None, None, :, k] for k in (0, 1))
+    where = centre[:, None, None].astype(np.float32) + by_down * down + by_right * right
+    found = cv2.remap(  # type: ignore[call-overload]  # the stubs do not know that map2 may be None
+        image_of(photo, factor),
+        where.reshape(-1, side, 2),
+        None,
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_CONSTANT,
+    )
+    return np.asarray(found, np.uint8).reshape(-1, side, side)
 
 
 def _shifts(patches: UInt8, reference: npt.NDArray[np.int64]) -> tuple[FloatArray, FloatArray]:

@@ -6,12 +6,9 @@ decoded); memory follows a budget, and what comes out hangs neither on it nor on
 
 from __future__ import annotations
 
-import itertools
 import math
 import os
-from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,10 +25,12 @@ from imagery.photos import Block
 from imagery.quality import CELL_PX, held_mb, seam_rms_px
 from imagery.raster_io import whole_file, write_cog
 from imagery.seams import Labels, SeamRules, find_seams, label_windows
-from imagery.shelf import Pictures, Piece, PieceShelf
+from imagery.shelf import Pictures, Pieces
 from imagery.surface import Bounds, Surface, flat_surface, good_points, read_dem, surface_from_points
-from imagery.views import Sights, View, in_order, look_around, make_glance, make_view
-from plans.frames import FloatArray
+from imagery.views import Sights, View, look_around, make_glance, make_view
+from imagery.workers import Workers
+from plans.cameras import Camera
+from plans.frames import FloatArray, Pose
 
 GLANCE_CELLS = 4
 JPEG_QUALITY = 92
@@ -70,7 +69,7 @@ class Canvas:
 
 
 def lay_out(
-    block: Block, features: Sequence[Features], adjustment: Adjustment, rules: RenderRules, pool: Executor
+    block: Block, features: Sequence[Features], adjustment: Adjustment, rules: RenderRules, workers: Workers
 ) -> Canvas:
     """Ground, light and seams of an adjusted block."""
     surface = make_surface(block, adjustment, rules.dem)
@@ -80,7 +79,7 @@ def lay_out(
     gsd_m = rules.gsd_m or _native_gsd_m(adjustment, surface) * (2 if rules.quick else 1)
     grid = make_grid(block.frame, outlines, gsd_m, rules.crs_epsg)
     cells = grid.coarser(CELL_PX)
-    sights, exposure, views = _look(adjustment, features, outlines, cells, surface, pool)
+    sights, exposure, views = _look(adjustment, features, outlines, cells, surface, workers)
     tied = [bool(t) for t in adjustment.tied]
     labels = find_seams(views, cells.shape, tied, SeamRules(graph_cut=not rules.quick))
     painting = _painting(grid, labels, mixture(views, labels), surface, adjustment, exposure)
@@ -93,7 +92,7 @@ def paint_mosaic(
     out: Path,
     pictures: Pictures,
     rules: RenderRules,
-    pool: Executor,
+    workers: Workers,
     on_share: Callable[[float], None],
 ) -> float:
     """Paint all squares into `out` (COG); the area in m2. Nothing stands under `out` before it is whole.
@@ -107,7 +106,7 @@ def paint_mosaic(
         try:
             with open(spool_path, "w+b") as spool:
                 cog = JpegCog(frame, spool, JPEG_QUALITY)
-                pixels = _paint(canvas.painting, block, cog, pictures, rules, pool, on_share)
+                pixels = _paint(canvas.painting, block, cog, pictures, rules, workers, on_share)
                 if pixels == 0:
                     raise MosaicError("no photo shows any ground; check their tags and the DEM")
                 cog.write(part)
@@ -122,45 +121,33 @@ def _paint(
     cog: JpegCog,
     pictures: Pictures,
     rules: RenderRules,
-    pool: Executor,
+    workers: Workers,
     on_share: Callable[[float], None],
 ) -> int:
     parts: dict[int, Window] = {}  # where all photos are kept whole, nothing is cut
     if not pictures.keep:
         parts = {p: needed_part(painting, p, cells) for p, cells in label_windows(painting.labels).items()}
-    limit = _shelf_bytes(block, rules)
-
-    def load(photo: int) -> Piece:
-        picture = pictures.colour(block.photos[photo].path, painting.factors[photo])
-        if pictures.keep:
-            return Piece(picture, (0, 0))
-        part = parts[photo]
-        return Piece(picture[part.slices].copy(), (part.col0, part.row0))
-
-    shelf = PieceShelf(load, limit)
-
-    def paint(window: Window) -> tuple[Square, int]:
-        tile = paint_tile(painting, window, shelf.get)
-        place = window.row0 // SQUARE_PX, window.col0 // SQUARE_PX
-        if tile is None:
-            return Square(*place), 0
-        return pack_square(*place, tile.colour, tile.mask, JPEG_QUALITY), int(tile.mask.sum())
-
+    limit = workers.shelf_bytes or _shelf_bytes(block, rules)
+    pieces = Pieces(pictures, tuple(p.path for p in block.photos), painting.factors, parts, limit)
     sizes = sum(3 * part.shape[0] * part.shape[1] for part in parts.values())
     windows = _square_windows(painting.grid.shape, sizes / limit)
     pixels = 0
-    jobs: deque[Future[tuple[Square, int]]] = deque()
-    ahead = iter(windows)
-    for window in itertools.islice(ahead, 2 * rules.workers):
-        jobs.append(pool.submit(paint, window))
-    for n in range(len(windows)):
-        square, covered = jobs.popleft().result()
-        for window in itertools.islice(ahead, 1):
-            jobs.append(pool.submit(paint, window))
+    squares = workers.map(_square, (painting, pieces), windows)
+    for n, (square, covered) in enumerate(squares):
         cog.add(square)
         pixels += covered
         on_share((n + 1) / len(windows))
     return pixels
+
+
+def _square(job: tuple[Painting, Pieces], window: Window) -> tuple[Square, int]:
+    """One square, compressed, and how many of its pixels show ground."""
+    painting, pieces = job
+    tile = paint_tile(painting, window, pieces)
+    place = window.row0 // SQUARE_PX, window.col0 // SQUARE_PX
+    if tile is None:
+        return Square(*place), 0
+    return pack_square(*place, tile.colour, tile.mask, JPEG_QUALITY), int(tile.mask.sum())
 
 
 def _shelf_bytes(block: Block, rules: RenderRules) -> int:
@@ -211,29 +198,49 @@ def _look(
     outlines: Sequence[FloatArray],
     cells: MosaicGrid,
     surface: Surface,
-    pool: Executor,
+    workers: Workers,
 ) -> tuple[Sights, Exposure, list[View]]:
     """What all photos see, the light that makes them even, and the part of each that is worth painting,
     evened, on the coarse grid."""
     tied = [bool(t) for t in adjustment.tied]
     cameras, poses = adjustment.cameras, adjustment.poses
-    sights = look_around(cameras, poses, outlines, tied, cells, surface, pool)
+    sights = look_around(cameras, poses, outlines, tied, cells, surface, workers)
 
-    large = cells.coarser(GLANCE_CELLS)
+    shots = [
+        _Shot(i, cameras[i], poses[i], tied[i], features[i].only_picture, outlines[i])
+        for i in range(len(poses))
+    ]
+    glances = list(workers.map(_glance, (cells.coarser(GLANCE_CELLS), surface), shots))
+    exposure = solve_exposure(glances, len(poses))
+    views = list(workers.map(_view, (cells, surface, sights, exposure), shots))
+    return sights, exposure, views
 
-    def glance(i: int) -> View:
-        small, factor = reduced(features[i].thumbnail, GLANCE_CELLS), features[i].thumbnail_factor
-        outline = sights.outlines[i]
-        return make_glance(i, cameras[i], poses[i], small, GLANCE_CELLS * factor, large, surface, outline)
 
-    exposure = solve_exposure(list(in_order(pool, glance, range(len(poses)))), len(poses))
+@dataclass(frozen=True)
+class _Shot:
+    """One photo as far as the coarse grid needs it."""
 
-    def view(i: int) -> View:
-        thumbnail, factor = features[i].thumbnail, features[i].thumbnail_factor
-        seen = make_view(i, cameras[i], poses[i], tied[i], thumbnail, factor, cells, surface, sights)
-        return evened(seen, exposure)
+    number: int
+    camera: Camera
+    pose: Pose
+    tied: bool
+    features: Features
+    outline: FloatArray
 
-    return sights, exposure, list(in_order(pool, view, range(len(poses))))
+
+def _glance(ground: tuple[MosaicGrid, Surface], shot: _Shot) -> View:
+    small = reduced(shot.features.thumbnail, GLANCE_CELLS)
+    factor = GLANCE_CELLS * shot.features.thumbnail_factor
+    return make_glance(shot.number, shot.camera, shot.pose, small, factor, *ground, shot.outline)
+
+
+def _view(scene: tuple[MosaicGrid, Surface, Sights, Exposure], shot: _Shot) -> View:
+    cells, surface, sights, exposure = scene
+    thumbnail, factor = shot.features.thumbnail, shot.features.thumbnail_factor
+    seen = make_view(
+        shot.number, shot.camera, shot.pose, shot.tied, thumbnail, factor, cells, surface, sights
+    )
+    return evened(seen, exposure)
 
 
 def _bounds(adjustment: Adjustment, ground_m: float, margin_m: float) -> Bounds:

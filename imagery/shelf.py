@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from imagery.features import decode, decode_grey, reduced
+from imagery.ortho import Window
 
 UInt8 = npt.NDArray[np.uint8]
 
@@ -77,13 +78,17 @@ class Pictures:
     """Decodes photos; where the whole block fits into memory each only once, reduced by `factor`, and makes
     what is asked for smaller from that.
 
-    What it gives hangs on `keep` (by a rounding), never on who asked first.
+    What it gives hangs on `keep` (by a rounding), never on who asked first. In another process it
+    holds nothing: a stage sees a photo there once.
     """
 
-    def __init__(self, keep: bool, factor: int = 1) -> None:
-        self.keep, self.factor = keep, factor
+    def __init__(self, keep: bool, factor: int = 1, here: bool = True) -> None:
+        self.keep, self.factor, self._here = keep, factor, here
         self._lock = threading.Lock()
         self._kept: dict[Path, Future[UInt8]] = {}
+
+    def __reduce__(self) -> tuple[type[Pictures], tuple[bool, int, bool]]:
+        return Pictures, (self.keep, self.factor, False)
 
     def colour(self, path: Path, factor: int) -> UInt8:
         """The photo (rows, cols, 3) BGR reduced by `factor`. Raises PhotoError."""
@@ -98,6 +103,8 @@ class Pictures:
         return np.asarray(cv2.cvtColor(self.colour(path, factor), cv2.COLOR_BGR2GRAY), np.uint8)
 
     def _whole(self, path: Path) -> UInt8:
+        if not self._here:
+            return decode(path, self.factor)
         with self._lock:
             future = self._kept.get(path)
             mine = future is None
@@ -110,3 +117,45 @@ class Pictures:
                 future.set_exception(error)
                 raise
         return future.result()
+
+
+@dataclass(frozen=True)
+class Greys:
+    """Photos in grey, by their number: (photo, factor) -> (rows, cols)."""
+
+    pictures: Pictures
+    paths: tuple[Path, ...]
+
+    def __call__(self, photo: int, factor: int) -> UInt8:
+        return self.pictures.grey(self.paths[photo], factor)
+
+
+class Pieces:
+    """What a mosaic needs of its photos, by their number: `parts` of them, reduced by `factors`; all of them
+    where the pictures are kept. Sent to another process, it begins there with an empty shelf."""
+
+    def __init__(
+        self,
+        pictures: Pictures,
+        paths: tuple[Path, ...],
+        factors: tuple[int, ...],
+        parts: Mapping[int, Window],
+        limit_bytes: int,
+    ) -> None:
+        self._of = pictures, paths, factors, parts, limit_bytes
+        self._shelf = PieceShelf(self._load, limit_bytes)
+
+    def __reduce__(self) -> tuple[type[Pieces], tuple[object, ...]]:
+        return Pieces, self._of
+
+    def __call__(self, photo: int) -> Piece:
+        """Its piece. Raises PhotoError."""
+        return self._shelf.get(photo)
+
+    def _load(self, photo: int) -> Piece:
+        pictures, paths, factors, parts, _ = self._of
+        picture = pictures.colour(paths[photo], factors[photo])
+        if pictures.keep:
+            return Piece(picture, (0, 0))
+        part = parts[photo]
+        return Piece(picture[part.slices].copy(), (part.col0, part.row0))

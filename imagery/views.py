@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -23,10 +20,10 @@ from imagery.ortho import (
     warp_photo,
 )
 from imagery.surface import Surface
+from imagery.workers import Workers
 from plans.cameras import Camera
 from plans.frames import FloatArray, Pose
 
-_T = TypeVar("_T")
 UInt8 = npt.NDArray[np.uint8]
 Float32 = npt.NDArray[np.float32]
 
@@ -84,22 +81,26 @@ def look_around(
     wanted: Sequence[bool],
     cells: MosaicGrid,
     surface: Surface,
-    pool: Executor,
+    workers: Workers,
 ) -> Sights:
     """What each photo sees, within `outlines` (n, 2) each; those that are not `wanted` count only where no
     other sees."""
     windows = [_window_of(outline, cells) for outline in outlines]
     count = np.zeros(cells.shape, np.uint16)
     best = np.full(cells.shape, np.inf, np.float32)
-
-    def seen(photo: int) -> tuple[npt.NDArray[np.bool_], Float32]:
-        found = _seen(cameras[photo], poses[photo], windows[photo], cells, surface)
-        return found.valid, np.where(found.valid, found.cost + _extra(wanted[photo]), np.float32(np.inf))
-
-    for window, (valid, cost) in zip(windows, in_order(pool, seen, range(len(poses))), strict=True):
+    tasks = list(zip(cameras, poses, wanted, windows, strict=True))
+    for window, (valid, cost) in zip(windows, workers.map(_look, (cells, surface), tasks), strict=True):
         count[window.slices] += valid
         np.minimum(best[window.slices], cost, out=best[window.slices])
     return Sights(count, best, tuple(outlines), tuple(windows))
+
+
+def _look(
+    ground: tuple[MosaicGrid, Surface], task: tuple[Camera, Pose, bool, Window]
+) -> tuple[npt.NDArray[np.bool_], Float32]:
+    camera, pose, wanted, window = task
+    found = _seen(camera, pose, window, *ground)
+    return found.valid, np.where(found.valid, found.cost + _extra(wanted), np.float32(np.inf))
 
 
 def make_view(
@@ -159,17 +160,6 @@ def _view(
         cost=np.minimum(seen.cost[rows, cols] + extra, 1e4).astype(np.float16),
         outline=outline,
     )
-
-
-def in_order(pool: Executor, work: Callable[[int], _T], items: Sequence[int], ahead: int = 8) -> Iterator[_T]:
-    """What `pool.map` gives, with few results waiting at a time: they may be large."""
-    jobs: deque[Future[_T]] = deque()
-    for item in items:
-        jobs.append(pool.submit(work, item))
-        if len(jobs) >= ahead:
-            yield jobs.popleft().result()
-    while jobs:
-        yield jobs.popleft().result()
 
 
 def _extra(wanted: bool) -> np.float32:

@@ -10,6 +10,7 @@ from imagery.adjust import lens_of
 from imagery.bundle_math import project
 from imagery.refine import refine_tracks
 from imagery.tracks import Tracks
+from imagery.workers import Threads
 
 from .conftest import CAMERA, GROUND_UP_M, ground_texture, take_photo, true_poses
 
@@ -42,7 +43,9 @@ def refined(scene, xy, greys=None, factor=1):
         return cv2.resize(shown[photo], None, fx=1 / reduced, fy=1 / reduced, interpolation=cv2.INTER_AREA)
 
     with ThreadPoolExecutor(2) as pool:
-        return refine_tracks(moved, rotations, centres, lenses, points, [factor] * len(own), image_of, pool)
+        return refine_tracks(
+            moved, rotations, centres, lenses, points, [factor] * len(own), image_of, Threads(pool, 2)
+        )
 
 
 @pytest.mark.parametrize("factor", [1, 2])
