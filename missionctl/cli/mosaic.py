@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from missionctl.cli.output import JsonFlag, give, progress, say, stop_on_signals
+from missionctl.cli.values import ValueTypedError
 from missionctl.jsontext import to_json
 
 if TYPE_CHECKING:
@@ -43,9 +44,15 @@ def mosaic(
     idle: Annotated[
         float, typer.Option(metavar="S", help="With --live: done when no photo has come for so long.")
     ] = 60.0,
+    flight: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="With --live: the flight that takes the photos (its folder, or all flights')."
+        ),
+    ] = None,
     cluster: Annotated[
         str | None,
-        typer.Option(metavar="tcp://HOST:PORT", help="A Dask cluster that does the heavy work."),
+        typer.Option(metavar="tcp://HOST:PORT", help="A Dask cluster that finds features and matches."),
     ] = None,
     memory: Annotated[
         int | None, typer.Option(metavar="MB", help="What the run may take (default 3000).")
@@ -73,9 +80,11 @@ def mosaic(
         control=gcp,
         geotags=geotags,
     )
+    if flight is not None and not live:
+        raise ValueTypedError("--flight goes with --live; missionctl geotag places photos that are there")
     following = None
     if live:
-        following = Live(idle, stop_on_signals().is_set, lambda draft: say(_draft_line(out, draft)))
+        following = Live(idle, stop_on_signals().is_set, lambda draft: say(_draft_line(out, draft)), flight)
     with progress("mosaic") as advance:
         made = mosaic_photos(photos, out, options, advance, live=following, cluster=cluster)
     result = made.report()
@@ -105,6 +114,10 @@ def _is_page(report: Path) -> bool:
 def _draft_line(out: Path, draft: Draft) -> str:
     if draft.left_out:
         return f"{out}: {draft.left_out}"
-    what = "corrected" if draft.late_s is None else f"{draft.name} on the map after {draft.late_s:.1f} s"
+    if draft.late_s is not None:
+        what = f"{draft.name} on the map after {draft.late_s:.1f} s"
+    else:
+        what = f"{draft.name} on the map by its camera event" if draft.name else "corrected"
     waiting = f", {draft.waiting} waiting" if draft.waiting else ""
+    waiting += f", {len(draft.expected)} taken and not here yet" if draft.expected else ""
     return f"{out}: {what}; draft of {draft.count} photos{waiting}, {draft.area_m2 / 1e4:.2f} ha"
