@@ -17,8 +17,16 @@ import numpy.typing as npt
 Float = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 
-SCALES_M = (0.6, 1.8, 5.0)
-"""Half sides of the square windows, in metres of ground, are these over two."""
+SCALES_M = (0.6, 1.8, 5.0, 12.0)
+"""Sides of the square windows in metres of ground."""
+
+BANDS_M = (0.16, 0.32, 0.64, 1.28)
+"""Sizes (sigma) of grain: the strength of each is what one blur takes away from the one before it."""
+
+_GRAIN_SCALES_M = SCALES_M[1:3]
+_FLOW_M = 1.2
+_FAINT_L = 2.0
+"""Below so much lightness contrast there is nothing to compare with."""
 
 COLOUR_NAMES = ("L", "a", "b", "exg", "ngrdi", "gbi", "saturation", "gradient")
 CHANGE_NAMES = (
@@ -34,6 +42,9 @@ RELIEF_NAMES = ("height_above_lowest", "slope")
 def feature_names(with_before: bool, with_relief: bool) -> tuple[str, ...]:
     """Names of the columns of `stack`."""
     texture = tuple(f"{what}_{s:g}m" for s in SCALES_M for what in ("L", "a", "b", "std", "gradient"))
+    texture += tuple(f"contrast_{s:g}m" for s in SCALES_M[1:])
+    texture += tuple(f"grain{band:g}_{s:g}m" for band in BANDS_M for s in _GRAIN_SCALES_M)
+    texture += ("coherence",)
     relief = RELIEF_NAMES if with_relief else ()
     return COLOUR_NAMES + texture + relief + (CHANGE_NAMES if with_before else ())
 
@@ -72,6 +83,9 @@ def stack(after: View, pixel_m: float, before: View | None = None) -> Float:
         planes += [*mean, deviation, _mean(gradient, weight, norm, size)]
         means.append((mean[0], mean[1], mean[2]))
         deviations.append(deviation)
+    for mean, deviation in zip(means[1:], deviations[1:], strict=True):
+        planes.append((lab[0] - mean[0]) / (deviation + np.float32(_FAINT_L)) * weight)
+    planes += [*_grain(lab[0], weight, pixel_m), _coherence(lab[0], weight, pixel_m)]
     if after.relief is not None:
         planes += list(after.relief)
     if before is not None:
@@ -99,6 +113,37 @@ def _gradient(light: Float, valid: Mask) -> Float:
     inside = cv2.erode(valid.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(np.float32)
     # Not cv2.magnitude: its last digit depends on where in memory the arrays happen to lie.
     return np.asarray(np.sqrt(dx * dx + dy * dy) * inside, np.float32)
+
+
+def _blurred(plane: Float, weight: Float, sigma_px: float) -> Float:
+    """Gaussian mean over what is valid."""
+    norm = cv2.GaussianBlur(weight, (0, 0), sigma_px)
+    mean = cv2.GaussianBlur(plane * weight, (0, 0), sigma_px) / np.maximum(norm, np.float32(1e-6))
+    return np.asarray(mean, np.float32)
+
+
+def _grain(light: Float, weight: Float, pixel_m: float) -> list[Float]:
+    """How strong the grain of each size is around: differences of Gaussians, their size averaged. Calm
+    water, ripples, stubble and crowns differ in it where their colours do not."""
+    sizes = [_window_px(scale, pixel_m) for scale in _GRAIN_SCALES_M]
+    norms = [_box(weight, size) for size in sizes]
+    planes, finer = [], light
+    for band in BANDS_M:
+        coarser = _blurred(light, weight, band / pixel_m)
+        strength = np.abs(finer - coarser)
+        planes += [_mean(strength, weight, norm, size) for norm, size in zip(norms, sizes, strict=True)]
+        finer = coarser
+    return planes
+
+
+def _coherence(light: Float, weight: Float, pixel_m: float) -> Float:
+    """0 where the picture has no direction, 1 where it has one only: furrows, terraces, kerbs (the
+    structure tensor's, Bigun 1987)."""
+    dx = cv2.Sobel(light, cv2.CV_32F, 1, 0, scale=0.125)
+    dy = cv2.Sobel(light, cv2.CV_32F, 0, 1, scale=0.125)
+    xx, yy, xy = (_blurred(p, weight, _FLOW_M / pixel_m) for p in (dx * dx, dy * dy, dx * dy))
+    along = np.sqrt((xx - yy) ** 2 + 4 * xy * xy)
+    return np.asarray(along / (xx + yy + np.float32(0.05)), np.float32)
 
 
 def _window_px(scale_m: float, pixel_m: float) -> int:
