@@ -12,7 +12,7 @@ from sim.autopilot.px4.modes import Mode
 from sim.faults import Fault, FaultTimeline
 
 from .conftest import GROUND_M
-from .px4_bench import NAN, Bench, ready
+from .px4_bench import NAN, Bench, order, ready
 
 FENCE, RALLY = 1, 2
 POLYGON_IN, POLYGON_OUT = 5001, 5002
@@ -195,6 +195,94 @@ def test_with_rtl_type_1_home_is_the_last_choice(px4):
     px4.take_off()
     assert px4.mode((4, 5)) == 0
     assert math.dist(lands(px4), (0, 120)) < 1.0
+
+
+# -- returns along the mission -------------------------------------------------------------------------------
+
+
+def corners(bench, landing=False):
+    """Up, north, east, north again; if wanted a way down beside it, to a landing in the south."""
+    items = [
+        bench.at(0, 0, 20.0, 22),
+        bench.at(0, 60, 20.0),
+        bench.at(60, 60, 25.0),
+        bench.at(60, 120, 20.0),
+    ]
+    if landing:
+        items += [order(189), bench.at(80, 0, 25.0), bench.at(40, 0, 15.0), bench.at(20, -20, 0.0, 21)]
+    return items
+
+
+def returns(bench, kind, items):
+    """Ordered to return on the way east: the places, to ten metres, that it comes by; and where it lands."""
+    bench.set_int("RTL_TYPE", kind)
+    assert bench.upload(items) == 0
+    bench.mode((4, 4))
+    bench.arm()
+    assert bench.run(90, lambda: bench.vehicle.navigator.here[0] > 40.0)
+    assert bench.mode((4, 5)) == 0
+    by = []
+
+    def look():
+        here = tuple(round(x / 10) * 10 for x in bench.vehicle.navigator.here[:2])
+        if here not in by[-1:]:
+            by.append(here)
+        return not bench.vehicle.armed
+
+    assert bench.run(200, look)
+    return by, bench.vehicle.navigator.here[:2]
+
+
+def in_turn(by, *places):
+    left = iter(by)
+    return all(place in left for place in places)
+
+
+def test_rtl_type_2_goes_back_the_way_it_came(px4):
+    by, at = returns(px4, 2, corners(px4))
+    assert in_turn(by, (0, 60), (0, 30), (0, 0))
+    assert math.dist(at, (0, 0)) < 1.0
+    assert "Mission finished, landed" in px4.texts()
+    assert not any(text.startswith("RTL") for text in px4.texts())
+    assert [m.seq for m in px4.heard("MISSION_CURRENT")][-1] == 0
+
+
+def test_rtl_type_2_goes_on_to_the_missions_landing(px4):
+    by, at = returns(px4, 2, corners(px4, landing=True))
+    assert in_turn(by, (60, 60), (60, 120), (80, 0), (40, 0), (20, -20))
+    assert math.dist(at, (20, -20)) < 1.0
+    seqs = dict.fromkeys(m.seq for m in px4.heard("MISSION_CURRENT"))
+    assert list(seqs) == [0, 1, 2, 3, 5, 6, 7]
+
+
+@pytest.mark.parametrize("kind", [1, 3])
+def test_rtl_types_1_and_3_go_straight_to_the_missions_landing(px4, kind):
+    if kind == 3:  # where it is nearer than home
+        px4.set_real("RTL_RETURN_ALT", 30.0)
+        items = [*corners(px4)[:-1], order(189), px4.at(80, 0, 25.0), px4.at(60, 20, 0.0, 21)]
+    else:
+        items = corners(px4, landing=True)
+    by, at = returns(px4, kind, items)
+    assert in_turn(by, (80, 0))
+    assert (60, 120) not in by
+    assert math.dist(at, (60, 20) if kind == 3 else (20, -20)) < 1.0
+    assert any(text.startswith("RTL Mission land: climb to 5") for text in px4.texts())
+
+
+def test_rtl_type_3_goes_home_where_that_is_nearer(px4):
+    _, at = returns(px4, 3, [*corners(px4), order(189), px4.at(300, 300, 20.0), px4.at(300, 290, 0.0, 21)])
+    assert math.dist(at, (0, 0)) < 1.0
+    assert "RTL: land at destination" in px4.texts()
+
+
+def test_rtl_type_2_without_a_mission_stays_where_it_is(px4):
+    px4.set_int("RTL_TYPE", 2)
+    px4.take_off()
+    assert px4.mode((4, 5)) == 0
+    px4.run(20.0)
+    assert px4.vehicle.mode is Mode.AUTO_RTL
+    assert "No valid mission available, loitering" in px4.texts()
+    assert px4.vehicle.relative_alt_m == pytest.approx(20.0, abs=1.0)
 
 
 # -- sticks, battery -----------------------------------------------------------------------------------------

@@ -80,7 +80,7 @@ class Navigator:
             self._set(Kind.LAND, self.vehicle.pilot.stopping_point())
         elif mode is Mode.AUTO_RTL:
             self.cruise_mps = None
-            self.returning.begin()
+            self.returning.begin(left is Mode.AUTO_MISSION)
         elif mode is Mode.AUTO_LOITER:
             self._begin_hold()
         else:
@@ -114,11 +114,10 @@ class Navigator:
     def _set(self, kind: Kind, goal: Point, yaw_rad: float | None = None) -> None:
         self.setpoint = Setpoint(kind, goal, yaw_rad=yaw_rad, accept_m=self._accept_m)
 
-    def fly_to(self, goal: Point, yaw_rad: float | None = None, kind: Kind = Kind.PASS) -> None:
-        """Fly straight to a place and stop there."""
+    def fly_to(self, goal: Point, yaw_rad: float | None = None, following: Point | None = None) -> None:
+        """Fly straight to a place, and stop there unless another one follows."""
         last = self.setpoint.goal if self.setpoint.kind in (Kind.PASS, Kind.HOLD) else None
-        self._set(kind, goal, yaw_rad)
-        self.setpoint = replace(self.setpoint, last=last)
+        self.setpoint = Setpoint(Kind.PASS, goal, last, following, yaw_rad, self._accept_m)
         self._arrived_s = None
 
     def land_at(self, goal: Point) -> None:
@@ -186,6 +185,11 @@ class Navigator:
         self._publish()
         if self.vehicle.armed and self.vehicle.mode is Mode.AUTO_MISSION:
             self._start_item_afresh()
+
+    def go_on_at(self, seq: int) -> None:
+        """A return flies to this item of the mission."""
+        self.walk.seq, self._left_at = seq, None
+        self._publish()
 
     def _publish(self) -> None:
         self.progress.seq = self.walk.seq

@@ -75,7 +75,7 @@ RTL_DESCEND_ALT   real   10     0      5000
 RTL_LAND_DELAY    real   0      -1     300
 RTL_MIN_DIST      real   10     0.5    5000
 RTL_CONE_ANG      int32  45     0      90
-RTL_TYPE          int32  0      0      1
+RTL_TYPE          int32  0      0      3
 GF_ACTION         int32  2      0      5
 GF_MAX_HOR_DIST   real   0      0      10000
 GF_MAX_VER_DIST   real   0      0      10000
