@@ -140,14 +140,7 @@ class Shots:
             del self._found[name]
         if not lost or not free:
             return
-        numbers = [_NUMBER.search(Path(s.name).stem) for s in lost]
-        if all(numbers):
-            values = [int(n.group(1)) for n in numbers if n]
-            index_of = {self._events[n].index: n for n in free}
-            ahead = self._events[free[0]].index - values[0]
-            wanted = [index_of.get(value + ahead) for value in values]
-        else:
-            wanted = [free[i] if i < len(free) else None for i in range(len(lost))]
+        wanted = self._counted([stamp.name for stamp in lost], free)
         first_s: float | None = None
         for stamp, number in zip(lost, wanted, strict=True):
             if number is None:
@@ -158,6 +151,23 @@ class Shots:
                 if abs(apart_s - first_s) > _CLOCK_S:
                     return
             self._found[stamp.name] = (number, "count")
+
+    def _counted(self, names: Sequence[str], free: Sequence[int]) -> list[int | None]:
+        """For photos in order their events, as numbers of `free`: by the names' numbers, of which those known
+        by their times say how they go with the events' own, else by the order alone."""
+        values = [_number_of(name) for name in names]
+        settled = [name for name, (_, by) in self._found.items() if by == "time"]
+        known = [(self._events[self._found[name][0]].index, _number_of(name)) for name in settled]
+        ahead = [index - value for index, value in known if value is not None]
+        if values[0] is not None and not known:
+            ahead = [self._events[free[0]].index - values[0]]
+        if ahead and None not in values:
+            index_of = {self._events[n].index: n for n in free}
+            usual = round(float(np.median(ahead)))
+            return [index_of.get(value + usual) for value in values if value is not None]
+        if known:
+            return [None] * len(names)
+        return [free[i] if i < len(free) else None for i in range(len(names))]
 
     def _by(self, name: str) -> By | None:
         return self._found[name][1] if name in self._found else None
@@ -208,6 +218,11 @@ def with_shot(tags: PhotoTags, shot: Shot | None, spacing_m: float) -> PhotoTags
     told = event_tags(shot.event)
     missing = {f.name: getattr(told, f.name) for f in fields(PhotoTags) if getattr(own, f.name) is None}
     return replace(own, **missing)
+
+
+def _number_of(name: str) -> int | None:
+    found = _NUMBER.search(Path(name).stem)
+    return int(found.group(1)) if found else None
 
 
 def _in_order(stamp: PhotoStamp) -> tuple[float, str]:

@@ -1,5 +1,6 @@
 """A mosaic that grows with its folder: on the map at once, killed at any time, and whole in the end."""
 
+import datetime as dt
 import shutil
 import signal
 import subprocess
@@ -7,12 +8,15 @@ import sys
 import threading
 import time
 
+import cv2
 import numpy as np
 import pytest
 import rasterio
 
-from imagery.live import LiveRules, follow_photos, live_folder
+from imagery.live import NO_EVENT, LiveRules, follow_photos, live_folder
 from imagery.mosaic import MosaicOptions, make_mosaic
+from imagery.photo_tags import PhotoTags, embed_tags, read_tags
+from plans.mission import CameraEvent
 
 OPTIONS = MosaicOptions(workers=2, quality="quick")
 
@@ -101,35 +105,131 @@ def test_a_growing_photo_is_waited_for_and_a_damaged_one_is_told(known_block, tm
     assert len(report.photos) == 4
 
 
-def test_a_killed_run_goes_on_where_it_was(known_block, full, tmp_path):
-    """Killed three times at moments of no choice: each photo is found once over all runs, none is lost, and
-    the mosaic is that of a run that was left alone."""
-    folder, out = tmp_path / "photos", tmp_path / "live.tif"
-    shutil.copytree(known_block.folder, folder)
+def kill_when(folder, out, is_time):
+    """A live run that is killed once `is_time(files kept)` says so; gives the names that it kept, each with
+    the time of its file."""
     command = [sys.executable, "-m", "missionctl.cli.main", "mosaic", str(folder), "-o", str(out), "--live"]
     kept = live_folder(out) / "photos"
-    stamps = {}
-    for enough in (2, 6, 10):
-        child = subprocess.Popen([*command, "--quality", "quick"], stdout=subprocess.DEVNULL,
-                                 stderr=subprocess.DEVNULL)  # fmt: skip
-        until = time.monotonic() + 60
-        while len(list(kept.glob("*.npz"))) < enough and time.monotonic() < until:
-            time.sleep(0.01)
-        child.send_signal(signal.SIGKILL)
-        child.wait(30)
-        now = {file.name: file.stat().st_mtime_ns for file in kept.glob("*.npz")}
-        assert len(now) >= enough
-        assert {name: now[name] for name in stamps} == stamps, "nothing is found twice"
-        stamps = now
+    child = subprocess.Popen(
+        [*command, "--quality", "quick"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    until = time.monotonic() + 60
+    while not is_time(len(list(kept.glob("*.npz")))) and time.monotonic() < until:
+        time.sleep(0.01)
+    child.send_signal(signal.SIGKILL)
+    child.wait(30)
+    return {file.name: file.stat().st_mtime_ns for file in kept.glob("*.npz")}
+
+
+def finish_after_kills(folder, out, stamps, full):
+    """The run that is left alone: it finds only what no other has, and ends as if none had been killed."""
     if out.exists():
         with rasterio.open(out) as source:
             assert source.read().any()
     drafts = []
     report = follow(folder, out, drafts)
-    again = {d.name for d in drafts if d.late_s is not None}
-    assert again == {p.name for p in folder.iterdir()} - {name.removesuffix(".npz") for name in stamps}
+    again = [d.name for d in drafts if d.late_s is not None]
+    assert sorted(again) == sorted(
+        {p.name for p in folder.iterdir()} - {name.removesuffix(".npz") for name in stamps}
+    )
     assert len(report.photos) == len(full.photos)
     assert np.abs(placed_m(report) - placed_m(full)).max() < 0.05
+    assert not live_folder(out).exists()
+
+
+def test_a_killed_run_goes_on_where_it_was(known_block, full, tmp_path):
+    """Killed three times on the way: each photo is found once over all runs, none is lost, and the mosaic is
+    that of a run that was left alone."""
+    folder, out = tmp_path / "photos", tmp_path / "live.tif"
+    shutil.copytree(known_block.folder, folder)
+    stamps = {}
+    for enough in (2, 6, 10):
+        now = kill_when(folder, out, lambda count, enough=enough: count >= enough)
+        assert len(now) >= enough
+        assert {name: now[name] for name in stamps} == stamps, "nothing is found twice"
+        stamps = now
+    finish_after_kills(folder, out, stamps, full)
+
+
+@pytest.mark.parametrize(
+    "seed", [1, pytest.param(2, marks=pytest.mark.soak), pytest.param(3, marks=pytest.mark.soak)]
+)
+def test_a_run_may_be_killed_at_any_moment(seed, known_block, full, tmp_path):
+    """Killed five times, a while after it has begun to work: while features are found, squares painted, the
+    block kept or adjusted, or the file replaced."""
+    folder, out = tmp_path / "photos", tmp_path / "live.tif"
+    shutil.copytree(known_block.folder, folder)
+    rng, stamps = np.random.default_rng(seed), {}
+    for _ in range(5):
+        begun, wait_s, before = [], rng.uniform(0.0, 0.5), len(stamps)
+
+        def is_time(count, begun=begun, wait_s=wait_s, before=before):
+            if count > before and not begun:
+                begun.append(time.monotonic())
+            return count == len(known_block.poses) or (bool(begun) and time.monotonic() - begun[0] > wait_s)
+
+        now = kill_when(folder, out, is_time)
+        assert {name: now[name] for name in stamps} == stamps, "nothing is found twice"
+        stamps = now
+    finish_after_kills(folder, out, stamps, full)
+
+
+def without_places(source, folder):
+    """The same photos from a camera that has a clock, half an hour ahead, and no receiver."""
+    tags = read_tags(source)
+    clock = tags.clock + dt.timedelta(minutes=30)
+    own = PhotoTags(
+        make=tags.make, model=tags.model, clock=clock, focal_mm=tags.focal_mm, focal_35mm=tags.focal_35mm
+    )
+    _, data = cv2.imencode(".jpg", cv2.imread(str(source)), [cv2.IMWRITE_JPEG_QUALITY, 95])
+    part = folder / f".{source.name}.part"
+    part.write_bytes(embed_tags(data.tobytes(), own))
+    part.rename(folder / source.name)
+
+
+def events_of(photos):
+    told = [read_tags(photo) for photo in photos]
+    return [
+        CameraEvent(
+            i + 1, t.time_utc, t.lat_deg, t.lon_deg, t.alt_amsl_m,
+            yaw_deg=t.yaw_deg, pitch_deg=t.pitch_deg, roll_deg=t.roll_deg,
+        )
+        for i, t in enumerate(told)
+    ]  # fmt: skip
+
+
+def test_photos_without_a_place_are_placed_by_the_flights_events(known_block, full, tmp_path):
+    """Events are two ahead of the photos; one photo never comes."""
+    folder, out = tmp_path / "photos", tmp_path / "live.tif"
+    folder.mkdir()
+    photos = sorted(known_block.folder.iterdir())
+    events, heard, drafts, ended = events_of(photos), [], [], threading.Event()
+    come = [photo for photo in photos if photo.name != "P006.JPG"]
+
+    def drafted(draft):
+        drafts.append(draft)
+        if draft.left_out:  # the first photo, and no event yet
+            assert NO_EVENT in draft.left_out
+            heard.extend(events[:2])
+        elif draft.late_s is not None and draft.count < len(come):
+            heard.extend(events[len(heard) : photos.index(come[draft.count]) + 3])
+            without_places(come[draft.count], folder)
+        elif draft.count == len(come):
+            ended.set()
+
+    without_places(come[0], folder)
+    report = follow_photos(
+        folder, out, OPTIONS, lambda *_: None, drafted, ended.is_set,
+        LiveRules(idle_s=30.0), events=lambda: tuple(heard),
+    )  # fmt: skip
+    assert [d.name for d in drafts if d.left_out] == ["P000.JPG"]
+    shown = {d.name: [e.index for e in d.expected] for d in drafts if d.late_s is not None}
+    assert shown["P003.JPG"] == [5, 6]
+    assert shown["P014.JPG"] == [7]
+    assert any("never arrived: 1 photos (camera events 7)" in w for w in report.warnings)
+    assert len(report.photos) == len(come)
+    missing = [i for i, photo in enumerate(photos) if photo not in come]
+    assert np.abs(placed_m(report) - np.delete(placed_m(full), missing, axis=0)).max() < 1.5
 
 
 def test_a_live_mosaic_over_the_command_line_ends_on_ctrl_c(known_block, tmp_path):
