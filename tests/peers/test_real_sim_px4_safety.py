@@ -8,7 +8,7 @@ import math
 
 import pytest
 
-from .px4_pair import LOCAL, both, item
+from .px4_pair import LOCAL, both, item, order
 
 pytestmark = pytest.mark.soak
 
@@ -308,5 +308,41 @@ def test_it_keeps_its_fence_and_its_rally_points_as_a_real_one(pair):
         craft.wait(1.5)
         heard.figure("with RTL_TYPE 1, m off the other", math.dist(craft.place[:2], (5, 0)), 1.5)
         heard.step("returned")
+
+    told(pair, story)
+
+
+UP_AND_ROUND = [item(22, 0, 0, 20.0), item(16, 0, 60, 20.0), item(16, 60, 60, 25.0), item(16, 60, 120, 20.0)]
+TO_A_LANDING = [
+    *UP_AND_ROUND,
+    order(189),
+    item(16, 80, 0, 25.0),
+    item(16, 40, 0, 15.0),
+    item(21, 20, 0, 0.0),
+]
+
+
+@pytest.mark.timeout(600)
+def test_it_returns_along_its_mission_as_a_real_one(pair):
+    def story(craft, heard):
+        for kind, mission in ((2, UP_AND_ROUND), (2, TO_A_LANDING), (1, TO_A_LANDING)):
+            craft.set("RTL_TYPE", kind)
+            assert craft.upload(mission)[0] == 0
+            craft.choose(*MISSION)
+            craft.until(lambda: craft.order(ARM, 1) == 0, 60.0)
+            craft.until(lambda: craft.place[0] > 45.0)
+            craft.news()
+            craft.currents, craft.reached, begin_s = craft.currents[-1:], craft.reached[-1:], craft.time_s
+            craft.choose(*RTL)
+            craft.until(lambda: not craft.armed)
+            name = f"RTL_TYPE {kind}, {len(mission)} items"
+            heard.figure(f"{name}: s", craft.time_s - begin_s, 10.0)
+            heard.figure(f"{name}: m from home", math.hypot(*craft.place[:2]), 2.0)
+            craft.wait(1.5)
+            said, modes = craft.news()
+            reached = [seq for seq, _ in craft.reached]
+            heard.steps.append((name, sorted(said), modes, craft.currents, reached))
+            craft.choose(*HOLD)
+            craft.wait(1.0)
 
     told(pair, story)

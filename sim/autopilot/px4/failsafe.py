@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from sim.autopilot.px4.modes import Mode
+from sim.autopilot.px4.modes import WAYS_HOME, Mode
 
 if TYPE_CHECKING:
     from sim.autopilot.px4.vehicle import Px4
@@ -63,6 +63,7 @@ _MODES = {
 _LOW, _CRIT, _EMERGEN = 1, 2, 3
 _BATTERY_WORDS = {_LOW: "Low battery", _CRIT: "Critical battery", _EMERGEN: "Emergency battery level"}
 _RCL_EXCEPT = {Mode.AUTO_MISSION: 1, Mode.AUTO_LOITER: 2, Mode.AUTO_TAKEOFF: 2, Mode.OFFBOARD: 4}
+_FINAL = (Action.DISARM, Action.TERMINATE)
 _LATCHED = frozenset({Action.RETURN, Action.LAND, Action.TERMINATE})
 _MODEM = "IRIDIUM mavlink on device /dev/iridium"
 
@@ -150,17 +151,16 @@ class Failsafe:
         self._cause("station", dll if counts else Action.NONE)
         broken = vehicle.geofence.breached
         fence = _FENCE.get(int(params["GF_ACTION"]), Action.NONE) if broken else Action.NONE
-        self._cause("fence", fence, Takeover.BY_MODE, lasts=True)
+        self._cause("fence", fence, Takeover.BY_MODE if fence is Action.HOLD else None, lasts=True)
         for warning in (_LOW, _CRIT, _EMERGEN):
             action = self._battery_action() if self.warning == warning else Action.NONE
             self._cause(f"battery {warning}", action, lasts=False)
         self._cause("mode", self._instead_of(mode), Takeover.ALWAYS, lasts=False)
 
     def _cause(
-        self, name: str, action: Action, on_hold: Takeover | None = None, lasts: bool | None = None
+        self, name: str, action: Action, takeover: Takeover | None = None, lasts: bool | None = None
     ) -> None:
-        """`on_hold`: who can take over from a hold; None waits for COM_FAIL_ACT_T, as all actions of the
-        links, the battery and the fence do but the fence's hold."""
+        """`takeover`: who can take over from it; None is anybody, during a hold of COM_FAIL_ACT_T too."""
         cause = self._causes.get(name)
         if action is Action.NONE:
             if cause is not None and cause.lasts:
@@ -170,12 +170,13 @@ class Failsafe:
         elif cause is not None:
             cause.action, cause.is_on = action, True
         else:
-            self._begin(name, action, on_hold, action in _LATCHED if lasts is None else lasts)
+            self._begin(name, action, takeover, action in _LATCHED if lasts is None else lasts)
 
-    def _begin(self, name: str, action: Action, on_hold: Takeover | None, lasts: bool) -> None:
+    def _begin(self, name: str, action: Action, takeover: Takeover | None, lasts: bool) -> None:
         vehicle = self._vehicle
-        takeover = Takeover.NEVER if action >= Action.DISARM else on_hold
-        if takeover is None or (takeover is Takeover.BY_MODE and action is not Action.HOLD):
+        if action in _FINAL:
+            takeover = Takeover.NEVER
+        if takeover is None:
             delay_s = vehicle.params["COM_FAIL_ACT_T"]
             takeover = Takeover.ALWAYS if delay_s > 0.1 else Takeover.BY_MODE
             if delay_s > 0.1 and action is not Action.WARN and self._holds_until_s <= vehicle.time_s:
@@ -251,9 +252,11 @@ class Failsafe:
                 vehicle.intend(Mode.POSCTL)
             action, delayed = max(Action.WARN, self._instead_of(vehicle.intended)), Action.NONE
         action = self._possible(action)
-        already = {Mode.AUTO_LAND: Action.RETURN, Mode.AUTO_RTL: Action.RETURN}.get(vehicle.intended)
-        if already in (action, delayed) and vehicle.readiness.can_fly(vehicle.intended):
+        comes_home = vehicle.intended in WAYS_HOME and vehicle.readiness.can_fly(vehicle.intended)
+        if comes_home and Action.RETURN in (action, delayed):
             action, delayed = Action.WARN, Action.NONE
+        if self.triggered and action <= Action.WARN and vehicle.intended is Mode.ORBIT:
+            vehicle.intend(Mode.AUTO_LOITER)
         if action > self._flown or (action is not Action.NONE and self._news):
             seconds = int(self._holds_until_s - vehicle.time_s + 0.5)
             wait = f": entering Hold for {seconds} seconds" if delayed is not Action.NONE else ""
@@ -272,6 +275,3 @@ class Failsafe:
             if action <= way and action > Action.WARN and self._vehicle.readiness.can_fly(_MODES[way]):
                 return way
         return action if action <= Action.WARN else max(action, Action.LAND)
-
-
-_FINAL = (Action.DISARM, Action.TERMINATE)
