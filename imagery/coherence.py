@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
@@ -23,6 +24,8 @@ from imagery.photos import Block, Photo, height_above_ground_m
 from plans.frames import FloatArray
 
 LONG_S = 10.0
+DRIFT_S = 5.0
+"""In so long a carpet drifts by more than tags and relief leave open; in the pace of a lane it does not."""
 NEIGHBOURS = 16
 LEAST_SHARE = 0.33
 """Of the share of features that are found again where most are: over trees it is half, on water a tenth."""
@@ -30,10 +33,12 @@ CLEAR_SHARE = 0.2
 """Where that is less, features that nobody finds again are no sign of water."""
 RIGHT_PAIRS, RIGHT_SHARE = 2, 0.25
 """A photo of which so many pairs move as its tags say has right ones: others matched what does not stay."""
+DRIFTING = 2
+"""Of so many pairs of another time a part must slide over the ground: then there is a carpet."""
 LEAST_TIES = 60
 """A photo that would keep fewer matches keeps all pairs that it has: better doubtful ties than none."""
 _LEAST_MATCHES = 16
-_RIM = 0.03
+_RIM, _ROUGHLY = 0.03, 0.05
 _FAR_SIGMAS, _LEAST_SCALE, _LEAST_TOLD = 3.0, 0.1, 5
 
 Shares = npt.NDArray[np.float64]
@@ -43,30 +48,30 @@ def without_moving(
     block: Block, features: Sequence[Features], matches: Sequence[PairMatches]
 ) -> list[PairMatches]:
     """The matches without those that slide over the ground between photos of another time, and without those
-    among whose neighbours few are found again there.
+    among whose neighbours few are found again.
 
-    Where no such photo shows a place its matches stay; so do a photo's of which too little would be left.
+    Where no other photo shows a place its matches stay; so do a photo's of which too little would be left.
     """
     photos = block.photos
     block = replace(block, ground_up_m=_ground_up_m(block, features, matches))
     places = [_places(p, f.xy_px, block.ground_up_m) for p, f in zip(photos, features, strict=True)]
     heights = [height_above_ground_m(p, block.ground_up_m) for p in photos]
-    apart = [n for n, m in enumerate(matches) if _long_apart(photos[m.first], photos[m.second])]
+    apart = [n for n, m in enumerate(matches) if _apart(photos[m.first], photos[m.second], DRIFT_S)]
     pairs = [_pair(matches[n], photos, places, heights) for n in apart]
     ground = of_the_ground(photos, heights, pairs)
     right = _with_right_tags(len(photos), pairs, ground)
-    found = [np.zeros(len(f.xy_px)) for f in features]
-    shown = [np.zeros(len(f.xy_px)) for f in features]
+    seen = [_Seen(len(f.xy_px)) for f in features]
     steady: dict[int, Mask] = {}
+    sliding = 0
     for n, pair, which in zip(apart, pairs, ground, strict=True):
         if pair.clear and (which or right[[pair.first, pair.second]].all()):
             steady[n] = pair.stays(which)
-        if which and pair.clear:
-            _count(matches[n], steady[n], pair.off_m(which), block, places, found, shown)
-    used = [np.zeros(len(f.xy_px), bool) for f in features]
-    for match in matches:
-        used[match.first][match.first_ids] = used[match.second][match.second_ids] = True
-    fair = [_is_fair(f.xy_px, *of) for f, *of in zip(features, found, shown, used, strict=True)]
+            late = _apart(photos[pair.first], photos[pair.second], LONG_S)
+            sliding += late and len(which) < len(pair.motions)
+    for n, match in enumerate(matches):
+        late = _apart(photos[match.first], photos[match.second], LONG_S)
+        _count(match, steady.get(n), late, photos, features, seen)
+    fair = [_is_fair(f.xy_px, s, drifts=sliding >= DRIFTING) for f, s in zip(features, seen, strict=True)]
     kept, short = [], []
     for n, match in enumerate(matches):
         keep = fair[match.first][match.first_ids] & fair[match.second][match.second_ids]
@@ -91,8 +96,9 @@ def _with_right_tags(count: int, pairs: Sequence[PairMotions], ground: Sequence[
     return np.asarray((agree >= np.minimum(told, RIGHT_PAIRS)) & (agree >= RIGHT_SHARE * told))
 
 
-def _long_apart(a: Photo, b: Photo) -> bool:
-    return a.clock_s is None or b.clock_s is None or abs(a.clock_s - b.clock_s) > LONG_S
+def _apart(a: Photo, b: Photo, seconds: float) -> bool:
+    """Whether two photos were taken longer than so many seconds apart, or may have been."""
+    return a.clock_s is None or b.clock_s is None or abs(a.clock_s - b.clock_s) > seconds
 
 
 def _ground_up_m(block: Block, features: Sequence[Features], matches: Sequence[PairMatches]) -> float | None:
@@ -133,52 +139,68 @@ def _pair(
     return pair_motions((first, second), mine, max(heights_m[first], heights_m[second]), baseline)
 
 
+class _Seen:
+    """What became of each feature (k,) of a photo: by how many pairs taken soon after each other, and long
+    after, it is `shown` and `found` again (2, k), and whether any pair `used` it."""
+
+    def __init__(self, count: int) -> None:
+        self.shown, self.found = np.zeros((2, count)), np.zeros((2, count))
+        self.used = np.zeros(count, bool)
+
+
 def _count(
     match: PairMatches,
-    stays: Mask,
-    off_m: FloatArray,
-    block: Block,
-    places: Sequence[FloatArray],
-    found: list[Shares],
-    shown: list[Shares],
+    stays: Mask | None,
+    late: bool,
+    photos: Sequence[Photo],
+    features: Sequence[Features],
+    seen: Sequence[_Seen],
 ) -> None:
-    """Add to both photos which features this pair shows and which it finds again in their place."""
-    for photo, other, ids, sign in (
-        (match.first, match.second, match.first_ids, 1.0),
-        (match.second, match.first, match.second_ids, -1.0),
+    """Add to both photos which features this pair shows and which it finds again. What it shows goes by the
+    plane that lies best through what stays."""
+    good = np.ones(len(match.first_ids), bool) if stays is None else stays
+    for photo, other, ids, others in (
+        (match.first, match.second, match.first_ids, match.second_ids),
+        (match.second, match.first, match.second_ids, match.first_ids),
     ):
-        inside = _shows(block.photos[other], places[photo] + sign * off_m, block.ground_up_m)
-        shown[photo] += inside
-        found[photo][ids[stays]] += inside[ids[stays]]
+        mine, camera = seen[photo], photos[other].camera
+        mine.used[ids] = True
+        if good.sum() < _LEAST_MATCHES // 2 or (late and stays is None):
+            continue
+        xy, there = features[photo].xy_px, features[other].xy_px[others[good]]
+        plane, _ = cv2.estimateAffine2D(
+            xy[ids[good]], there, ransacReprojThreshold=_ROUGHLY * camera.image_width_px
+        )
+        if plane is None:
+            continue
+        at = xy @ plane[:, :2].T + plane[:, 2]
+        size = np.array([camera.image_width_px, camera.image_height_px])
+        inside = np.all((at > _RIM * size) & (at < (1 - _RIM) * size), axis=1)
+        mine.shown[int(late)] += inside
+        mine.found[int(late)][ids[good]] += inside[ids[good]]
 
 
-def _shows(photo: Photo, places: FloatArray, ground_up_m: float | None) -> Mask:
-    """(n,) which places on level ground a photo shows, its rim left out, by its tags."""
-    reach = places - photo.prior.centre[:2]
-    below = np.full(len(places), -height_above_ground_m(photo, ground_up_m))
-    rays = np.c_[reach, below] @ photo.prior.camera_from_enu.T
-    at = photo.camera.project(rays)
-    size = np.array([photo.camera.image_width_px, photo.camera.image_height_px])
-    return np.asarray((rays[:, 2] > 0) & np.all((at > _RIM * size) & (at < (1 - _RIM) * size), axis=1))
+def _is_fair(xy: npt.NDArray[np.float32], seen: _Seen, *, drifts: bool) -> Mask:
+    """(k,) which features lie on ground, or where nothing can be said. `drifts`: in the block something does.
 
-
-def _is_fair(xy: npt.NDArray[np.float32], found: Shares, shown: Shares, used: Mask) -> Mask:
-    """(k,) which features lie among such as are found again, or where nothing can be said.
-
-    Among all features there few are found again on waves; among those that are `used` in any match, few are
-    on a carpet that matches well within its lane.
+    On waves few are found again, soon or late. Ground on a slope may be found from near by only, and so may a
+    carpet that drifts: late tells where there is one, among features that match anything, as most of it do.
     """
-    return _among(xy, found, shown, shown > 0) & _among(xy, found, shown, (shown > 0) & used)
+    none = seen.shown == 0
+    soon, late = (_few(xy, seen.found[k], seen.shown[k], ~none[k]) for k in (0, 1))
+    wrong = (soon | none[0]) & (late | none[1]) & (soon | late)
+    if drifts:
+        wrong |= _few(xy, seen.found[1], seen.shown[1], seen.used & ~none[1])
+    return ~wrong
 
 
-def _among(xy: npt.NDArray[np.float32], found: Shares, shown: Shares, those: Mask) -> Mask:
+def _few(xy: npt.NDArray[np.float32], found: Shares, shown: Shares, those: Mask) -> Mask:
+    """(k,) around which features few of `those` are found of which are shown, beside where most are."""
     told = np.flatnonzero(those)
     if len(told) <= NEIGHBOURS:
-        return np.ones(len(xy), bool)
+        return np.zeros(len(xy), bool)
     away, near = cKDTree(xy[told]).query(xy, k=NEIGHBOURS)
     share = found[told][near].sum(axis=1) / shown[told][near].sum(axis=1)
     usual = float(np.percentile(share[told], 90))
-    if usual < CLEAR_SHARE:
-        return np.ones(len(xy), bool)
     far = away[:, -1] > 3 * np.median(away[told, -1])
-    return np.asarray((share >= LEAST_SHARE * usual) | far | (shown == 0))
+    return np.asarray((usual >= CLEAR_SHARE) & (share < LEAST_SHARE * usual) & ~far & (shown > 0))

@@ -82,13 +82,6 @@ class PairMotions:
             out |= np.linalg.norm(left @ self.basis(0.0).T, axis=1) < 1
         return out
 
-    def off_m(self, which: Sequence[int]) -> FloatArray:
-        """(2,) by how much the second photo's tags put the ground beside the first's; 0 where not known."""
-        if not which:
-            return np.zeros(2)
-        weights = [self.motions[k].inliers.sum() for k in which]
-        return np.asarray(np.average([self.motions[k].off_m for k in which], axis=0, weights=weights))
-
     def basis(self, sigma_m: float) -> FloatArray:
         """(2, 2) turns an offset of the ground into sigmas along the baseline, with what relief does, and
         across it."""
