@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-_CONNECT_S = 10
+_CONNECT_S = 5
 _LOOK_S = 5.0
 _NOBODY_S = 60.0
 """So long a cluster may be without any worker: they are started again, or a switch is."""
@@ -162,7 +162,10 @@ class Cluster:
         return _Job(future, there, tasks)
 
     def _scattered(self, order: _Order) -> Future[Any]:
-        (there,) = self._client.scatter([order], broadcast=True, hash=False)
+        try:
+            (there,) = self._client.scatter([order], broadcast=True, hash=False, timeout=_NOBODY_S)
+        except TimeoutError:
+            raise self._nobody() from None
         return there
 
     def _result(self, order: _Order, job: _Job) -> list[Any]:
@@ -200,10 +203,7 @@ class Cluster:
             if self._asked(self._client.nthreads):
                 nobody_since = None
             elif time.monotonic() - (nobody_since := nobody_since or time.monotonic()) > _NOBODY_S:
-                raise MosaicError(
-                    f"{self._address}: no worker has been left for {_NOBODY_S:.0f} s; "
-                    f"start some with: dask worker {self._address}"
-                )
+                raise self._nobody()
 
     def _asked(self, ask: Callable[..., _T], *args: Any) -> _T:
         try:
@@ -219,6 +219,12 @@ class Cluster:
             except OSError:  # gone meanwhile: whoever decodes it says so
                 continue
         return Terms(str(self._folder), sizes, versions_here())
+
+    def _nobody(self) -> MosaicError:
+        return MosaicError(
+            f"{self._address}: no worker has been left for {_NOBODY_S:.0f} s; "
+            f"start some with: dask worker {self._address}"
+        )
 
     def _gone(self) -> MosaicError:
         return MosaicError(

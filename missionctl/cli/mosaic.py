@@ -52,7 +52,7 @@ def mosaic(
     ] = None,
     cluster: Annotated[
         str | None,
-        typer.Option(metavar="tcp://HOST:PORT", help="A Dask cluster that finds features and matches."),
+        typer.Option(metavar="tcp://HOST:PORT", help="A Dask cluster that does the heavy work."),
     ] = None,
     memory: Annotated[
         int | None, typer.Option(metavar="MB", help="What the run may take (default 3000).")

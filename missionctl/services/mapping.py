@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from imagery.cluster import cluster_finders
+from imagery.cluster import cluster_workers
 from imagery.live import Draft, Events, LiveRules, follow_photos
 from imagery.mosaic import MosaicOptions, MosaicReport, make_mosaic
 from imagery.quality import PlacedPhoto
@@ -46,20 +46,20 @@ def mosaic_photos(
     live: Live | None = None,
     cluster: str | None = None,
 ) -> MosaicReport:
-    """Make the mosaic `out` of a folder of photos, features and matches found on a Dask `cluster` when named.
+    """Make the mosaic `out` of a folder of photos, the heavy stages on a Dask `cluster` when named.
 
     Inside a mission folder its DEM is taken when none is named, and the photos' footprints are stored.
     """
     workspace = find_workspace(out.parent)
     if workspace and options.dem is None:
         options = replace(options, dem=workspace.input("dem"))
-    away = cluster_finders(cluster, photos_dir) if cluster else nullcontext()
+    away = cluster_workers(cluster, photos_dir) if cluster else nullcontext()
     with (
-        away as finders,
+        away as workers,
         job(workspace, "mosaic", on_progress, photos=str(photos_dir), out=str(out)) as advance,
     ):
         if live is None:
-            report = make_mosaic(photos_dir, out, options, advance, finders=finders)
+            report = make_mosaic(photos_dir, out, options, advance, workers=workers)
         else:
             on_draft = live.on_draft
             events = _events_for(live, photos_dir, workspace)
@@ -83,7 +83,7 @@ def mosaic_photos(
                 live.should_end,
                 LiveRules(idle_s=live.idle_s),
                 events=events,
-                finders=finders,
+                workers=workers,
             )
             told_at.unlink(missing_ok=True)  # what never came stands in the report
     if workspace:
