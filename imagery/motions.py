@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -79,17 +80,15 @@ class PairMotions:
         for k in which:
             turn = self.motions[k].transform
             left = self.there - (self.here @ turn[:, :2].T + turn[:, 2])
-            out |= np.linalg.norm(left @ self.basis(0.0).T, axis=1) < 1
+            out |= np.linalg.norm(left @ self.basis.T, axis=1) < 1
         return out
 
-    def basis(self, sigma_m: float) -> FloatArray:
+    @cached_property
+    def basis(self) -> FloatArray:
         """(2, 2) turns an offset of the ground into sigmas along the baseline, with what relief does, and
         across it."""
-        length = float(np.linalg.norm(self.baseline_m))
-        east, north = self.baseline_m / length if length > 0 else np.array([1.0, 0.0])
-        across = float(np.hypot(sigma_m, STEADY * self.height_m))
-        along = float(np.hypot(across, self.relief_m))
-        return np.array([[east / along, north / along], [-north / across, east / across]])
+        across, relief = np.array([STEADY * self.height_m]), np.array([self.relief_m])
+        return np.asarray(_bases(self.baseline_m[None], across, relief)[0])
 
 
 def pair_motions(
@@ -124,24 +123,13 @@ def of_the_ground(
     moved to agree with all motions, each weighed by its matches and by how near it is to what is believed of
     its two photos, while that becomes surer (graduated non-convexity, Yang et al. 2020).
     """
-    shift = np.array(
-        [
-            np.hypot(p.sigma_h_m, np.radians(p.sigma_tilt_deg) * h)
-            for p, h in zip(photos, heights_m, strict=True)
-        ]
-    )
-    tags = _Tags(
-        np.array([p.prior.centre[:2] for p in photos]), shift, np.radians([p.sigma_yaw_deg for p in photos])
-    )
-    told = [(pair, motion) for pair in pairs if pair.clear for motion in pair.motions]
+    told = _told_by(photos, heights_m, [(p, m) for p in pairs if p.clear for m in p.motions])
     believed = np.zeros(3 * len(photos) + 1)
     for share in _BELIEF:
-        far = [_far(p, m, believed, tags, share) for p, m in told]
-        weight = [m.inliers.mean() * np.exp(-(f**2) / 2) for f, (_, m) in zip(far, told, strict=True)]
-        believed = _moved(told, weight, tags, share)
-    return [
-        _plausible(pair, [_far(pair, m, believed, tags, _BELIEF[-1]) for m in pair.motions]) for pair in pairs
-    ]
+        weight = told.weight * np.exp(-(told.far(believed, share) ** 2) / 2)
+        believed = told.agreed(weight, share)
+    far = iter(told.far(believed, _BELIEF[-1]))
+    return [_plausible(p, [float(next(far)) for _ in p.motions]) if p.clear else [] for p in pairs]
 
 
 def _plausible(pair: PairMotions, far: Sequence[float]) -> list[int]:
@@ -153,7 +141,7 @@ def _plausible(pair: PairMotions, far: Sequence[float]) -> list[int]:
         if far[k] >= FAR_SIGMAS:
             break
         apart = [pair.motions[k].off_m - pair.motions[j].off_m for j in kept]
-        if all(np.linalg.norm(pair.basis(0.0) @ a) < FAR_SIGMAS for a in apart):
+        if all(np.linalg.norm(pair.basis @ a) < FAR_SIGMAS for a in apart):
             kept.append(k)
         elif far[k] ** 2 - far[kept[0]] ** 2 < FAR_SIGMAS**2:
             return []
@@ -161,60 +149,83 @@ def _plausible(pair: PairMotions, far: Sequence[float]) -> list[int]:
 
 
 @dataclass(frozen=True)
-class _Tags:
-    """Where photos (m, 2) are on the map by their tags, and sigmas (m,) of where these put what they show:
-    a shift in metres, a turn in radians."""
+class _Told:
+    """Motions as rows of equations. Each puts the second photo's places beside the first's by `off_m` (n, 2).
+    That is what the shift (east, north, metres) and turn (radians) of the two `photos` (n, 2) do by `effect`
+    (n, 2, 2, 3), and what a common share of all heights does, the `baseline_m` (n, 2) long. `sigma_m` (n,) is
+    what the tags leave open of it, `across_m` and `relief_m` (n,) what they do not; `held` are the tags' own
+    sigmas (3 m + 1,), `weight` (n,) the share of matches."""
 
-    centres: FloatArray
-    shift_m: FloatArray
-    turn: FloatArray
+    photos: npt.NDArray[np.int64]
+    effect: FloatArray
+    baseline_m: FloatArray
+    off_m: FloatArray
+    sigma_m: FloatArray
+    across_m: FloatArray
+    relief_m: FloatArray
+    weight: FloatArray
+    held: FloatArray
+
+    def far(self, believed: FloatArray, share: float) -> FloatArray:
+        """(n,) how many sigmas motions are from what is `believed` (3 m + 1) of the photos and the common
+        height, when tags are good to a `share` of their sigmas."""
+        each = believed[:-1].reshape(-1, 3)[self.photos]
+        left = self.off_m - believed[-1] * self.baseline_m - np.einsum("npij,npj->ni", self.effect, each)
+        return np.asarray(np.linalg.norm(np.einsum("nij,nj->ni", self._basis(share), left), axis=1))
+
+    def agreed(self, weight: FloatArray, share: float) -> FloatArray:
+        """(3 m + 1) what weighted motions agree on, near to what the tags say: least squares."""
+        count, unknown = len(self.off_m), len(self.held)
+        basis = self._basis(share)
+        by_photo = np.einsum("nij,npjk->nipk", basis, self.effect).reshape(2 * count, 6)
+        by_height = np.einsum("nij,nj->ni", basis, self.baseline_m).reshape(2 * count, 1)
+        at = (3 * self.photos[:, :, None] + np.arange(3)).reshape(count, 6)
+        columns = np.c_[np.repeat(at, 2, axis=0), np.full(2 * count, unknown - 1)]
+        rows = np.repeat(np.arange(2 * count), 7)
+        values = np.concatenate([by_photo, by_height], axis=1)
+        design = coo_matrix((values.ravel(), (rows, columns.ravel())), (2 * count, unknown)).tocsr()
+        weighted = design.T @ diags(np.repeat(weight, 2))
+        target = np.einsum("nij,nj->ni", basis, self.off_m).ravel()
+        return np.asarray(spsolve((weighted @ design + diags(self.held**-2.0)).tocsc(), weighted @ target))
+
+    def _basis(self, share: float) -> FloatArray:
+        """(n, 2, 2) as PairMotions.basis."""
+        return _bases(self.baseline_m, np.hypot(share * self.sigma_m, self.across_m), self.relief_m)
 
 
-def _row(pair: PairMotions, motion: Motion, tags: _Tags) -> list[tuple[int, FloatArray]]:
-    """(photo, (2, 3)) what a shift and a turn of each photo do to where the pair puts the motion's middle."""
-    rows = []
-    for photo, sign in ((pair.second, 1.0), (pair.first, -1.0)):
-        east, north = motion.middle_m - tags.centres[photo]
-        rows.append((photo, sign * np.array([[1.0, 0.0, -north], [0.0, 1.0, east]])))
-    return rows
+def _told_by(
+    photos: Sequence[Photo], heights_m: Sequence[float], told: Sequence[tuple[PairMotions, Motion]]
+) -> _Told:
+    centres = np.array([p.prior.centre[:2] for p in photos])
+    tilt, turn = (np.radians([getattr(p, k) for p in photos]) for k in ("sigma_tilt_deg", "sigma_yaw_deg"))
+    shift = np.hypot([p.sigma_h_m for p in photos], tilt * np.asarray(heights_m))
+    pair = np.array([(p.second, p.first) for p, _ in told], np.int64).reshape(-1, 2)
+    out = np.array([m.middle_m for _, m in told]).reshape(-1, 1, 2) - centres[pair]
+    sign = np.array([[1.0, -1.0]])
+    effect = np.zeros((len(told), 2, 2, 3))
+    effect[:, :, 0, 0] = effect[:, :, 1, 1] = sign
+    effect[:, :, 0, 2], effect[:, :, 1, 2] = -sign * out[:, :, 1], sign * out[:, :, 0]
+    baseline = np.array([p.baseline_m for p, _ in told]).reshape(-1, 2)
+    by_height = HEIGHT_SIGMA * np.linalg.norm(baseline, axis=1) / 2
+    reach = np.linalg.norm(out, axis=2) * turn[pair]
+    return _Told(
+        photos=pair,
+        effect=effect,
+        baseline_m=baseline,
+        off_m=np.array([m.off_m for _, m in told]).reshape(-1, 2),
+        sigma_m=np.sqrt((shift[pair] ** 2 + reach**2).sum(axis=1) + by_height**2),
+        across_m=np.array([STEADY * p.height_m for p, _ in told]),
+        relief_m=np.array([p.relief_m for p, _ in told]),
+        weight=np.array([m.inliers.mean() for _, m in told]),
+        held=np.append(np.stack([shift, shift, turn], axis=1).ravel(), HEIGHT_SIGMA),
+    )
 
 
-def _sigma_m(pair: PairMotions, motion: Motion, tags: _Tags, share: float) -> float:
-    """How far the tags may put a motion off, when they are good to a `share` of their sigmas."""
-    variance = (HEIGHT_SIGMA * float(np.linalg.norm(pair.baseline_m)) / 2) ** 2
-    for photo, row in _row(pair, motion, tags):
-        variance += tags.shift_m[photo] ** 2 + (np.linalg.norm(row[:, 2]) * tags.turn[photo]) ** 2
-    return share * float(np.sqrt(variance))
-
-
-def _far(pair: PairMotions, motion: Motion, believed: FloatArray, tags: _Tags, share: float) -> float:
-    """How many sigmas a motion is from what is `believed` (3 m + 1) of the photos and the common height."""
-    left = motion.off_m - believed[-1] * pair.baseline_m
-    for photo, row in _row(pair, motion, tags):
-        left = left - row @ believed[3 * photo : 3 * photo + 3]
-    return float(np.linalg.norm(pair.basis(_sigma_m(pair, motion, tags, share)) @ left))
-
-
-def _moved(
-    told: Sequence[tuple[PairMotions, Motion]], weights: Sequence[float], tags: _Tags, share: float
-) -> FloatArray:
-    """(3 m + 1) east, north (metres) and turn (radians) of each photo and the share of all heights, by which
-    weighted motions agree, near to what the tags say: least squares."""
-    count = len(tags.centres)
-    if not told:
-        return np.zeros(3 * count + 1)
-    rows, columns, values, wanted = [], [], [], []
-    for number, (pair, motion) in enumerate(told):
-        basis = pair.basis(_sigma_m(pair, motion, tags, share))
-        blocks = [(3 * photo + np.arange(3), row) for photo, row in _row(pair, motion, tags)]
-        blocks.append((np.array([3 * count]), pair.baseline_m[:, None]))
-        for at, row in blocks:
-            rows.append(np.repeat([2 * number, 2 * number + 1], len(at)))
-            columns.append(np.tile(at, 2))
-            values.append((basis @ row).ravel())
-        wanted.append(basis @ motion.off_m)
-    index = np.concatenate(rows), np.concatenate(columns)
-    design = coo_matrix((np.concatenate(values), index), (2 * len(told), 3 * count + 1)).tocsr()
-    held = np.append(np.stack([tags.shift_m, tags.shift_m, tags.turn], axis=1).ravel(), HEIGHT_SIGMA) ** -2.0
-    weighted = design.T @ diags(np.repeat(weights, 2))
-    return np.asarray(spsolve((weighted @ design + diags(held)).tocsc(), weighted @ np.concatenate(wanted)))
+def _bases(baseline_m: FloatArray, across_m: FloatArray, relief_m: FloatArray) -> FloatArray:
+    """(n, 2, 2) turn offsets of the ground into sigmas along the baselines, with what relief does, and
+    across them."""
+    length = np.linalg.norm(baseline_m, axis=1)
+    unit = np.where(length[:, None] > 0, baseline_m / np.maximum(length, 1e-9)[:, None], (1.0, 0.0))
+    along = np.hypot(across_m, relief_m)
+    rows = unit / along[:, None], np.stack([-unit[:, 1], unit[:, 0]], axis=1) / across_m[:, None]
+    return np.stack(rows, axis=1)
