@@ -200,9 +200,9 @@ def without_before(cells: TrainingSet, with_relief: bool, pixel_m: float, seed: 
 
 
 def _forest(seed: int, columns: int, trees: int = TREES) -> ExtraTreesClassifier:
-    """Not yet grown. Colour and texture say much the same many times over: three of them tried at a split make
-    trees that differ, and up to 0.02 more IoU from eight strokes. Relief and differences to the before-ortho
-    are few and decisive, and would seldom be among three."""
+    """Not yet grown. Colour and texture say much the same many times over: three of them tried at a
+    split make trees that differ, and 0.01 more IoU from eight strokes. Relief and differences to the
+    before-ortho are few and decisive, and would seldom be among three."""
     from sklearn.ensemble import ExtraTreesClassifier
 
     alone = columns == len(features.feature_names(False, False))
@@ -218,21 +218,13 @@ def _forest(seed: int, columns: int, trees: int = TREES) -> ExtraTreesClassifier
 def cross_validate(cells: TrainingSet, seed: int) -> Accuracy | None:
     """Blocked cross-validation; None when the strokes lie so close together that nothing can be held out."""
     blocks = _spatial_blocks(cells.middles)[cells.strokes]
-    present = np.unique(blocks)
-    per_class = [len(np.unique(blocks[cells.codes == code])) for code in np.unique(cells.codes)]
-    folds = min(_FOLDS, len(present), min(per_class))
-    if folds < 2:
+    folds = _folds(cells, blocks, seed)
+    if not folds:
         return None
     weights = cells.weights()
     predicted = np.zeros_like(cells.codes)
-    from sklearn.model_selection import StratifiedGroupKFold
-
-    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    for learn, test in splitter.split(cells.features, cells.codes, blocks):
-        forest = _forest(seed, cells.features.shape[1], TREES // 2)
-        forest.fit(cells.features[learn], cells.codes[learn], sample_weight=weights[learn])
-        forest.set_params(n_jobs=1)
-        predicted[test] = forest.predict(cells.features[test])
+    for learn, test in folds:
+        predicted[test] = _foretell(cells, weights, learn, test, seed)
     scores = {}
     for code in np.unique(cells.codes):
         true, said = cells.codes == code, predicted == code
@@ -243,7 +235,78 @@ def cross_validate(cells: TrainingSet, seed: int) -> Accuracy | None:
             iou=_ratio(hit, weights[true | said].sum()),
         )
     overall = _ratio(weights[predicted == cells.codes].sum(), weights.sum())
-    return Accuracy(overall, scores, len(present), folds)
+    return Accuracy(overall, scores, len(np.unique(blocks)), len(folds))
+
+
+@dataclass(frozen=True)
+class Retrained:
+    """What strokes that came later did to the agreement with the earlier ones, each held out in its turn."""
+
+    earlier: float
+    """Agreement of a forest that knows the earlier strokes only."""
+    now: float
+    """Of one that knows them all."""
+    strokes: int
+
+    @property
+    def got_worse(self) -> bool:
+        """Whether it fell by more than chance: the sigma of a share, and a hundredth at least."""
+        sigma = (max(self.earlier * (1 - self.earlier), 1e-4) / self.strokes) ** 0.5
+        return self.earlier - self.now > max(sigma, 0.01)
+
+
+def retrained(cells: TrainingSet, was_there: Mask, seed: int) -> Retrained | None:
+    """Compare, fold by fold, forests with and without the strokes that were added.
+
+    `was_there` is (strokes,): which of them are the earlier ones. None when nothing was added, or the earlier
+    strokes cannot be held out in blocks.
+    """
+    old = was_there[cells.strokes]
+    if old.all() or not old.any():
+        return None
+    blocks = _spatial_blocks(cells.middles)[cells.strokes]
+    weights = cells.weights()
+    right = np.zeros((2, len(old)))
+    judged = np.zeros(len(old), bool)
+    for learn, test in _folds(cells, blocks, seed):
+        asked, known = test[old[test]], learn[old[learn]]
+        if len(asked) == 0 or set(cells.codes[asked]) - set(cells.codes[known]):
+            continue
+        for number, lesson in enumerate((known, learn)):
+            right[number, asked] = _foretell(cells, weights, lesson, asked, seed) == cells.codes[asked]
+        judged[asked] = True
+    if not judged.any():
+        return None
+    earlier, now = np.average(right[:, judged], axis=1, weights=weights[judged])
+    return Retrained(float(earlier), float(now), len(np.unique(cells.strokes[judged])))
+
+
+def _folds(
+    cells: TrainingSet, blocks: npt.NDArray[np.int64], seed: int
+) -> list[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]:
+    """(cells to learn from, cells held out) of each fold; none when nothing can be held out."""
+    per_class = [len(np.unique(blocks[cells.codes == code])) for code in np.unique(cells.codes)]
+    count = min(_FOLDS, len(np.unique(blocks)), min(per_class))
+    if count < 2:
+        return []
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
+    return list(splitter.split(cells.features, cells.codes, blocks))
+
+
+def _foretell(
+    cells: TrainingSet,
+    weights: npt.NDArray[np.float64],
+    learn: npt.NDArray[np.intp],
+    test: npt.NDArray[np.intp],
+    seed: int,
+) -> npt.NDArray[np.int64]:
+    """Classes of the cells `test` by a forest that learnt from `learn`."""
+    forest = _forest(seed, cells.features.shape[1], TREES // 2)
+    forest.fit(cells.features[learn], cells.codes[learn], sample_weight=weights[learn])
+    forest.set_params(n_jobs=1)
+    return np.asarray(forest.predict(cells.features[test]), np.int64)
 
 
 def _ratio(part: float, whole: float) -> float:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from imagery.damage import classify, coarse, ground_pass, register, statistics
+from imagery.damage import classify, coarse, ground_pass, register, statistics, suggest, versions
 from imagery.damage.buildings import GradedBuilding, grade_buildings
 from imagery.damage.depth import DepthMap, depth_grid, map_depth, read_dem, relief_of
 from imagery.damage.found import write_found
@@ -23,7 +23,7 @@ from imagery.damage.legend import WATER
 from imagery.damage.onnx_model import load_model
 from imagery.damage.options import DamageOptions, raster_tags, vector_columns
 from imagery.damage.rasters import Layers, raster_sink
-from imagery.damage.report import report_of
+from imagery.damage.report import Learnt, report_of
 from imagery.damage.roads import RoadStretch, grade_roads
 from imagery.damage.samples import Samples, read_samples
 from imagery.damage.scene import GeoGrid, acquired_of, grid_of
@@ -71,7 +71,7 @@ def map_damage(
         options = replace(options, acquired_utc=acquired_of(mosaic))
     staging = _staging(out_dir)
     try:
-        figures = _run(mosaic, staging, grid, options, progress)
+        figures = _run(mosaic, out_dir, staging, grid, options, progress)
         figures["seconds"] = round(time.monotonic() - started, 2)
         (staging / "report.json").write_text(
             json.dumps(figures, indent=1, ensure_ascii=False), encoding="utf-8"
@@ -130,12 +130,23 @@ class _Vectors:
     townships: VectorLayer | None
 
 
+@dataclass(frozen=True)
+class _Trained:
+    """What judges the ground, and how well: `plain` is the same without differences, for the before-ortho."""
+
+    classifier: Classifier | None
+    plain: Classifier | None = None
+    accuracy: classify.Accuracy | None = None
+    retrained: classify.Retrained | None = None
+
+
 def _run(
-    mosaic: Path, folder: Path, grid: GeoGrid, options: DamageOptions, progress: Progress
+    mosaic: Path, out_dir: Path, folder: Path, grid: GeoGrid, options: DamageOptions, progress: Progress
 ) -> dict[str, Any]:
     progress("read", 0.0)
     vectors = _read_vectors(options, grid)
     samples = read_samples(options.samples, grid) if options.samples else None
+    version, earlier = versions.keep(out_dir, samples, grid) if samples else (None, None)
     depth_cells = depth_grid(grid)
     dem = read_dem(options.dem, depth_cells) if options.dem else None
     relief = Relief(depth_cells, relief_of(dem, depth_cells)) if dem is not None else None
@@ -144,12 +155,11 @@ def _run(
     tags = raster_tags(mosaic, options, produced)
 
     comparison = _compare(mosaic, grid, options, notes, progress)
-    classifier, plain, accuracy = _classifier(
-        mosaic, grid, options, samples, comparison, relief, notes, progress
-    )
+    trained = _train(mosaic, grid, options, samples, earlier, comparison, relief, notes, progress)
+    classifier = trained.classifier
     before = None
     if comparison is not None and options.before is not None:
-        before = Before(options.before, *comparison, plain)
+        before = Before(options.before, *comparison, trained.plain)
     inputs = Inputs(
         mosaic, _views_beside(mosaic), grid, classifier, before, relief, _geometries(vectors.footprints),
         tuple(road.buffer(2.0) for road in _geometries(vectors.roads)),
@@ -166,9 +176,13 @@ def _run(
     progress("vectors", 0.0)
     common = vector_columns(mosaic, options, produced)
     write_found(folder, grid, buildings, roads, townships, common, has_classes=classifier is not None)
+    learnt = None
+    if samples is not None and version is not None:
+        places = suggest.paint_next(folder, grid, samples)
+        learnt = Learnt(samples, version, trained.accuracy, trained.retrained, places)
     return report_of(
         mosaic, grid, options, counts, depth, buildings, roads, townships, people, notes, produced,
-        samples, accuracy, comparison,
+        learnt, comparison,
     )  # fmt: skip
 
 
@@ -211,27 +225,28 @@ def _compare(
     return registration, colours
 
 
-def _classifier(
+def _train(
     mosaic: Path,
     grid: GeoGrid,
     options: DamageOptions,
     samples: Samples | None,
+    earlier: Samples | None,
     comparison: tuple[register.Registration, register.ColourMatch] | None,
     relief: Relief | None,
     notes: list[str],
     progress: Progress,
-) -> tuple[Classifier | None, Classifier | None, classify.Accuracy | None]:
-    """(classifier, the same without differences for the before-ortho, blocked accuracy)."""
+) -> _Trained:
+    """The model that was given, or a forest grown on the samples and held against the `earlier` ones."""
     if samples is not None and options.model is not None:
         raise DamageError(f"{options.model}: give either samples or a model, not both")
     if options.model is not None:
         model = load_model(options.model)
         if model.unmapped:
             notes.append(f"Classes of the model that the legend does not have: {', '.join(model.unmapped)}.")
-        return model, model if comparison else None, None
+        return _Trained(model, model if comparison else None)
     if samples is None:
         notes.append("No samples and no model were given: ground classes were not mapped.")
-        return None, None, None
+        return _Trained(None)
     progress("train", 0.0)
     before = (options.before, *comparison) if comparison and options.before else None
     with Pictures(mosaic, grid, before, relief) as pictures:
@@ -242,7 +257,13 @@ def _classifier(
     accuracy = classify.cross_validate(cells, options.seed)
     if accuracy is None:
         notes.append("The samples lie too close together for a blocked accuracy estimate: spread them.")
-    return forest, plain, accuracy
+    compared = classify.retrained(cells, versions.shared(samples, earlier), options.seed) if earlier else None
+    if compared and compared.got_worse:
+        notes.append(
+            f"Agreement on the earlier strokes fell from {compared.earlier:.2f} to {compared.now:.2f} with "
+            "those added since: look at these, or go back to the version before."
+        )
+    return _Trained(forest, plain, accuracy, compared)
 
 
 def _depth(folder: Path, grid: GeoGrid, cells: GeoGrid, dem: Any, tags: dict[str, str]) -> DepthMap:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,18 @@ from imagery.damage.roads import RoadStretch, cut_length_m
 from imagery.damage.samples import Samples
 from imagery.damage.scene import GeoGrid
 from imagery.damage.statistics import People, Township
+from imagery.damage.suggest import PaintNext
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """What a forest was grown on, what is known of it, and where painting more would help."""
+
+    samples: Samples
+    version: int
+    accuracy: classify.Accuracy | None
+    retrained: classify.Retrained | None
+    paint_next: tuple[PaintNext, ...]
 
 
 def report_of(
@@ -32,8 +44,7 @@ def report_of(
     people: People | None,
     notes: list[str],
     produced: dt.datetime,
-    samples: Samples | None,
-    accuracy: classify.Accuracy | None,
+    learnt: Learnt | None,
     comparison: tuple[register.Registration, register.ColourMatch] | None,
 ) -> dict[str, Any]:
     """The keys of the contract first, then how it was made and how sure it is."""
@@ -56,9 +67,12 @@ def report_of(
         "analysed_m2": round(analysed * grid.cell_m2, 1),
         "not_analysed_m2": round((sum(counts.analysis.values()) - analysed) * grid.cell_m2, 1),
         "confidence_mean": round(counts.confidence_sum / max(sum(counts.classes.values()), 1) / 100, 3),
-        "accuracy": asdict(accuracy) if accuracy else None,
+        "accuracy": asdict(learnt.accuracy) if learnt and learnt.accuracy else None,
         "registration": _registration(comparison),
-        "samples": samples.counts() if samples else None,
+        "samples": learnt.samples.counts() if learnt else None,
+        "samples_version": learnt.version if learnt else None,
+        "retrained": asdict(learnt.retrained) if learnt and learnt.retrained else None,
+        "paint_next": [asdict(place) for place in learnt.paint_next] if learnt else [],
         "notes": notes,
         "mosaic": str(Path(mosaic).resolve()),
         "inputs": inputs_of(options),

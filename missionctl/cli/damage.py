@@ -33,6 +33,12 @@ def damage(
     samples: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Painted samples: any vector file with `class`.")
     ] = None,
+    samples_version: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Go back to the samples that DIR/samples/N.gpkg keeps of an earlier run."
+        ),
+    ] = None,
     model: Annotated[
         Path | None, typer.Option(metavar="FILE.onnx", help="A segmentation model of your own.")
     ] = None,
@@ -43,9 +49,14 @@ def damage(
 ) -> None:
     """Map the damage on a mosaic: those results that the inputs allow."""
     from imagery.damage import DamageOptions
+    from imagery.damage.versions import file_of
     from missionctl.services.damage import damage_from_mosaic
     from missionctl.workspace import actor, write_text
 
+    if samples_version is not None:
+        if samples is not None:
+            raise typer.BadParameter("give either --samples or --samples-version")
+        samples = file_of(out, samples_version)
     options = DamageOptions(
         before=before,
         dem=dem,
