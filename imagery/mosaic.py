@@ -28,6 +28,7 @@ from imagery.found import Found
 from imagery.geo_file import GeoTags, read_geo_file
 from imagery.marks import marks_in_block
 from imagery.matching import PairMatches
+from imagery.pairs import PairRules
 from imagery.photos import Block, Dropped, Photo, list_photo_files, read_block
 from imagery.quality import (
     BY_PRIORS,
@@ -199,7 +200,7 @@ class _Run:
     ) -> tuple[Block, list[Features], Adjustment]:
         """Match neighbours and adjust the block; photos that nothing places leave it."""
         with self._stage("match"):
-            pairs = pairs_to_match(block, features)
+            pairs = pairs_to_match(block, features, pair_rules(self._options))
             matches = self._found.matches(block.photos, pairs, workers, lambda s: self._progress("match", s))
         with self._stage("adjust"):
             found = place_unplaced(block, features, matches, self._control)
@@ -301,7 +302,12 @@ class _Run:
 
 def feature_rules(options: MosaicOptions) -> FeatureRules:
     """Feature settings of a quality."""
-    return FeatureRules(per_photo=800) if options.quick else FeatureRules()
+    return FeatureRules(per_photo=600) if options.quick else FeatureRules()
+
+
+def pair_rules(options: MosaicOptions) -> PairRules:
+    """With how many neighbours photos are matched in a quality."""
+    return PairRules(max_per_photo=6) if options.quick else PairRules()
 
 
 def _placed(

@@ -46,7 +46,7 @@ def test_features_are_not_shifted(spots, mpx):
     near = away < 2.5
     assert near.sum() > 80
     off = features.xy_px[near] - places[nearest[near]]
-    assert np.abs(off.mean(axis=0)).max() < 0.08
+    assert np.abs(np.median(off, axis=0)).max() < 0.05  # some are of a spot's rim, on either side
     assert features.sigma_px == pytest.approx(np.sqrt(1.08 / mpx), rel=0.02)
 
 
