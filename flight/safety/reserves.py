@@ -36,7 +36,8 @@ _OVER_IT_M = 30.0
 
 @dataclass(frozen=True)
 class Sample:
-    """What a moment said of battery and link (station's clock). NaN where nothing is known."""
+    """What a moment said of battery and link (by one clock: in the watch the vehicle's). NaN where nothing is
+    known."""
 
     at_s: float
     percent: float = math.nan

@@ -7,7 +7,7 @@ import contextlib
 import datetime as dt
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from flight.commands.actions import return_home
 from flight.errors import FlightError
@@ -32,6 +32,7 @@ from flight.safety.reserves import (
     reserve_state,
     sample_of,
 )
+from flight.safety.vehicle_clock import VehicleClock
 from flight.safety.way_home import return_settings
 from flight.state import VehicleState
 from flight.vehicle import Inbox, Vehicle
@@ -81,6 +82,7 @@ class SafetyWatch:
         self._look_s = look_s
         self._traffic = Traffic()
         self._history: tuple[Sample, ...] = ()
+        self._clock = VehicleClock()
         self._rest: tuple[float, float | None] = (-_REST_S, None)
         self._in_mission = False
         self._headway = Headway()
@@ -121,6 +123,7 @@ class SafetyWatch:
         self._traffic.ignore(plan.flights.icao_addresses())
         for message in inbox.drain():
             self._traffic.take(message, now)
+            self._clock.take(message, state.compid)
         silence = vehicle.silence_s()
         alerts = list(self._orders)
         if silence > vehicle.profile.silence_s:
@@ -129,7 +132,7 @@ class SafetyWatch:
         else:
             stale = max(STALE_S, vehicle.profile.silence_s)
             sample = sample_of(state, now, vehicle.stats.recent_loss_share, stale)
-            self._history = kept(self._history, sample)
+            self._history = kept(self._history, replace(sample, at_s=self._clock.look(now)))
             alerts += self._reserves(state, now)
             alerts += link_state(self._history, silence, vehicle.profile.silence_s)
             alerts += self._hands_off(state)

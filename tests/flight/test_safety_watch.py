@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from types import SimpleNamespace
 
+import pytest
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from flight.errors import CommandError
@@ -31,6 +32,7 @@ class Copter:
         self.station = SimpleNamespace(sysid=255, vehicles={1: self})
         self.silent_since = None
         self.mode, self.percent = "AUTO", 80.0
+        self.inbox = Inbox()
 
     @property
     def state(self):
@@ -67,7 +69,7 @@ def watching(story, monkeypatch, answers=()):
         params = {"FS_GCS_ENABLE": 1.0, "MAV_GCS_SYSID": 255.0}
         plan = WatchPlan(Mission(()), params, HOME, 1500.0, ReserveLimits(), SeparationLimits())
         watch = SafetyWatch(copter, plan, lambda alert, begins: told.append((alert.key, begins)))
-        task = asyncio.get_running_loop().create_task(watch._run(Inbox()))
+        task = asyncio.get_running_loop().create_task(watch._run(copter.inbox))
         try:
             await story(copter, watch, told)
         finally:
@@ -88,6 +90,24 @@ def test_an_order_that_does_not_get_through_is_given_again(monkeypatch):
     assert orders[1] - orders[0] >= 10.0
     assert ("reserve.order_failed", True) in told
     assert ("reserve.ordered", True) in told
+
+
+def test_a_flight_at_ten_times_real_time_does_not_empty_its_battery_ten_times_as_fast(monkeypatch):
+    """It is half a kilometre away and uses what was planned, by its own clock."""
+
+    async def story(copter, watch, told):
+        for step in range(60):
+            flown_s = 10.0 * step
+            position = mavlink.MAVLink_global_position_int_message(round(1e3 * (200.0 + flown_s)), *(0,) * 8)
+            position.get_srcComponent = lambda: 1
+            copter.inbox.put(position)
+            copter.percent = 90.0 - flown_s / 15.0
+            await asyncio.sleep(1.0)
+        assert watch.advice.rate_percent_per_s == pytest.approx(1 / 15.0, rel=0.15)
+
+    told, orders = watching(story, monkeypatch)
+    assert orders == []
+    assert not any(key.startswith("reserve.return") for key, _ in told)
 
 
 def test_after_the_order_the_pilot_has_the_last_word(monkeypatch):
