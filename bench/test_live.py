@@ -85,6 +85,7 @@ def test_each_photo_is_on_the_map_within_a_second(photos, tmp_path, tell):
     assert statistics.median(times) <= 1.0
 
 
+@pytest.mark.timeout(7200)
 def test_growth_costs_nothing_more_a_photo(photos, tmp_path, tell):
     """The next photo comes when the one before is on the map; 100 at a time are compared."""
     photos = photos[:GROWING]
