@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import logging
 import platform
 import time
 import uuid
@@ -96,6 +97,7 @@ def cluster_workers(address: str, photos_dir: Path) -> Iterator[Cluster]:
         raise MosaicError(
             "--cluster needs Dask; install it with: pip install 'missionctl[cluster]'"
         ) from None
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # what matters of it is raised
     try:
         client = Client(address, timeout=_CONNECT_S, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
