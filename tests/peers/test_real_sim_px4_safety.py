@@ -13,7 +13,7 @@ from .px4_pair import LOCAL, both, item, order
 pytestmark = pytest.mark.soak
 
 FENCE, RALLY = 1, 2
-POSCTL, ALTCTL, STABILIZED, OFFBOARD = (1, 3), (1, 2), (1, 7), (1, 6)
+POSCTL, ALTCTL, STABILIZED, OFFBOARD = (3,), (2,), (7,), (6,)
 HOLD, MISSION, RTL = (4, 3), (4, 4), (4, 5)
 ARM = 400
 
