@@ -68,15 +68,18 @@ def true_poses(seed=3):
 
 
 def take_photo(ground, pose, camera=CAMERA):
-    """The photo (BGR) of level ground from a pose: each pixel's ray goes down to the ground."""
-    cols, rows = np.meshgrid(np.arange(camera.image_width_px), np.arange(camera.image_height_px))
-    rays = camera.rays(np.stack([cols.ravel(), rows.ravel()], axis=1)) @ pose.camera_from_enu
+    """The photo (BGR) of level ground from a pose: each pixel's ray goes down to the ground. Without
+    distortion that is a homography, which four rays tell."""
+    assert not any(camera.distortion)
+    right, bottom = camera.image_width_px - 1, camera.image_height_px - 1
+    corners = np.array([[0, 0], [right, 0], [right, bottom], [0, bottom]], np.float32)
+    rays = camera.rays(corners) @ pose.camera_from_enu
     reach = (GROUND_UP_M - pose.up_m) / rays[:, 2]
-    east = pose.east_m + rays[:, 0] * reach
-    north = pose.north_m + rays[:, 1] * reach
-    x = ((east + HALF_M) / GROUND_PX_M - 0.5).astype(np.float32).reshape(cols.shape)
-    y = ((HALF_M - north) / GROUND_PX_M - 0.5).astype(np.float32).reshape(cols.shape)
-    return cv2.remap(ground, x, y, cv2.INTER_LINEAR)
+    x = (pose.east_m + rays[:, 0] * reach + HALF_M) / GROUND_PX_M - 0.5
+    y = (HALF_M - pose.north_m - rays[:, 1] * reach) / GROUND_PX_M - 0.5
+    to_ground = cv2.getPerspectiveTransform(corners, np.stack([x, y], axis=1).astype(np.float32))
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return cv2.warpPerspective(ground, to_ground, (right + 1, bottom + 1), flags=flags)
 
 
 def write_photo(path, picture, believed, sigma_m, number, camera=CAMERA):
