@@ -157,9 +157,7 @@ class _FlightRun:
             sysid=vehicle.sysid,
             started_utc=min(started, track[0].time_utc) if track else started,
             ended_utc=dt.datetime.now(dt.UTC),
-            duration_s=self._watch.track[-1].boot_s - self._watch.track[0].boot_s
-            if self._watch.track
-            else 0.0,
+            duration_s=self._watch.airtime.seconds,
             sent=sent,
             read_back=self._read_back,
             differences=lists.differences(sent, self._read_back, self._home_slot),

@@ -10,6 +10,7 @@ from typing import Any
 
 from flight.commands.basics import last_words
 from flight.errors import FlightStopped, NoVehicleError, SatelliteLinkError
+from flight.flying.airtime import Airtime
 from flight.flying.job import FlightJob
 from flight.flying.satellite import SatelliteWords, satellite_words
 from flight.logs import tlog
@@ -50,6 +51,7 @@ class FlightWatch:
     ) -> None:
         self.keeper = PhotoKeeper(vehicle, recorder.event)
         self.track: list[TrackPoint] = []
+        self.airtime = Airtime()
         self.notes: list[str] = []
         self.plan: dict[int, tuple[MissionItem, ...]] = {}
         self.marks: dict[int, MissionMark] = {}
@@ -68,7 +70,8 @@ class FlightWatch:
             message = tlog.decode(packet)
             if message is not None:
                 self.keeper.take(message, packet.time_utc)
-                self._locate(message, packet.time_utc)
+                if packet.compid == self._vehicle.compid:
+                    self._locate(message, packet.time_utc)
 
     async def watch(self, inbox: Inbox) -> bool:
         """Until it is disarmed. True when the mission was flown to its last waypoint."""
@@ -201,6 +204,7 @@ class FlightWatch:
         self._recorder.event("text", severity=text.severity, text=text.text)
 
     def _locate(self, message: Any, now: dt.datetime) -> None:
+        self.airtime.take(message)
         point = track_point(message, now)
         if point is not None:
             self.track.append(point)

@@ -27,6 +27,8 @@ def test_a_mission_is_flown_from_first_contact_to_landing(simulator, mission, tm
     result = fly(mission, simulator(), tmp_path, on_progress=lambda step, share: shares.append(share))
     assert result.complete, result.notes
     assert (result.differences, result.notes) == ((), ())
+    heard_s = result.track[-1].boot_s - result.track[0].boot_s
+    assert 30.0 < result.duration_s < heard_s  # what is heard after it has landed is no flight
     assert len(result.sent) == len(mission.items) + 1
     assert 9 <= len(result.camera_events) <= 13  # two lanes of 96 m and what lies between
     assert shares == sorted(shares)
