@@ -28,11 +28,15 @@ LEVEL, ROUGH = 0.1, 0.35
 all of a pair moves in few ways, and, beyond that, where nothing does."""
 HEIGHT_SIGMA = 0.35
 """By what share all heights above ground may be wrong together: the launch may lie higher than the zone."""
+OWN_HEIGHT_SIGMA = 0.1
+"""The same of one photo beside others: another flight's heights may count from another datum."""
 FAR_SIGMAS = 3.0
 CLEAR = 0.3
 """A pair that moves in no one way by so much of its matches, over rough ground, tells nothing."""
 _MOTIONS = 3
 _LEAST_SHARE, _LEAST_MATCHES = 0.15, 8
+_EACH = 4
+"""What is believed of a photo: its shift east and north in metres, turn in radians, share of height."""
 _BELIEF = (1.0, 0.8, 0.64, 0.5, 0.4, 0.3, 0.2, 0.15)
 """How much of the tags' uncertainty is left when pairs have told where the photos are, sweep by sweep."""
 
@@ -124,7 +128,7 @@ def of_the_ground(
     its two photos, while that becomes surer (graduated non-convexity, Yang et al. 2020).
     """
     told = _told_by(photos, heights_m, [(p, m) for p in pairs if p.clear for m in p.motions])
-    believed = np.zeros(3 * len(photos) + 1)
+    believed = np.zeros(_EACH * len(photos) + 1)
     for share in _BELIEF:
         weight = told.weight * np.exp(-(told.far(believed, share) ** 2) / 2)
         believed = told.agreed(weight, share)
@@ -151,10 +155,10 @@ def _plausible(pair: PairMotions, far: Sequence[float]) -> list[int]:
 @dataclass(frozen=True)
 class _Told:
     """Motions as rows of equations. Each puts the second photo's places beside the first's by `off_m` (n, 2).
-    That is what the shift (east, north, metres) and turn (radians) of the two `photos` (n, 2) do by `effect`
-    (n, 2, 2, 3), and what a common share of all heights does, the `baseline_m` (n, 2) long. `sigma_m` (n,) is
-    what the tags leave open of it, `across_m` and `relief_m` (n,) what they do not; `held` are the tags' own
-    sigmas (3 m + 1,), `weight` (n,) the share of matches."""
+    That is what the faults of the two `photos` (n, 2) do by `effect` (n, 2, 2, 4), and what a common share
+    of all heights does, the `baseline_m` (n, 2) long. `sigma_m` (n,) is what the tags leave open of it,
+    `across_m` and `relief_m` (n,) what they do not; `held` are the tags' own sigmas (4 m + 1,), `weight` (n,)
+    the share of matches."""
 
     photos: npt.NDArray[np.int64]
     effect: FloatArray
@@ -167,21 +171,21 @@ class _Told:
     held: FloatArray
 
     def far(self, believed: FloatArray, share: float) -> FloatArray:
-        """(n,) how many sigmas motions are from what is `believed` (3 m + 1) of the photos and the common
+        """(n,) how many sigmas motions are from what is `believed` (4 m + 1) of the photos and the common
         height, when tags are good to a `share` of their sigmas."""
-        each = believed[:-1].reshape(-1, 3)[self.photos]
+        each = believed[:-1].reshape(-1, _EACH)[self.photos]
         left = self.off_m - believed[-1] * self.baseline_m - np.einsum("npij,npj->ni", self.effect, each)
         return np.asarray(np.linalg.norm(np.einsum("nij,nj->ni", self._basis(share), left), axis=1))
 
     def agreed(self, weight: FloatArray, share: float) -> FloatArray:
-        """(3 m + 1) what weighted motions agree on, near to what the tags say: least squares."""
+        """(4 m + 1) what weighted motions agree on, near to what the tags say: least squares."""
         count, unknown = len(self.off_m), len(self.held)
         basis = self._basis(share)
-        by_photo = np.einsum("nij,npjk->nipk", basis, self.effect).reshape(2 * count, 6)
+        by_photo = np.einsum("nij,npjk->nipk", basis, self.effect).reshape(2 * count, 2 * _EACH)
         by_height = np.einsum("nij,nj->ni", basis, self.baseline_m).reshape(2 * count, 1)
-        at = (3 * self.photos[:, :, None] + np.arange(3)).reshape(count, 6)
+        at = (_EACH * self.photos[:, :, None] + np.arange(_EACH)).reshape(count, 2 * _EACH)
         columns = np.c_[np.repeat(at, 2, axis=0), np.full(2 * count, unknown - 1)]
-        rows = np.repeat(np.arange(2 * count), 7)
+        rows = np.repeat(np.arange(2 * count), 2 * _EACH + 1)
         values = np.concatenate([by_photo, by_height], axis=1)
         design = coo_matrix((values.ravel(), (rows, columns.ravel())), (2 * count, unknown)).tocsr()
         weighted = design.T @ diags(np.repeat(weight, 2))
@@ -202,12 +206,13 @@ def _told_by(
     pair = np.array([(p.second, p.first) for p, _ in told], np.int64).reshape(-1, 2)
     out = np.array([m.middle_m for _, m in told]).reshape(-1, 1, 2) - centres[pair]
     sign = np.array([[1.0, -1.0]])
-    effect = np.zeros((len(told), 2, 2, 3))
+    effect = np.zeros((len(told), 2, 2, _EACH))
     effect[:, :, 0, 0] = effect[:, :, 1, 1] = sign
     effect[:, :, 0, 2], effect[:, :, 1, 2] = -sign * out[:, :, 1], sign * out[:, :, 0]
+    effect[:, :, :, 3] = sign[:, :, None] * out
     baseline = np.array([p.baseline_m for p, _ in told]).reshape(-1, 2)
     by_height = HEIGHT_SIGMA * np.linalg.norm(baseline, axis=1) / 2
-    reach = np.linalg.norm(out, axis=2) * turn[pair]
+    reach = np.linalg.norm(out, axis=2) * np.hypot(turn[pair], OWN_HEIGHT_SIGMA)
     return _Told(
         photos=pair,
         effect=effect,
@@ -217,7 +222,7 @@ def _told_by(
         across_m=np.array([STEADY * p.height_m for p, _ in told]),
         relief_m=np.array([p.relief_m for p, _ in told]),
         weight=np.array([m.inliers.mean() for _, m in told]),
-        held=np.append(np.stack([shift, shift, turn], axis=1).ravel(), HEIGHT_SIGMA),
+        held=np.append(np.stack([shift, shift, turn, np.full_like(turn, OWN_HEIGHT_SIGMA)], 1), HEIGHT_SIGMA),
     )
 
 

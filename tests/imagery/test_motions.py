@@ -140,3 +140,26 @@ def test_one_photo_with_the_place_of_another_misleads_no_other():
 def test_nothing_taken_long_apart_tells_nothing():
     photos = photos_of(true_poses(), np.random.default_rng(0))
     assert of_the_ground(photos, [HEIGHT_M] * len(photos), []) == []
+
+
+@pytest.mark.parametrize("share", [0.8, 1.2])
+def test_a_second_flight_whose_heights_count_from_another_datum_is_no_drift(share):
+    rng, poses = np.random.default_rng(4), true_poses()
+    photos = photos_of(poses, rng)
+    pairs, _ = pairs_over(poses, photos, rng, (0, 0), land=60, foam=0)
+
+    def as_believed(photo, places):
+        centre = photos[photo].prior.centre[:2]
+        return centre + (share if photo >= 10 else 1.0) * (places - centre)
+
+    other = [
+        pair_motions(
+            (p.first, p.second),
+            (as_believed(p.first, p.here), as_believed(p.second, p.there)),
+            HEIGHT_M,
+            p.baseline_m,
+        )
+        for p in pairs
+    ]
+    ground = of_the_ground(photos, [HEIGHT_M] * len(photos), other)
+    assert np.mean([bool(which) for which in ground]) > 0.95
