@@ -21,6 +21,7 @@ from imagery.exposure import Exposure, evened, solve_exposure
 from imagery.features import Features, reduced
 from imagery.jpeg_cog import SQUARE_PX, CogFrame, JpegCog, Square, pack_square
 from imagery.ortho import MosaicGrid, Window, ground_outline, make_grid
+from imagery.parallax import bent, find_relief, laid_on
 from imagery.photos import Block
 from imagery.quality import CELL_PX, held_mb, seam_rms_px
 from imagery.raster_io import whole_file, write_cog
@@ -81,7 +82,12 @@ def lay_out(
     cells = grid.coarser(CELL_PX)
     sights, exposure, views = _look(adjustment, features, outlines, cells, surface, workers)
     tied = [bool(t) for t in adjustment.tied]
-    labels = find_seams(views, cells.shape, tied, SeamRules(graph_cut=not rules.quick))
+    tall = None
+    if not rules.quick:
+        relief = find_relief(surface, views, adjustment.poses, cells)
+        views = laid_on(relief, surface, views, adjustment.poses, cells)
+        surface, tall = bent(surface, relief, cells), relief.tall
+    labels = find_seams(views, cells.shape, tied, SeamRules(graph_cut=not rules.quick), tall)
     painting = _painting(grid, labels, mixture(views, labels), surface, adjustment, exposure)
     return Canvas(grid, surface, sights, painting, seam_rms_px(adjustment, surface, cells, labels))
 

@@ -33,6 +33,7 @@ class SeamRules:
     nadir_weight: float = 3.0
     length_weight: float = 1.5
     difference_cap: float = 60.0
+    tall_cost: float = 120.0
     sweeps: int = 1
     graph_cut: bool = True
 
@@ -132,7 +133,7 @@ def _expand(
     difference = np.minimum(colour_difference(theirs, colour), rules.difference_cap)
     difference[~valid | (mine == NOBODY)] = rules.difference_cap
     if tall is not None:
-        difference = difference + np.float32(0.5 * rules.difference_cap) * tall[window.slices]
+        difference = difference + np.float32(rules.tall_cost) * tall[window.slices]
     gain = rules.nadir_weight * (cost - _own_cost(labels, window, by_photo))
     changing = valid & (mine != view.photo)
     if band is not None:
