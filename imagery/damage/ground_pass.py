@@ -41,6 +41,7 @@ CONFIDENCE_KIND = RasterKind("confidence", "uint8", 0, bands=("confidence_percen
 CHANGE_KIND = RasterKind("change", "uint8", 0, CHANGES)
 NOT_ANALYSED_KIND = RasterKind("not_analysed", "uint8", 255, ANALYSIS)
 DEPTH_KIND = RasterKind("depth", "float32", -9999.0, bands=("depth_m", "half_width_80_percent_m"))
+PEAK_KIND = RasterKind("depth_peak", "float32", -9999.0, bands=("depth_m", "half_width_80_percent_m"))
 
 _FEWEST_PHOTOS = 1
 

@@ -16,13 +16,22 @@ import numpy as np
 
 from imagery.damage import classify, coarse, ground_pass, register, statistics, suggest, versions
 from imagery.damage.buildings import GradedBuilding, grade_buildings
-from imagery.damage.depth import DepthMap, depth_grid, map_depth, read_dem, relief_of
+from imagery.damage.depth import (
+    DepthMap,
+    HighWater,
+    dem_cell_m,
+    depth_grid,
+    map_depth,
+    map_high_water,
+    read_dem,
+    relief_of,
+)
 from imagery.damage.found import write_found
-from imagery.damage.ground_pass import DEPTH_KIND, Before, Classifier, Inputs, Pictures, Relief
-from imagery.damage.legend import WATER
+from imagery.damage.ground_pass import DEPTH_KIND, PEAK_KIND, Before, Classifier, Inputs, Pictures, Relief
+from imagery.damage.legend import MUD, WATER
 from imagery.damage.onnx_model import load_model
 from imagery.damage.options import DamageOptions, raster_tags, vector_columns
-from imagery.damage.rasters import Layers, raster_sink
+from imagery.damage.rasters import Layers, RasterKind, raster_sink
 from imagery.damage.report import Learnt, report_of
 from imagery.damage.roads import RoadStretch, grade_roads
 from imagery.damage.samples import Samples, read_samples
@@ -34,7 +43,7 @@ from imagery.errors import DamageError
 Progress = Callable[[str, float], None]
 
 PRODUCTS = (
-    "classes.tif", "confidence.tif", "not_analysed.tif", "depth.tif", "change.tif",
+    "classes.tif", "confidence.tif", "not_analysed.tif", "depth.tif", "depth_peak.tif", "change.tif",
     "damage.gpkg", "report.json",
 )  # fmt: skip
 _IDS = ("id", "osm_id", "building_id", "road_id", "objectid", "gml_id", "name")
@@ -165,10 +174,11 @@ def _run(
         tuple(road.buffer(2.0) for road in _geometries(vectors.roads)),
     )  # fmt: skip
     counts = ground_pass.run(inputs, folder, tags, progress)
-    depth = None
-    if classifier is not None and dem is not None:
+    depth, peak = None, None
+    if classifier is not None and options.dem is not None:
         progress("depth", 0.0)
-        depth = _depth(folder, grid, depth_cells, dem, tags)
+        cell_m = dem_cell_m(options.dem, grid)
+        depth, peak = _depth(folder, grid, depth_cells, dem, cell_m, tags)
     with Layers(folder, grid) as layers:
         buildings, roads = _objects(vectors, grid, layers, classifier is not None, notes, progress)
         people = statistics.read_people(options.population, grid, layers) if options.population else None
@@ -181,7 +191,7 @@ def _run(
         places = suggest.paint_next(folder, grid, samples)
         learnt = Learnt(samples, version, trained.accuracy, trained.retrained, places)
     return report_of(
-        mosaic, grid, options, counts, depth, buildings, roads, townships, people, notes, produced,
+        mosaic, grid, options, counts, depth, peak, buildings, roads, townships, people, notes, produced,
         learnt, comparison,
     )  # fmt: skip
 
@@ -266,14 +276,27 @@ def _train(
     return _Trained(forest, plain, accuracy, compared)
 
 
-def _depth(folder: Path, grid: GeoGrid, cells: GeoGrid, dem: Any, tags: dict[str, str]) -> DepthMap:
-    share, seen = coarse.class_shares(folder / "classes.tif", grid, cells, (WATER,))
-    water = share > 0.5 * np.maximum(seen, 0.5)
-    depth = map_depth(water, (seen > 0.9) & ~water, dem, cells)
-    with raster_sink(folder, DEPTH_KIND, cells, tags) as sink:
+def _depth(
+    folder: Path, grid: GeoGrid, cells: GeoGrid, dem: Any, dem_cell: float, tags: dict[str, str]
+) -> tuple[DepthMap, HighWater | None]:
+    """Depth now, and at the flood's highest by its trace; writes depth.tif and depth_peak.tif."""
+    water_share, seen = coarse.class_shares(folder / "classes.tif", grid, cells, (WATER,))
+    half = 0.5 * np.maximum(seen, 0.5)
+    water = water_share > half
+    depth = map_depth(water, (seen > 0.9) & ~water, dem, cells, dem_cell)
+    _write_depth(folder, DEPTH_KIND, depth, tags)
+    hit_share, _ = coarse.class_shares(folder / "classes.tif", grid, cells, (WATER, MUD))
+    trace = (hit_share > half) & ~water
+    peak = map_high_water(water, trace, (seen > 0.9) & ~water & ~trace, dem, depth, dem_cell)
+    if peak is not None:
+        _write_depth(folder, PEAK_KIND, peak.depth, tags)
+    return depth, peak
+
+
+def _write_depth(folder: Path, kind: RasterKind, depth: DepthMap, tags: dict[str, str]) -> None:
+    with raster_sink(folder, kind, depth.grid, tags) as sink:
         for band, values in enumerate((depth.depth_m, depth.half_width_m), start=1):
-            sink.write(np.where(np.isfinite(values), values, DEPTH_KIND.nodata).astype(np.float32), band)
-    return depth
+            sink.write(np.where(np.isfinite(values), values, kind.nodata).astype(np.float32), band)
 
 
 def _objects(

@@ -10,7 +10,7 @@ from typing import Any
 
 from imagery.damage import classify, register, statistics
 from imagery.damage.buildings import GradedBuilding
-from imagery.damage.depth import DepthMap
+from imagery.damage.depth import DepthMap, HighWater
 from imagery.damage.ground_pass import SEEN, Counts
 from imagery.damage.legend import CHANGES
 from imagery.damage.options import VERSION, DamageOptions, inputs_of, method_of
@@ -38,6 +38,7 @@ def report_of(
     options: DamageOptions,
     counts: Counts,
     depth: DepthMap | None,
+    peak: HighWater | None,
     buildings: Sequence[GradedBuilding],
     roads: Sequence[RoadStretch],
     townships: Sequence[Township],
@@ -58,6 +59,7 @@ def report_of(
         "water_area_m2": classes.get("water", {}).get("area_m2", 0.0) if counts.classes else None,
         "depth_m": depth.statistics() if depth else None,
         "depth_classes_m2": depth.class_areas_m2() if depth else None,
+        "high_water": _high_water(peak) if peak else None,
         "changes": _changes(counts, grid),
         "townships": [t.report() for t in townships],
         "people_exposed": people.total_exposed if people else None,
@@ -87,6 +89,14 @@ def report_of(
         "verified": False,
     }
     return figures
+
+
+def _high_water(peak: HighWater) -> dict[str, Any]:
+    return {
+        "trace_m2": round(peak.trace_m2, 1),
+        "depth_m": peak.depth.statistics(),
+        "fallen_m": None if peak.fallen_m is None else round(peak.fallen_m, 2),
+    }
 
 
 def _changes(counts: Counts, grid: GeoGrid) -> dict[str, dict[str, float]]:

@@ -7,7 +7,7 @@ import rasterio
 from affine import Affine
 from scipy import ndimage
 
-from imagery.damage.depth import depth_class, map_depth, read_dem, relief_of
+from imagery.damage.depth import dem_cell_m, depth_class, map_depth, map_high_water, read_dem, relief_of
 from imagery.damage.scene import GeoGrid
 from imagery.errors import DamageError
 
@@ -84,6 +84,77 @@ def test_without_ground_heights_there_is_no_depth() -> None:
     assert np.isfinite(found.depth_m[water & (np.arange(COLS) < 150)]).all()
 
 
+def test_the_band_of_a_coarse_dem_is_wider_and_holds_what_the_dem_smooths_away() -> None:
+    y, x = np.mgrid[0:ROWS, 0:COLS].astype(float)
+    rough = 100 + 0.05 * np.abs(y - ROWS / 2) + 0.6 * np.sin(x / 9) * np.sin(y / 7)
+    level = 102.0
+    water = rough < level
+    coarse = ndimage.zoom(rough.reshape(ROWS // 20, 20, COLS // 20, 20).mean(axis=(1, 3)), 20, order=1)
+    fine = map_depth(water, ~water, rough.astype(np.float32), GRID)
+    found = map_depth(water, ~water, coarse.astype(np.float32), GRID, dem_cell_m=20.0)
+    inside = water & np.isfinite(found.depth_m)
+    error = np.abs(found.depth_m - (level - rough))[inside]
+    assert (error <= found.half_width_m[inside]).mean() > 0.8
+    assert np.nanmean(found.half_width_m) > 2 * np.nanmean(fine.half_width_m)
+
+
+def test_water_that_was_seen_on_a_hill_is_said_to_be_implausible() -> None:
+    ground, level = _valley()
+    water = ground < level
+    assert map_depth(water, ~water, ground, GRID).implausible_m2 == 0
+    hill = ground.copy()
+    hill[95:105, 140:150] += 8.0  # a roof in shadow on a knoll, say
+    found = map_depth(water, ~water, hill, GRID)
+    assert 60 <= found.implausible_m2 <= 140
+    assert found.statistics()["implausible_m2"] == found.implausible_m2
+
+
+def test_the_trace_of_a_flood_tells_how_high_it_stood() -> None:
+    ground, level = _valley()
+    peak = level + 1.0
+    water = ground < level
+    trace = (ground < peak) & ~water
+    now = map_depth(water, ~water, ground, GRID)
+    mark = map_high_water(water, trace, ~water & ~trace, ground, now)
+    assert mark is not None
+    assert mark.fallen_m == pytest.approx(1.0, abs=0.1)
+    hit = water | trace
+    assert np.abs(mark.depth.depth_m - (peak - ground))[hit].mean() < 0.12
+    assert mark.trace_m2 == trace.sum()
+
+
+def test_a_patchy_trace_tells_it_nearly_as_well() -> None:
+    rng = np.random.default_rng(4)
+    ground, level = _valley()
+    peak = level + 1.0
+    water = ground < level
+    noise = ndimage.gaussian_filter(rng.normal(size=ground.shape), 2)
+    shallow = np.clip((peak - ground) / 0.5, 0, 1)  # the last half metre shows mud here and there only
+    trace = ~water & (noise / noise.std() < 3 * shallow - 1.5) & (ground < peak)
+    now = map_depth(water, ~water, ground, GRID)
+    mark = map_high_water(water, trace, ~water & ~trace, ground, now)
+    assert mark is not None
+    assert 0.7 < mark.fallen_m < 1.1
+
+
+def test_a_flood_without_a_trace_has_no_mark() -> None:
+    ground, level = _valley()
+    water = ground < level
+    now = map_depth(water, ~water, ground, GRID)
+    assert map_high_water(water, np.zeros_like(water), ~water, ground, now) is None
+
+
+def test_the_cell_of_a_dem_is_known_in_metres_whatever_its_crs(make_raster, tmp_path) -> None:
+    metric = Affine(5, 0, 500_000, 0, -5, 3_400_000)
+    path = make_raster(tmp_path / "m.tif", np.ones((1, 40, 60), np.float32), transform=metric)
+    assert dem_cell_m(path, GRID) == pytest.approx(5.0)
+    degrees = Affine(1 / 3600, 0, 117.0, 0, -1 / 3600, 30.74)
+    path = make_raster(
+        tmp_path / "d.tif", np.ones((1, 40, 60), np.float32), transform=degrees, crs="EPSG:4326"
+    )
+    assert dem_cell_m(path, GRID) == pytest.approx(28.7, abs=0.7)
+
+
 def test_depth_classes_meet_at_their_edges() -> None:
     depth = np.array([[0.0, 0.49, 0.5, 1.0, 2.0, 3.9, 4.0, 80.0, np.nan]], np.float32)
     assert depth_class(depth).tolist() == [[1, 1, 2, 3, 4, 4, 5, 5, 0]]
@@ -126,3 +197,11 @@ def test_depth_of_the_mapped_place(mapped, place) -> None:
     both = np.isfinite(depth) & np.isfinite(truth)
     assert both.sum() > 1500
     assert np.abs(depth - truth)[both].mean() < 0.25
+
+
+def test_the_mapped_place_has_a_high_water_mark(mapped) -> None:
+    mark = mapped.figures["high_water"]
+    assert mark["trace_m2"] > 50
+    assert 0.0 < mark["fallen_m"] < 0.5
+    with rasterio.open(mapped.folder / "depth_peak.tif") as source:
+        assert source.count == 2
