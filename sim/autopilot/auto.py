@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sim.autopilot import items as m
 from sim.autopilot.circle import Circle
 from sim.autopilot.items import Frame, Item
+from sim.autopilot.modes import Mode
 from sim.controller import Point
 from sim.track import Waypoint
 
@@ -34,6 +35,10 @@ class Auto:
         self._pilot = pilot
         self.paused = False
         self.running = False
+        self.returning = False
+        """It shows itself as AUTO RTL."""
+        self.resumes = False
+        """The mission goes on where it stands when AUTO is entered next."""
         self._item: Item | None = None
         self._passing = False
         self._arrived_s: float | None = None
@@ -51,7 +56,8 @@ class Auto:
         """AUTO has been entered: carry on where the mission was left, or from the start."""
         walk, vehicle = self._pilot.vehicle.walk, self._pilot.vehicle
         self.paused = self._pilot.track.paused = False
-        if walk.nav_index == 0 or walk.complete or vehicle.params["MIS_RESTART"]:
+        self.returning, resumes, self.resumes = False, self.resumes, False
+        if walk.nav_index == 0 or walk.complete or (vehicle.params["MIS_RESTART"] and not resumes):
             walk.reset()
             started = walk.jump_to(1)
         else:
@@ -67,6 +73,13 @@ class Auto:
         if self.running and self._pilot.vehicle.walk.nav_index < len(self._pilot.vehicle.mission):
             self._pilot.settle()
             self._begin()
+
+    def set_current(self, index: int) -> bool:
+        """Make an item the current one: in flight in AUTO at once, else when AUTO is entered."""
+        vehicle = self._pilot.vehicle
+        if vehicle.mode is Mode.AUTO and vehicle.armed:
+            return self.go_to(index)
+        return vehicle.walk.jump_to(index)
 
     def go_to(self, index: int) -> bool:
         """Continue with another item now."""
@@ -94,6 +107,8 @@ class Auto:
     def step(self) -> None:
         """Fly the current item, run what is due beside it, go on when it is done."""
         pilot, vehicle = self._pilot, self._pilot.vehicle
+        walk = vehicle.walk
+        self.returning = self.returning and (walk.in_landing or walk.in_return or walk.complete)
         if not vehicle.auto_armed:
             pilot.follow()
             return
@@ -150,6 +165,7 @@ class Auto:
         pilot, vehicle = self._pilot, self._pilot.vehicle
         index = vehicle.walk.nav_index
         item = self._item = vehicle.mission[index]
+        vehicle.walk.begun(item.command)
         self._arrived_s, self._passing = None, False
         if pilot.phase not in ("track", "rise"):
             pilot.settle()
@@ -320,6 +336,7 @@ class Auto:
     def _do(self, item: Item) -> None:
         pilot, vehicle = self._pilot, self._pilot.vehicle
         shutter = vehicle.shutter
+        vehicle.walk.begun(item.command)
         if item.command == m.CHANGE_SPEED:
             change_speed(pilot, item.p1, item.p2)
         elif item.command == m.CONDITION_YAW:

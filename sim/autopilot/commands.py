@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from flight.wire import Message
-from sim.autopilot import telemetry
+from sim.autopilot import auto_return, telemetry
 from sim.autopilot.auto import change_speed
 from sim.autopilot.exchange import set_current
 from sim.autopilot.mission import HIGHEST_M, Frame
@@ -321,16 +321,11 @@ def _set_current(channel: Channel, c: CommandIn) -> int:
 
 
 def _land_start(channel: Channel, c: CommandIn) -> int:
-    """Fly the landing sequence of the mission that begins nearest to here."""
-    vehicle, e = channel.vehicle, channel.vehicle.estimate
-    lat, lon = vehicle.place.to_geo(e.east_m, e.north_m)
-    start = vehicle.mission.landing_index((round(lat * 1e7), round(lon * 1e7)))
-    if not start:
-        vehicle.say(4, "Mode change to AUTO RTL failed: No landing sequence found")
-        return FAILED
-    if not vehicle.armed or vehicle.landed or not vehicle.set_mode(Mode.AUTO):
-        return FAILED
-    return _result(vehicle.pilot.auto.go_to(start))
+    return _result(auto_return.by_landing_sequence(channel.vehicle))
+
+
+def _return_path(channel: Channel, c: CommandIn) -> int:
+    return _result(auto_return.by_return_path(channel.vehicle))
 
 
 def _banner(channel: Channel, c: CommandIn) -> int:
@@ -387,6 +382,7 @@ _HANDLERS: dict[int, Callable[[Channel, CommandIn], int]] = {
     mavlink.MAV_CMD_REQUEST_AUTOPILOT_CAPABILITIES: _capabilities,
     mavlink.MAV_CMD_DO_SET_MISSION_CURRENT: _set_current,
     mavlink.MAV_CMD_DO_LAND_START: _land_start,
+    mavlink.MAV_CMD_DO_RETURN_PATH_START: _return_path,
     mavlink.MAV_CMD_DO_SEND_BANNER: _banner,
     mavlink.MAV_CMD_CONTROL_HIGH_LATENCY: _high_latency,
     mavlink.MAV_CMD_DO_FENCE_ENABLE: _fence_enable,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sim.autopilot import auto_return
 from sim.autopilot.craft import (
     SLOW_EVERY,
     Craft,
@@ -92,6 +93,11 @@ class Vehicle(Craft):
     # -- what others read ----------------------------------------------------------------------------------
 
     @property
+    def shown_mode(self) -> Mode:
+        """The mode that is told: AUTO on its way home is AUTO RTL."""
+        return Mode.AUTO_RTL if self.mode is Mode.AUTO and self.pilot.auto.returning else self.mode
+
+    @property
     def remaining_mah(self) -> float:
         """Charge that the power monitor believes is left: it counts down from BATT_CAPACITY."""
         return self.params["BATT_CAPACITY"] - self.battery.consumed_mah
@@ -114,8 +120,8 @@ class Vehicle(Craft):
     @property
     def heads_home(self) -> bool:
         """True while it returns or lands, of itself or in its mission."""
-        if self.mode is not Mode.AUTO:
-            return self.mode in WAYS_HOME
+        if self.shown_mode is not Mode.AUTO:
+            return self.shown_mode in WAYS_HOME
         index = self.walk.nav_index
         return 0 < index < len(self.mission) and self.mission[index].command in (RTL, LAND)
 
@@ -137,8 +143,9 @@ class Vehicle(Craft):
             return True
         if not force:
             may_auto = int(self.params["AUTO_OPTIONS"]) & 1
-            if self.mode not in ARMABLE and not (self.mode is Mode.AUTO and may_auto):
-                self.say(2, f"Arm: {self.mode.name} mode not armable")
+            if self.mode not in ARMABLE and not (self.shown_mode is Mode.AUTO and may_auto):
+                name = self.shown_mode.name.replace("AUTO_RTL", "AUTO RTL")
+                self.say(2, f"Arm: {name} mode not armable")
                 return False
             if reasons := self.readiness.reasons(self.mode):
                 for reason in reasons:
@@ -165,12 +172,13 @@ class Vehicle(Craft):
         self.landed = True
         self.shutter.stop()
         self.walk.reset()
+        self.pilot.auto.returning = False
         self.say(6, "Disarming motors")
         return True
 
     def set_mode(self, mode: Mode) -> bool:
         """Enter a mode; False, with a text, if the vehicle cannot fly it now."""
-        if mode is self.mode:
+        if mode is self.shown_mode:
             return True
         if self.geofence.bars_modes:
             self.say(4, f"Mode change to {mode.name} failed: in fence recovery")
@@ -188,6 +196,8 @@ class Vehicle(Craft):
         if mode is Mode.SMART_RTL and not self.pilot.has_way_back:
             self.say(4, "Mode change to SMART_RTL failed: init failed")
             return False
+        if mode is Mode.AUTO_RTL:
+            return auto_return.by_either(self)
         left, self.mode = self.mode, mode
         self.pilot.on_mode(left)
         return True

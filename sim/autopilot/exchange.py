@@ -266,12 +266,10 @@ def _copy_of(store: PointStore) -> PointStore:
 
 def set_current(vehicle: Vehicle, seq: int) -> bool:
     """Make an item the current one, in flight at once, on the ground for the next start."""
-    if vehicle.mode is Mode.AUTO and vehicle.armed:
-        return vehicle.pilot.auto.go_to(seq)
-    if seq == 0:
+    if seq == 0 and not (vehicle.mode is Mode.AUTO and vehicle.armed):
         vehicle.walk.reset()
         return len(vehicle.mission) > 0
-    return vehicle.walk.jump_to(seq)
+    return vehicle.pilot.auto.set_current(seq)
 
 
 def item_of(message: Message) -> Item:

@@ -67,10 +67,10 @@ _WAYS: dict[Action, tuple[Mode, ...]] = {
     Action.RTL: (Mode.RTL, Mode.LAND),
     Action.SMART_RTL: (Mode.SMART_RTL, Mode.RTL, Mode.LAND),
     Action.SMART_RTL_OR_LAND: (Mode.SMART_RTL, Mode.LAND),
-    Action.AUTO_OR_RTL: (Mode.RTL, Mode.LAND),
+    Action.AUTO_OR_RTL: (Mode.AUTO_RTL, Mode.RTL, Mode.LAND),
     Action.BRAKE_OR_LAND: (Mode.BRAKE, Mode.LAND),
 }
-"""The first mode that can be entered. A landing sequence in the mission is not looked for."""
+"""The first mode that can be entered."""
 
 
 class Failsafe:
@@ -143,14 +143,14 @@ class Failsafe:
             vehicle.disarm(force=True)
             return
         ways = _WAYS.get(action, ())
-        if action is Action.AUTO_OR_RTL:
-            vehicle.say(4, "Trying RTL Mode")
         landing_already = vehicle.mode is Mode.LAND
         for number, mode in enumerate(ways):
             if vehicle.set_mode(mode):
                 if not landing_already:
                     vehicle.pilot.homecoming.wait_before_landing(_PAUSE_S)
                 return
+            if mode is Mode.AUTO_RTL:
+                vehicle.say(4, "Trying RTL Mode")
             if mode is Mode.SMART_RTL:
                 instead = "Trying RTL" if ways[number + 1] is Mode.RTL else "Using Land"
                 vehicle.say(4, f"SmartRTL Unavailable, {instead} Mode")

@@ -18,6 +18,7 @@ from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from flight.wire import AUTOPILOT_COMPONENT, Message
 from sim.autopilot.card import MADE_UP_BYTES, Card, tidy
+from sim.autopilot.log_shelf import LINK_SHARE
 from sim.dynamics import STEP_S
 
 if TYPE_CHECKING:
@@ -40,8 +41,6 @@ _STALE_S = 3.0
 _BURST_PACKETS = 2000
 _PACKETS_PER_STEP = 200
 """What a link without a limit takes."""
-_LINK_SHARE = 1 / 3
-"""Of a link with a limit, so that telemetry has room."""
 _FRAME_BYTES = 27
 _BY_ERRNO = {
     errno.ENOENT: _NOT_FOUND,
@@ -319,7 +318,7 @@ class FileServer:
         content = burst.session.content or b""
         allowed = _PACKETS_PER_STEP
         if channel.bytes_per_s:
-            burst.saved_bytes += channel.bytes_per_s * _LINK_SHARE * STEP_S
+            burst.saved_bytes += channel.bytes_per_s * LINK_SHARE * STEP_S
             allowed = int(burst.saved_bytes // (burst.piece_bytes + _FRAME_BYTES))
             burst.saved_bytes -= allowed * (burst.piece_bytes + _FRAME_BYTES)
         for _ in range(allowed):

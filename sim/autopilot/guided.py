@@ -43,6 +43,11 @@ class Aim:
     nose: Nose = AHEAD
     terrain: bool = False
 
+    @property
+    def kind(self) -> tuple[bool, bool]:
+        """What tells which controller follows it."""
+        return self.place is not None, self.velocity_mps is not None
+
 
 STOP = Aim(velocity_mps=_STILL)
 
@@ -54,7 +59,8 @@ class Guided:
         self._pilot = pilot
         self._aim = STOP
         self._place: Point = _STILL
-        """The aim's place; it moves on with the velocity that it came with."""
+        self._velocity: Point = _STILL
+        """The aim's, moved on: the place by the velocity, and that by the acceleration that it came with."""
         self._told_s = -math.inf
         self._to_turn_rad = 0.0
         self.paused = False
@@ -85,13 +91,13 @@ class Guided:
     def follow(self, aim: Aim) -> None:
         """Do this from now on."""
         pilot = self._pilot
-        if pilot.phase != "guided":
-            pilot.glide()
+        if pilot.phase != "guided" or aim is STOP or aim.kind != self._aim.kind:
+            pilot.glide()  # another controller begins from the present motion
             pilot.phase = "guided"
         t = pilot.target
         pilot.track.hold((t.east_m, t.north_m, t.up_m))
         self._aim, self._told_s = aim, pilot.vehicle.time_s
-        self._place = aim.place or _STILL
+        self._place, self._velocity = aim.place or _STILL, aim.velocity_mps or _STILL
         self._to_turn_rad = 0.0
         pilot.fixed_yaw = aim.nose != AHEAD
         if aim.nose.angle_rad is not None and aim.nose.relative:
@@ -109,17 +115,26 @@ class Guided:
             self._hold(_STILL, _STILL)
             return
         if aim.place is not None and aim.velocity_mps is not None:
-            velocity, accel = (_STILL, _STILL) if late else (aim.velocity_mps, aim.accel_mps2 or _STILL)
-            self._pursue(velocity, accel)
+            self._pursue(*self._moved(late))
         elif aim.place is not None:
             self._approach()
-        elif aim.velocity_mps is not None and not late:
-            self._hold(aim.velocity_mps, aim.accel_mps2 or _STILL)
+        elif aim.velocity_mps is not None:
+            self._hold(*self._moved(late))
         elif aim.accel_mps2 is not None and not late:
             self._gather(aim.accel_mps2)
         else:
             self._hold(_STILL, _STILL)
         self._turn(late)
+
+    def _moved(self, late: bool) -> tuple[Point, Point]:
+        """(velocity, acceleration) of this step; the place and the velocity move on."""
+        if late:
+            return _STILL, _STILL
+        velocity, accel, dt = self._velocity, self._aim.accel_mps2 or _STILL, STEP_S
+        along = tuple(v * dt + a * dt * dt / 2.0 for v, a in zip(velocity, accel, strict=True))
+        self._place = self._place[0] + along[0], self._place[1] + along[1], self._place[2] + along[2]
+        self._velocity = velocity[0] + accel[0] * dt, velocity[1] + accel[1] * dt, velocity[2] + accel[2] * dt
+        return velocity, accel
 
     def _hold(self, velocity: Point, accel: Point) -> None:
         """Bring the velocity to this one, with an acceleration that is known beforehand."""
@@ -137,7 +152,6 @@ class Guided:
         """After a place that moves: its velocity, and what brings the target nearer to it."""
         pilot, t, limits = self._pilot, self._pilot.target, self._pilot.vehicle.limits
         (east, north, up), (v_east, v_north, v_up) = self._place, velocity
-        self._place = east + v_east * STEP_S, north + v_north * STEP_S, up + v_up * STEP_S
         jerk, jerk_z = limits.shaping_jerk_mps3, limits.shaping_jerk_z_mps3
         d_east, d_north, d_up = east - t.east_m, north - t.north_m, up - t.up_m
         far = math.hypot(d_east, d_north)

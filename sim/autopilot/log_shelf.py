@@ -10,6 +10,7 @@ from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from flight.wire import Message
 from sim.autopilot.craft import SLOW_EVERY, Craft
+from sim.dynamics import STEP_S
 
 if TYPE_CHECKING:
     from sim.autopilot.mavlink import Channel as AnyChannel
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
 
 PIECE_BYTES = 90
 PIECES_PER_STEP = 20
+"""What a link without a limit takes."""
+LINK_SHARE = 1 / 3
+"""Of a link with a limit, so that telemetry has room."""
+_FRAME_BYTES = 19
+"""Of a LOG_DATA beside its piece: MAVLink 2's frame, number, offset and count."""
 MAX_BYTES = 64 << 20
 """A log grows no longer than this."""
 
@@ -44,6 +50,8 @@ class LogShelf:
         self._channel: Channel | None = None
         self._listing: list[int] = []
         self._sending: tuple[int, int, int] | None = None
+        self._saved_bytes = 0.0
+        """What the link would have carried and has not yet been used."""
 
     def _begin(self) -> None:
         """Open a log, and write what describes it."""
@@ -100,7 +108,7 @@ class LogShelf:
                 )
             )
         self._listing = []
-        for _ in range(PIECES_PER_STEP):
+        for _ in range(self._pieces_now(channel)):
             if self._sending is None:
                 return
             number, at, left = self._sending
@@ -110,3 +118,13 @@ class LogShelf:
             channel.send(mavlink.MAVLink_log_data_message(number, at, len(piece), padded))
             done = len(piece) < PIECE_BYTES or left <= PIECE_BYTES
             self._sending = None if done else (number, at + PIECE_BYTES, left - PIECE_BYTES)
+
+    def _pieces_now(self, channel: Channel) -> int:
+        """How many pieces this step takes without crowding the link."""
+        if self._sending is None or not channel.bytes_per_s:
+            self._saved_bytes = 0.0
+            return PIECES_PER_STEP
+        self._saved_bytes += channel.bytes_per_s * LINK_SHARE * STEP_S
+        pieces = int(self._saved_bytes // (PIECE_BYTES + _FRAME_BYTES))
+        self._saved_bytes -= pieces * (PIECE_BYTES + _FRAME_BYTES)
+        return pieces

@@ -98,9 +98,9 @@ class Logbook(LogShelf):
 
     def _write_state(self, log: bytearray) -> None:
         v, now, e = self._vehicle, self._now_us, self._vehicle.estimate
-        if v.mode is not self._mode:
-            self._mode = v.mode
-            log += record("MODE", now, int(v.mode), int(v.mode), 0)
+        if v.shown_mode is not self._mode:
+            self._mode = v.shown_mode
+            log += record("MODE", now, int(self._mode), int(self._mode), 0)
         lat, lon = v.place.to_geo(e.east_m, e.north_m)
         log += record("POS", now, lat, lon, e.up_m, v.relative_alt_m, e.up_m - v.origin_up_m)
         yaw = math.degrees(e.yaw_rad) % 360

@@ -6,8 +6,6 @@ which item is flown and which DO items are due (AP_Mission's order of things).
 
 from __future__ import annotations
 
-import math
-
 from sim.autopilot.items import (
     DELAY,
     FRAMES,
@@ -18,6 +16,7 @@ from sim.autopilot.items import (
     LAND,
     LAND_START,
     NAV_COMMANDS,
+    RETURN_PATH_START,
     RTL,
     TAKEOFF,
     WAYPOINT,
@@ -107,14 +106,6 @@ class MissionStore:
                 return index
         return 0
 
-    def landing_index(self, here: tuple[int, int]) -> int:
-        """The DO_LAND_START nearest to a place (degrees times 1e7); 0 if there is none."""
-        starts = [i for i in range(1, len(self._items)) if self._items[i].command == LAND_START]
-        lat, lon = here
-        return min(
-            starts, key=lambda i: math.hypot(self._items[i].x - lat, self._items[i].y - lon), default=0
-        )
-
 
 class MissionWalk:
     """Which navigation item is being flown, and which DO items wait to be run beside it."""
@@ -124,6 +115,8 @@ class MissionWalk:
         self.nav_index = 0
         """The current navigation item; 0 when there is none."""
         self.complete = False
+        self.in_landing = self.in_return = False
+        """Whether it has come to a landing sequence, or onto a return path."""
         self.notes: list[str] = []
         """What there is to say of jumps; whoever says it empties it."""
         self._due: list[int] = []
@@ -132,7 +125,7 @@ class MissionWalk:
     def reset(self) -> None:
         """Back to the beginning."""
         self.nav_index = 0
-        self.complete = False
+        self.complete = self.in_landing = self.in_return = False
         self._due = []
         self._jumps.clear()
 
@@ -140,8 +133,18 @@ class MissionWalk:
         """Make the item at `index`, or the next navigation item behind it, the one to fly next."""
         if not 0 < index < len(self.store):
             return False
-        self.complete = False
+        self.complete = self.in_landing = self.in_return = False
+        self.begun(self.store[index].command)
         return self._seek(index)
+
+    def begun(self, command: int) -> None:
+        """An item of this kind has been begun."""
+        if command in (LAND, LAND_START):
+            self.in_landing = True
+        elif command == RETURN_PATH_START:
+            self.in_return = True
+        elif command == TAKEOFF:
+            self.in_landing = self.in_return = False
 
     def advance(self) -> bool:
         """On to the next navigation item. False at the end of the mission."""
@@ -150,7 +153,7 @@ class MissionWalk:
     def _seek(self, start: int) -> bool:
         found, self._due = self._next_nav(start, counting=True)
         if found is None:
-            self.complete = True
+            self.complete, self.in_landing, self.in_return = True, False, False
             return False
         self.nav_index = found
         return True

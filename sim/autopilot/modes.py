@@ -19,6 +19,8 @@ class Mode(IntEnum):
     POSHOLD = 16
     BRAKE = 17
     SMART_RTL = 21
+    AUTO_RTL = 27
+    """Never flown: AUTO shows itself so on its way home (sim.autopilot.auto_return)."""
 
 
 NEEDS_POSITION = frozenset(
@@ -32,7 +34,7 @@ ARMABLE = frozenset({Mode.STABILIZE, Mode.ALT_HOLD, Mode.LOITER, Mode.POSHOLD, M
 LANDS_ITSELF = frozenset({Mode.AUTO, Mode.GUIDED, Mode.RTL, Mode.LAND, Mode.SMART_RTL})
 """Modes that disarm by themselves after touching down."""
 
-WAYS_HOME = frozenset({Mode.RTL, Mode.SMART_RTL, Mode.LAND})
+WAYS_HOME = frozenset({Mode.RTL, Mode.SMART_RTL, Mode.LAND, Mode.AUTO_RTL})
 """Modes that end the flight."""
 
 BY_STICKS = frozenset({Mode.STABILIZE, Mode.ALT_HOLD, Mode.LOITER, Mode.POSHOLD})

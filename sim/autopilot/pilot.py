@@ -126,12 +126,17 @@ class Pilot:
 
     def settle(self) -> None:
         """Aim at the point where the vehicle can stop from its present motion."""
+        self.hold_at(self.stopping_point)
+
+    @property
+    def stopping_point(self) -> Point:
+        """Where the vehicle can stop from its present motion."""
         e, limits = self.vehicle.estimate, self.vehicle.limits
         speed = math.hypot(e.v_east_mps, e.v_north_mps)
         reach = stopping_m(speed, limits.accel_mps2) / max(speed, 1e-6)
         rise = stopping_m(abs(e.v_up_mps), limits.accel_z_mps2)
         up = e.up_m + (min(rise, 3.0) if e.v_up_mps > 0.0 else -min(rise, 2.0))
-        self.hold_at((e.east_m + e.v_east_mps * reach, e.north_m + e.v_north_mps * reach, up))
+        return e.east_m + e.v_east_mps * reach, e.north_m + e.v_north_mps * reach, up
 
     def glide(self) -> None:
         """Make the present motion the target's: what follows goes on from it."""

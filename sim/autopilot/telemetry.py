@@ -63,7 +63,7 @@ def heartbeat(v: Vehicle) -> Message:
     elif v.failsafe.triggered:
         state = mavlink.MAV_STATE_CRITICAL
     return mavlink.MAVLink_heartbeat_message(
-        mavlink.MAV_TYPE_QUADROTOR, mavlink.MAV_AUTOPILOT_ARDUPILOTMEGA, base, int(v.mode), state, 3
+        mavlink.MAV_TYPE_QUADROTOR, mavlink.MAV_AUTOPILOT_ARDUPILOTMEGA, base, int(v.shown_mode), state, 3
     )
 
 

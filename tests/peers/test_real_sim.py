@@ -33,6 +33,7 @@ class Copter:
         self.seen = []
         self.armed, self.mode, self.beat_s = True, None, 0.0
         self.setpoint = None
+        self.yaw, self.turned, self.modes = 0.0, 0.0, []
 
     def hear(self, wait_s=1.0):
         """Take in one message."""
@@ -55,6 +56,11 @@ class Copter:
             self.acks[m.command] = m.result
         elif kind == "HEARTBEAT" and m.get_srcComponent() == 1:
             self.armed, self.mode = bool(m.base_mode & 128), m.custom_mode
+            if self.modes[-1:] != [m.custom_mode]:
+                self.modes.append(m.custom_mode)
+        elif kind == "ATTITUDE":
+            self.turned += math.remainder(m.yaw - self.yaw, math.tau)
+            self.yaw = m.yaw
         return m
 
     def until(self, true, seconds=600.0):
@@ -109,7 +115,10 @@ class Copter:
 
     def make_ready(self):
         """Streams on, armed in GUIDED."""
-        for message, hz in ((mavlink.MAVLINK_MSG_ID_LOCAL_POSITION_NED, 20),):
+        for message, hz in (
+            (mavlink.MAVLINK_MSG_ID_LOCAL_POSITION_NED, 20),
+            (mavlink.MAVLINK_MSG_ID_ATTITUDE, 10),
+        ):
             self.order(mavlink.MAV_CMD_SET_MESSAGE_INTERVAL, message, 1e6 / hz)
         self.until(lambda: self.time_s > 45.0)  # what an EKF needs
         self.enter(GUIDED)
@@ -133,6 +142,14 @@ class Copter:
 
     def send_target(self, target):
         self.link.mav.send(self.aimed(target))
+
+    def wait(self, seconds):
+        begin_s = self.time_s
+        self.until(lambda: self.time_s >= begin_s + seconds)
+
+    def stand(self):
+        self.until(lambda: self.speed() < 0.1, 60.0)
+        self.wait(2.0)
 
     def speed(self):
         return math.hypot(*self.track[-1][4:6]) if self.track else 0.0
@@ -345,6 +362,140 @@ def guided(copter):
     return figures
 
 
+def ahead_of(copter, x, y):
+    """(forward, right) metres from a place, by where the nose points."""
+    east, north = copter.place()[0] - x, copter.place()[1] - y
+    c, s = math.cos(copter.yaw), math.sin(copter.yaw)
+    return north * c + east * s, east * c - north * s
+
+
+def aims(copter):
+    """What targets with velocities, accelerations, yaws and frames come to, each told once: they end by
+    themselves after 3 s."""
+    figures = {}
+    copter.fly([item(TAKEOFF, 0, 0, 30.0), order(20)])
+    copter.until(lambda: copter.place()[2] > 29.0)
+    copter.enter(GUIDED)
+    copter.stand()
+
+    def tell(mask, frame=1, **fields):
+        copter.send_target(_target(mask, frame, **fields))
+
+    def after(mask, frame=1, seconds=1.5, **fields):
+        """(metres east, north, up; radians turned) from a target until it stands again."""
+        x, y, z = copter.place()
+        begin = copter.turned
+        tell(mask, frame, **fields)
+        copter.wait(seconds)
+        copter.stand()
+        east, north, up = copter.place()
+        return east - x, north - y, up - z, copter.turned - begin
+
+    tell(0x9C7, vx=3.0, yaw=0.0)  # 3 m/s north, nose north
+    copter.wait(2.0)
+    figures["nose told north, rad"] = math.remainder(copter.yaw, math.tau)
+    copter.stand()
+    x, y, z = copter.place()
+    east, north, up, _ = after(0xDC0, x=y, y=x, z=-z, vx=4.0, vy=2.0)
+    figures["a place at 4 m/s: north, m"], figures["and at 2 m/s: east, m"] = north, east
+    x, y, z = copter.place()
+    _, _, up, _ = after(0xC00, x=y, y=x, z=-z, vz=-1.0, afz=-0.2)
+    figures["a place that climbs at 1 m/s, m"] = up
+    x, y, z = copter.place()
+    tell(0xC00, x=y, y=x, z=-z, vx=3.0, afx=0.5)
+    copter.wait(2.0)
+    figures["a place at 3 m/s and 0.5 m/s2, m/s"] = copter.speed()
+    copter.stand()
+    tell(0xC07, vx=2.0, afx=0.5)
+    copter.wait(2.5)
+    figures["2 m/s and 0.5 m/s2, m/s"] = copter.speed()
+    copter.stand()
+    tell(0xDC7, vx=0.0, vy=4.0)  # to the east: the nose follows
+    copter.wait(2.5)
+    copter.stand()
+    figures["nose ahead, rad"] = math.remainder(copter.yaw, math.tau)
+    figures["by the body told, rad"] = after(0x9C7, 9, 4.0, yaw=0.7)[3]
+    figures["round at 0.3 rad/s, rad"] = after(0x5C7, 1, 5.0, yaw_rate=0.3)[3]
+    figures["an angle that goes on at 0.2 rad/s, rad"] = after(0x1C7, 1, 6.0, yaw=copter.yaw, yaw_rate=0.2)[3]
+    x, y, _ = copter.place()
+    tell(0x9F8, 9, x=20.0, y=5.0, yaw=0.0)
+    copter.wait(3.0)
+    copter.stand()
+    figures["20 m ahead, m"], figures["5 m to the right, m"] = ahead_of(copter, x, y)
+    east, north, up, _ = after(0xDF8, 7, x=-10.0, y=3.0, z=-2.0)
+    figures["10 m back, m"], figures["3 m east, m"], figures["2 m up, m"] = north, east, up
+    east, north, _, _ = after(0xDC7, 8, vx=3.0)
+    figures["3 m/s by the body, m"] = math.hypot(east, north)
+    for name, mask, frame in (
+        ("a place with an acceleration alone, m", 0xC38, 1),
+        ("nothing, m", 0xFFF, 1),
+        ("force, m", 0xE3F, 1),
+        ("a frame it has not, m", 0xDF8, 3),
+        ("a velocity that is none, m", 0xDC7, 1),
+    ):
+        tell(0xDC7, vx=5.0)
+        copter.until(lambda: copter.speed() > 4.5, 10.0)
+        figures[name] = math.hypot(*after(mask, frame, x=0.0, y=0.0, z=-30.0, vx=2000.0, afx=1.0)[:2])
+    return figures
+
+
+PATHS = [
+    item(TAKEOFF, 0, 0, 20.0),
+    item(WAYPOINT, 0, 150, 20.0),
+    item(WAYPOINT, 150, 150, 20.0),
+    order(188),  # 4
+    item(WAYPOINT, 150, 60, 20.0),
+    item(WAYPOINT, -60, 60, 25.0),
+    item(189, -60, 20, 20.0),  # 7
+    item(WAYPOINT, -60, 0, 20.0),
+    item(21, -30, 0, 0.0),  # 9
+]
+
+
+def ways_home(copter):
+    """What is answered and said to, and comes of: AUTO RTL by its mode and by both commands."""
+    said = []
+    land, path, set_mode = (
+        mavlink.MAV_CMD_DO_LAND_START,
+        mavlink.MAV_CMD_DO_RETURN_PATH_START,
+        mavlink.MAV_CMD_DO_SET_MODE,
+    )
+
+    def asked(command, *params):
+        seen = len(copter.texts)
+        result = copter.order(command, *params)
+        copter.wait(1.0)
+        heard = [text for _, text in copter.texts[seen:]]
+        words = [text for text in heard if any(part in text.lower() for part in ("rtl", "path", "landing"))]
+        said.append((result, copter.mode, words))
+
+    copter.fly([item(TAKEOFF, 0, 0, 20.0), item(WAYPOINT, 0, 150, 20.0)])
+    copter.until(lambda: copter.place()[2] > 15.0)
+    for command in ((set_mode, 1, 27), (land,), (path,)):
+        asked(*command)
+    assert copter.upload(PATHS) == 0
+    copter.enter(AUTO)
+    copter.until(lambda: copter.place()[1] > 60.0)
+    joined = len(copter.texts)
+    asked(path)
+    asked(set_mode, 1, 27)  # it is on it
+    copter.until(lambda: copter.reached.keys() & {6, 7}, 60.0)
+    asked(set_mode, 1, AUTO)
+    asked(set_mode, 1, LOITER)
+    copter.wait(2.0)
+    asked(set_mode, 1, 27)
+    asked(land)
+    begin_s = copter.time_s
+    copter.until(lambda: not copter.armed)
+    copter.wait(3.0)
+    words = [text for _, text in copter.texts[joined:] if text.startswith(("Mission:", "Reached command"))]
+    # a real one begins an item twice where AUTO is entered for it, and the first one anew on the ground
+    told = list(dict.fromkeys(words[: words.index("Mission: 9 Land") + 1]))
+    for command in ((land,), (path,), (set_mode, 1, 27), (mavlink.MAV_CMD_COMPONENT_ARM_DISARM, 1)):
+        asked(*command)
+    return said, told, copter.modes, copter.place(), copter.time_s - begin_s
+
+
 def circle(copter):
     """Seconds of a whole turn in CIRCLE, and how far from each other its sides are."""
     # the throttle stick in the middle: without a transmitter a real one sinks
@@ -443,6 +594,33 @@ def test_stops_targets_circles_and_returns_are_a_real_ones(pair):
         # orders and heartbeats take up to a second of the vehicle's time
         slack = {"m/s": 0.6, "s": 1.5}.get(name.rpartition(" ")[2], 0.5)
         assert figures[1][name] == pytest.approx(real, rel=0.1, abs=slack), name
+
+
+@pytest.mark.timeout(600)
+def test_targets_of_every_kind_come_to_what_they_come_to_on_a_real_one(pair):
+    real, ours = map(aims, pair)
+    print()
+    for name, figure in real.items():
+        row(name, figure, ours[name])
+    for name, figure in real.items():
+        slack = {"rad": 0.08, "m/s": 0.25}.get(name.rpartition(" ")[2], 0.8)
+        assert ours[name] == pytest.approx(figure, rel=0.08, abs=slack), name
+
+
+@pytest.mark.timeout(600)
+def test_the_ways_home_of_a_mission_are_found_and_shown_as_on_a_real_one(pair):
+    (said, told, modes, place, seconds), (our_said, our_told, our_modes, our_place, our_seconds) = map(
+        ways_home, pair
+    )
+    for theirs, mine in zip(said, our_said, strict=True):
+        print(f"  real {theirs}\n  ours {mine}")
+        assert mine == theirs
+    print(f"  real {told}\n  ours {our_told}")
+    assert our_told == told
+    assert our_modes == modes
+    assert our_place[:2] == pytest.approx(place[:2], abs=1.5)
+    row("from the landing's start until down, s", seconds, our_seconds)
+    assert our_seconds == pytest.approx(seconds, rel=0.1, abs=2.0)
 
 
 @pytest.mark.timeout(600)

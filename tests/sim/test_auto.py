@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
+from sim.autopilot.failsafe import Action
 from sim.dynamics import Weather
 
 from .conftest import Bench
@@ -17,17 +18,62 @@ AUTO, GUIDED, RTL, LAND, SMART_RTL = 3, 4, 6, 9, 21
 LANE_M, TRIGGER_M = 200.0, 20.0
 
 
-def test_a_landing_sequence_is_begun_when_asked_for():
+AUTO_RTL = 27
+RETURN_PATH, LANDING = mavlink.MAV_CMD_DO_RETURN_PATH_START, mavlink.MAV_CMD_DO_LAND_START
+
+
+def on_its_way(*items):
+    """Half a minute into a mission to the north whose last items are these."""
     bench = Bench(seed=3)
     bench.run(42.5)
-    items = [bench.at(0, 0, 0, 0), bench.at(1, 0, 0, 20, command=22), bench.at(2, 0, 400, 20)]
-    items += [bench.at(3, 0, 0, 0, command=189), bench.at(4, 20, 0, 20), bench.at(5, 30, 0, 0, command=21)]
-    start(bench, items)
+    head = [bench.at(0, 0, 0, 0), bench.at(1, 0, 0, 20, command=22), bench.at(2, 0, 400, 20)]
+    start(bench, head + [bench.at(3 + n, *item[:3], command=item[3]) for n, item in enumerate(items)])
     bench.run(25)
-    assert bench.command(mavlink.MAV_CMD_DO_LAND_START) == 0
+    return bench
+
+
+def shown(bench):
+    bench.run(1.1)
+    return bench.heard("HEARTBEAT")[-1].custom_mode
+
+
+def test_a_landing_sequence_is_begun_when_asked_for():
+    bench = on_its_way((0, 0, 0, 189), (20, 0, 20, 16), (30, 0, 0, 21))
+    assert shown(bench) == AUTO
+    assert bench.command(RETURN_PATH) == 4
+    assert bench.command(LANDING) == 0
+    assert shown(bench) == AUTO_RTL
     assert bench.run(200, lambda: not bench.vehicle.armed)
     assert math.hypot(bench.vehicle.body.east_m - 30, bench.vehicle.body.north_m) < 1.5
-    assert bench.command(mavlink.MAV_CMD_DO_LAND_START) == 4
+    assert "Landing sequence start" in bench.texts()
+
+
+def test_the_return_path_is_joined_where_it_is_nearest():
+    """On the leg that passes it, not at the path's beginning; from any mode, MIS_RESTART or not."""
+    bench = on_its_way((0, 0, 0, 188), (300, 100, 20, 16), (-200, 100, 20, 16), (-200, 0, 0, 21))
+    bench.set_param("MIS_RESTART", 1)
+    bench.mode(GUIDED)
+    assert bench.mode(AUTO_RTL) == 0
+    assert shown(bench) == AUTO_RTL
+    assert bench.vehicle.walk.nav_index == 5
+    assert "Mission: 4 WP" not in bench.texts()
+    assert bench.vehicle.heads_home
+    assert bench.mode(AUTO) == 0  # it goes on there, but shows itself as it is
+    assert shown(bench) == AUTO
+    assert bench.run(200, lambda: not bench.vehicle.armed)
+    assert math.hypot(bench.vehicle.body.east_m + 200, bench.vehicle.body.north_m) < 1.5
+
+
+def test_without_either_there_is_no_auto_rtl_and_a_failsafe_flies_home_by_itself():
+    bench = on_its_way((0, 300, 20, 16))
+    assert bench.mode(AUTO_RTL) == 4
+    assert shown(bench) == AUTO
+    assert "Mode change to AUTO RTL failed: No return path or landing sequence found" in "".join(
+        bench.texts()
+    )
+    bench.vehicle.failsafe._do(Action.AUTO_OR_RTL)
+    assert shown(bench) == RTL
+    assert "Trying RTL Mode" in bench.texts()
 
 
 def test_a_jump_is_made_as_often_as_it_says_and_a_tag_is_found():

@@ -54,11 +54,30 @@ def download(bench, number):
     return b"".join(bytes(m.data[: m.count]) for m in pieces)
 
 
+def test_a_download_takes_a_third_of_a_radio(flown):
+    bench, _, _ = flown
+    bench.say(mavlink.MAVLink_log_request_list_message(1, 1, 0, 0xFFFF))
+    bench.run(0.1)
+    entry = bench.heard("LOG_ENTRY")[-1]
+    bench.channel.bytes_per_s = 3000.0
+    try:
+        before = len(bench.inbox)
+        bench.say(mavlink.MAVLink_log_request_data_message(1, 1, entry.id, 0, 0xFFFFFFFF))
+        bench.run(10.0)
+        sent = [m for _, m in bench.inbox[before:] if m.get_type() == "LOG_DATA"]
+        assert entry.size > 20_000
+        assert sum(90 + 19 for _ in sent) == pytest.approx(10_000, rel=0.02)
+        assert [m.ofs for m in sent] == list(range(0, 90 * len(sent), 90))
+    finally:
+        bench.channel.bytes_per_s = 0.0
+        bench.say(mavlink.MAVLink_log_request_end_message(1, 1))
+
+
 def test_the_log_is_ardupilots_and_tells_the_flight(flown, tmp_path):
     bench, _, _ = flown
     bench.say(mavlink.MAVLink_log_request_list_message(1, 1, 0, 0xFFFF))
     bench.run(0.1)
-    (entry,) = bench.heard("LOG_ENTRY")
+    entry = bench.heard("LOG_ENTRY")[-1]
     data = download(bench, entry.id)
     assert len(data) == entry.size
     path = tmp_path / "flight.bin"
