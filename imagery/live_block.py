@@ -456,6 +456,7 @@ class LiveBlock:
 
     def geo_of_shots(self) -> GeoTags | None:
         """The tags of photos that have a camera event, and what a file says of photos: that counts first."""
+        self.shots.settle(now=True)
         told = {}
         for name in self.shots.of_photos:
             with suppress(PhotoError):

@@ -31,6 +31,7 @@ _CLOCK_S = 1.5
 """So far clocks of counted photos may disagree: whole seconds, and a shutter's delay."""
 _USUAL_M = 20.0
 _WINDOW = 120
+_GROWN = 1.1
 _NUMBER = re.compile(r"(\d+)\D*$")
 
 By = Literal["place", "time", "count"]
@@ -54,6 +55,7 @@ class Shots:
         self._stamps: dict[str, PhotoStamp] = {}
         self._found: dict[str, tuple[int, By]] = {}
         self._unsettled = False
+        self._held = 0
 
     def hear(self, events: Sequence[CameraEvent]) -> None:
         """All events so far, in the order in which they were heard."""
@@ -107,9 +109,10 @@ class Shots:
         steps = np.diff(np.array(list(self._places.values())).reshape(-1, 2), axis=0)
         return max(float(np.median(np.hypot(*steps.T))), 1.0) if len(steps) else _USUAL_M
 
-    def settle(self) -> set[str]:
-        """Hold the lists against each other as far as they go; gives the photos whose event has changed."""
-        if not self._unsettled:
+    def settle(self, *, now: bool = False) -> set[str]:
+        """Count again, and hold the lists against each other when they have grown by a tenth, or `now`; gives
+        the photos whose event has changed."""
+        if not (self._unsettled or now):
             return set()
         self._unsettled = False
         before = dict(self._found)
@@ -117,7 +120,9 @@ class Shots:
         free = self._free(without={"time", "count"})
         stamps = [s for s in self._stamps.values() if s.lat_deg is None]
         stamps = sorted(stamps, key=_in_order)[-_WINDOW:]
-        if stamps and free:
+        lost = sum(s.lat_deg is None for s in self._stamps.values())
+        if stamps and free and (now or lost > _GROWN * self._held):
+            self._held = lost
             events = [replace(self._events[n], index=n) for n in free[-2 * _WINDOW :]]
             found = match_photos(stamps, events)
             if not found.ambiguous:

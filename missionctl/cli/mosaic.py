@@ -114,10 +114,10 @@ def _is_page(report: Path) -> bool:
 def _draft_line(out: Path, draft: Draft) -> str:
     if draft.left_out:
         return f"{out}: {draft.left_out}"
-    if draft.late_s is not None:
-        what = f"{draft.name} on the map after {draft.late_s:.1f} s"
-    else:
-        what = f"{draft.name} on the map by its camera event" if draft.name else "corrected"
+    what = ""
+    if draft.name:
+        how = f"after {draft.late_s:.1f} s" if draft.late_s is not None else "by its camera event"
+        what = f"{draft.name} on the map {how}; "
     waiting = f", {draft.waiting} waiting" if draft.waiting else ""
     waiting += f", {len(draft.expected)} taken and not here yet" if draft.expected else ""
-    return f"{out}: {what}; draft of {draft.count} photos{waiting}, {draft.area_m2 / 1e4:.2f} ha"
+    return f"{out}: {what}draft of {draft.count} photos{waiting}, {draft.area_m2 / 1e4:.2f} ha"

@@ -84,6 +84,7 @@ def test_a_photo_too_many_is_found_out_at_the_turns():
         shots.hear(told[: i + 3])
         shots.arrive(f"DJI_{8 + i:04d}.JPG", clocked(event, 3600.0))
         shots.settle()
+    shots.settle(now=True)
     assert numbers(shots) == {f"DJI_{8 + i:04d}.JPG": i + 1 for i in range(26)}
     assert {shot.by for shot in shots.of_photos.values()} == {"time"}
 
