@@ -7,15 +7,19 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
 import rasterio
+from affine import Affine
 
 from imagery.live import NO_EVENT, LiveRules, follow_photos, live_folder
 from imagery.mosaic import MosaicOptions, make_mosaic
 from imagery.photo_tags import PhotoTags, embed_tags, read_tags
+from imagery.raster_io import write_cog
+from plans.frames import LocalFrame
 from plans.mission import CameraEvent
 
 OPTIONS = MosaicOptions(workers=2, quality="quick")
@@ -257,3 +261,35 @@ def test_a_live_mosaic_over_the_command_line_ends_on_ctrl_c(known_block, tmp_pat
     child.stdout.close()
     child.stderr.close()
     assert out.exists()
+
+
+def test_a_dem_of_another_datum_puts_no_photo_elsewhere(known_block, tmp_path):
+    """Heights 40 m over the photos': the map lies where it lies without them, and the full mosaic, too."""
+    folder, out, dem = tmp_path / "photos", tmp_path / "live.tif", tmp_path / "dem.tif"
+    folder.mkdir()
+    write_cog(
+        dem, np.full((60, 60), 540.0, np.float32), Affine(5, 0, -150, 0, -5, 150),
+        LocalFrame(30.0, 103.0).crs, nodata=None,
+    )  # fmt: skip
+    photos, drafts, ended = sorted(known_block.folder.iterdir())[:9], [], threading.Event()
+    waiting = list(photos)
+
+    def drafted(draft):
+        drafts.append(draft)
+        if waiting and draft.late_s is not None:
+            shutil.copy(waiting[0], folder / f".{waiting[0].name}")
+            (folder / f".{waiting[0].name}").rename(folder / waiting.pop(0).name)
+        elif not waiting and draft.count == len(photos):
+            ended.set()
+
+    shutil.copy(waiting[0], folder / waiting.pop(0).name)
+    options = replace(OPTIONS, dem=dem)
+    report = follow_photos(
+        folder, out, options, lambda *_: None, drafted, ended.is_set, LiveRules(idle_s=30.0)
+    )
+    shown = {p.name: p for p in drafts[-1].photos()}
+    assert len(report.photos) == len(photos)
+    for photo in report.photos:
+        live = shown[photo.name]
+        assert photo.footprint.symmetric_difference(live.footprint).area < 0.06 * photo.footprint.area
+        assert abs(photo.pose.up_m - live.pose.up_m) < 0.5
