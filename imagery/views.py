@@ -29,6 +29,9 @@ Float32 = npt.NDArray[np.float32]
 
 _NODE_STEP_CELLS = 4
 _FAR_RADIUS = 1.5  # stands for all that lies outside the photo, NaN included
+_MOST_LEAN = 3.7
+"""Metres across for each of depth (75 degrees off nadir): farther out a pixel is smeared and
+the sky near."""
 WORTH = 0.1
 """So much costlier than the best photo of a place another one may be and still paint it (`View.cost`)."""
 _LAST = 100.0
@@ -181,7 +184,7 @@ def _seen(camera: Camera, pose: Pose, window: Window, cells: MosaicGrid, surface
     radius = np.fmin(cv2.magnitude(x, y) / np.float32(half), np.float32(_FAR_RADIUS))
     lean = between_nodes(node_lean.astype(np.float32), window.shape, _NODE_STEP_CELLS)
     cost = lean**2 + np.float32(0.15) * np.maximum(radius - np.float32(0.6), 0)
-    return _Seen(pixels, inside_photo(pixels, camera), radius, cost)
+    return _Seen(pixels, inside_photo(pixels, camera) & (lean < _MOST_LEAN), radius, cost)
 
 
 def _bounds(mask: npt.NDArray[np.bool_]) -> Window:
