@@ -161,7 +161,8 @@ def _mix(
 ) -> None:
     """Lay mud, then water, over a part of the picture. Light and shade of the ground show through the mud."""
     light = picture.mean(axis=2, dtype=np.float32) / 255.0
-    silt = (1 + 0.12 * clump) * (0.72 + 0.5 * light) * np.where(depth > -0.4, 0.86, 1.0)
+    wet = np.clip(1.15 - 1.4 * np.maximum(-depth, 0), 0, 1)
+    silt = (1 - 0.2 * wet) * (1 + 0.12 * clump) * (0.72 + 0.5 * light)
     far = np.clip(depth / 2.5, 0, 1)
     for band in range(3):
         plane = picture[..., band].astype(np.float32)
