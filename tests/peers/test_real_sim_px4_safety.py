@@ -28,7 +28,9 @@ class Story:
         self.figures[name] = value, within
 
     def step(self, name, *answers):
-        """A step of the story: its answers, and what was said and flown since the one before."""
+        """A step of the story: its answers, and what was said and flown since the one before. Ours answers
+        first and speaks then, a real one the other way round."""
+        self.craft.wait(1.3)  # a heartbeat too
         self.steps.append((name, *answers, *self.craft.news()))
 
 

@@ -137,7 +137,7 @@ class Hand:
         bounds.vertical_mps, bounds.jerk_mps3 = far, p["MPC_JERK_MAX"]
         bounds.vertical_mps2 = p["MPC_ACC_UP_MAX"] if wish > 0.0 else p["MPC_ACC_DOWN_MAX"]
         pilot.trajectory.climb(STEP_S, wish, pilot.target)
-        pilot.lift_off()
+        pilot.lift_off(p["MPC_Z_VEL_MAX_UP"])
         moving = wish != 0.0 or abs(pilot.target.v_up_mps) > _STANDS_MPS
         if moving:
             pilot.trajectory.axes[2].x = e.up_m

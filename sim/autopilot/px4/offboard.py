@@ -138,7 +138,7 @@ class Offboard:
             a if math.isfinite(a) else 0.0 for a in point.accel_mps2
         )
         _stand(target, point.place, here)
-        pilot.lift_off()
+        pilot.lift_off(p["MPC_Z_VEL_MAX_UP"])
         pilot.controller.horizontal(target, e, demand, use_position=False)
         pilot.controller.vertical(target, e, demand, use_position=False)
         if math.isfinite(point.yaw_rad):

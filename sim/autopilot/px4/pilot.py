@@ -188,9 +188,9 @@ class Pilot:
     def _hold_down(self, up_m: float) -> None:
         """The target's height is the vehicle's own, and its climb no more than the ramp allows."""
         self.trajectory.axes[2].x = self.target.up_m = up_m
-        self.lift_off()
+        self.lift_off(self.vehicle.params["MPC_TKO_SPEED"])
 
-    def lift_off(self) -> None:
+    def lift_off(self, fastest_mps: float) -> None:
         """While it is new in the air the target's climb is no more than the ramp from the ground allows."""
         if self._ramp_since_s is None:
             return
@@ -198,7 +198,7 @@ class Pilot:
         share = (self.vehicle.time_s - self._ramp_since_s) / ramp_s
         if share >= 1.0:
             return
-        most = _RAMP_FROM_MPS + share * (self.vehicle.params["MPC_TKO_SPEED"] - _RAMP_FROM_MPS)
+        most = _RAMP_FROM_MPS + share * (fastest_mps - _RAMP_FROM_MPS)
         self.target.v_up_mps = min(self.target.v_up_mps, most)
 
     @property
