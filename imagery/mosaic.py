@@ -40,6 +40,7 @@ from imagery.quality import (
 )
 from imagery.refine import refine_tracks
 from imagery.render import RenderRules, lay_out, paint_mosaic, write_companions
+from imagery.scratch import must_be_writable
 from imagery.shelf import Greys, Pictures
 from imagery.strangers import without_strangers
 from imagery.tracks import Tracks, build_tracks, thin_tracks
@@ -115,6 +116,7 @@ def make_mosaic(
     options = options or MosaicOptions()
     if geo is None and options.geotags is not None:
         geo = read_geo_file(options.geotags)
+    must_be_writable(Path(out))
     on_progress = on_progress or (lambda stage, share: None)
     run = _Run(options, on_progress, found or Found(feature_rules(options)), geo)
     with _one_thread_each(), ThreadPoolExecutor(options.workers) as pool:

@@ -91,7 +91,11 @@ def read_tags(path: Path) -> PhotoTags:
         raise PhotoTagError(f"{path}: no such photo") from None
     except PhotoError as error:
         raise PhotoTagError(str(error)) from None
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, struct.error) as error:
+    except UnidentifiedImageError:
+        raise PhotoTagError(
+            f"{path}: not a readable photo (no picture in it); copy it from the card again"
+        ) from None
+    except (OSError, SyntaxError, ValueError, struct.error) as error:
         raise PhotoTagError(f"{path}: not a readable photo ({error}); copy it from the card again") from None
     maker = maker_tags(xmp)
     lat = _first(maker.pop("lat_deg", None), _degrees(gps.get(2), gps.get(1)))

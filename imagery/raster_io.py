@@ -20,6 +20,7 @@ from rasterio.enums import ColorInterp
 from rasterio.io import MemoryFile
 
 from imagery.errors import RasterError
+from imagery.scratch import must_be_writable, scratch_beside
 
 Colour = tuple[int, int, int] | tuple[int, int, int, int]
 
@@ -34,16 +35,10 @@ def whole_file(path: Path) -> Iterator[Path]:
     Raises RasterError when the folder cannot be written.
     """
     path = Path(path)
-    part = path.with_name(f".{path.stem}.part{os.getpid()}{path.suffix}")
+    must_be_writable(path)
+    part = scratch_beside(path, "part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(part, "wb"):
-            pass  # finds an unwritable folder before hours of work
-    except OSError as error:
-        raise RasterError(
-            f"{path}: cannot be written ({error.strerror}); choose another output folder"
-        ) from error
-    try:
         yield part
         os.replace(part, path)
     except OSError as error:

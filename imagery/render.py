@@ -7,7 +7,6 @@ decoded); memory follows a budget, and what comes out hangs neither on it nor on
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from imagery.parallax import bent, find_relief, laid_on
 from imagery.photos import Block
 from imagery.quality import CELL_PX, held_mb, seam_rms_px
 from imagery.raster_io import whole_file, write_cog
+from imagery.scratch import scratch_beside
 from imagery.seams import Labels, SeamRules, find_seams, label_windows
 from imagery.shelf import Pictures, Pieces
 from imagery.surface import Bounds, Surface, flat_surface, good_points, read_dem, surface_from_points
@@ -107,7 +107,7 @@ def paint_mosaic(
     """
     grid = canvas.grid
     frame = CogFrame(*grid.shape, grid.west, grid.north, grid.gsd_m, grid.epsg, _acquired(block))
-    spool_path = out.with_name(f".{out.stem}.tiles{os.getpid()}")
+    spool_path = scratch_beside(out, "tiles")
     with whole_file(out) as part:
         try:
             with open(spool_path, "w+b") as spool:

@@ -68,6 +68,7 @@ def mosaic(
 ) -> None:
     """Stitch photos into a georeferenced orthomosaic."""
     from imagery.mosaic import MosaicOptions
+    from imagery.scratch import must_be_writable
     from missionctl.services.mapping import Live, mosaic_photos
     from missionctl.workspace import write_text
 
@@ -82,6 +83,8 @@ def mosaic(
     )
     if flight is not None and not live:
         raise ValueTypedError("--flight goes with --live; missionctl geotag places photos that are there")
+    if report:
+        must_be_writable(report)
     following = None
     if live:
         following = Live(idle, stop_on_signals().is_set, lambda draft: say(_draft_line(out, draft)), flight)
@@ -94,14 +97,17 @@ def mosaic(
         from imagery.report import quality_page
 
         write_text(report, quality_page(made, out.name))
-    more = [f"left out: {d['photo']}: {d['reason']}" for d in result["dropped"]]
+    more = [f"left out: {d['reason']}" for d in result["dropped"]]
     more += result["warnings"]
     if made.control:
         more.insert(0, made.control.line())
+    loose = len(result["placed_by_priors"])
+    by_tags = f" ({loose} by their tags alone)" if loose else ""
     give(
         result,
         as_json,
-        f"{out}: {result['placed']} of {result['photos']} photos, {result['gsd_cm']:.2f} cm a pixel, "
+        f"{out}: {result['placed']} of {result['photos']} photos{by_tags}, "
+        f"{result['gsd_cm']:.2f} cm a pixel, "
         f"{result['area_m2'] / 1e4:.2f} ha in {result['seconds']['total']:.0f} s; "
         f"reprojection {result['reprojection_rms_px']:.2f} px rms" + "".join(f"\n  {line}" for line in more),
     )
