@@ -13,6 +13,7 @@ from contextlib import contextmanager
 import pytest
 
 from imagery import cluster as cluster_module
+from imagery import mosaic
 from imagery.cluster import Cluster, cluster_workers
 from imagery.errors import MosaicError
 from imagery.mosaic import MosaicOptions, make_mosaic
@@ -24,8 +25,6 @@ pytestmark = [
 ]
 
 OPTIONS = MosaicOptions(workers=2)
-SMALL = MosaicOptions(workers=2, memory_mb=200, quality="quick")
-"""Photos do not fit into a quarter of this: they are decoded for each stage, and cut."""
 
 
 @contextmanager
@@ -61,10 +60,10 @@ def pids(cluster):
     return [nanny.pid for nanny in cluster.workers.values()]
 
 
-def made_there(cluster, known_block, place, options=OPTIONS, on_progress=None):
+def made_there(cluster, known_block, place, on_progress=None):
     place.mkdir()
     with cluster_workers(cluster.scheduler_address, known_block.folder) as workers:
-        make_mosaic(known_block.folder, place / "o.tif", options, on_progress, workers=workers)
+        make_mosaic(known_block.folder, place / "o.tif", OPTIONS, on_progress, workers=workers)
     return digests(place)
 
 
@@ -72,10 +71,12 @@ def test_a_cluster_makes_the_same_bytes(pair, here, known_block, tmp_path):
     assert made_there(pair, known_block, tmp_path / "there") == here
 
 
-def test_the_same_where_photos_do_not_fit_into_memory(pair, known_block, tmp_path):
+def test_the_same_where_photos_do_not_fit_into_memory(pair, known_block, tmp_path, monkeypatch):
+    """They are decoded for each stage, and cut."""
+    monkeypatch.setattr(mosaic, "KEPT_SHARE", 0.0)
     (tmp_path / "here").mkdir()
-    make_mosaic(known_block.folder, tmp_path / "here" / "o.tif", SMALL)
-    there = made_there(pair, known_block, tmp_path / "there", SMALL)
+    make_mosaic(known_block.folder, tmp_path / "here" / "o.tif", OPTIONS)
+    there = made_there(pair, known_block, tmp_path / "there")
     assert there == digests(tmp_path / "here")
 
 
