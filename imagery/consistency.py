@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from imagery.features import Features
 from imagery.matching import PairMatches
-from imagery.photos import Block, Photo, height_above_ground_m
+from imagery.photos import COURSE_SIGMA_DEG, Block, Photo, height_above_ground_m
 
 MAX_YAW_FAULT_SIGMAS = 6.0
 MENDED_YAW_SIGMA_DEG = 8.0
@@ -52,9 +52,15 @@ def mend_priors(
     for photo in block.photos:
         yaw = _agreed([v for v in (_heading(t) for t in ties[photo.index]) if v is not None])
         off = abs(_turn(yaw - photo.prior.yaw_deg)) if yaw is not None else 0.0
-        if yaw is not None and off > max(25.0, MAX_YAW_FAULT_SIGMAS * photo.sigma_yaw_deg):
+        guessed = photo.sigma_yaw_deg >= COURSE_SIGMA_DEG[0]
+        if yaw is not None and off > (
+            25.0 if guessed else max(25.0, MAX_YAW_FAULT_SIGMAS * photo.sigma_yaw_deg)
+        ):
             tag = photo.prior.yaw_deg
-            faults.append(f"{photo.name}: heading in the tags {tag:.0f} deg, by the matches {yaw:.0f} deg")
+            if not guessed:  # by the course, which at a lane's end is that of the way to the next
+                faults.append(
+                    f"{photo.name}: heading in the tags {tag:.0f} deg, by the matches {yaw:.0f} deg"
+                )
             prior = replace(photo.prior, yaw_deg=yaw)
             photo = replace(photo, prior=prior, sigma_yaw_deg=MENDED_YAW_SIGMA_DEG)
         up = _agreed_height([_height(t, block.ground_up_m) for t in ties[photo.index]])
