@@ -165,9 +165,8 @@ def river_levels(river: River, heights_m: Heights, grid: Grid) -> tuple[npt.NDAr
         kernel = (0, 0), 12.0 / grid.step_m
         weight = cv2.GaussianBlur(near, *kernel)
         level = (cv2.GaussianBlur(heights_m * near, *kernel) / np.maximum(weight, 1e-6)).astype(np.float32)
-    lowest = _lowest_near(heights_m, grid)
     for line in river.lines:
-        rows, cols = _cells_along(line, lowest, grid)
+        rows, cols = _cells_along(line, heights_m, grid)
         along = heights_m[rows, cols].astype(float)
         if along[: len(along) // 8 + 1].mean() < along[-(len(along) // 8 + 1) :].mean():  # drawn upstream
             rows, cols, along = rows[::-1], cols[::-1], along[::-1]
@@ -176,31 +175,18 @@ def river_levels(river: River, heights_m: Heights, grid: Grid) -> tuple[npt.NDAr
     return runs, _spread(level, runs, grid)
 
 
-def _lowest_near(heights_m: Heights, grid: Grid) -> npt.NDArray[np.int64]:
-    """(rows, cols): the flat index of the lowest cell within _BESIDE_M of each."""
-    reach = round(_BESIDE_M / grid.step_m)
-    best = heights_m.copy()
-    index = np.arange(heights_m.size).reshape(heights_m.shape)
-    for axis in (0, 1):
-        values, places = best.copy(), index.copy()
-        for shift in range(-reach, reach + 1):
-            other, place = np.roll(values, shift, axis), np.roll(places, shift, axis)
-            edge = [slice(None)] * 2
-            edge[axis] = slice(0, shift) if shift > 0 else slice(shift or heights_m.shape[axis], None)
-            other[tuple(edge)] = np.inf
-            lower = other < best
-            best, index = np.where(lower, other, best), np.where(lower, place, index)
-    return index
-
-
 def _cells_along(
-    line: LineString, lowest: npt.NDArray[np.int64], grid: Grid
+    line: LineString, heights_m: Heights, grid: Grid
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """(rows, cols) of the lowest cells beside a line, from its beginning on."""
+    """(rows, cols) of the lowest cells within _BESIDE_M of a line, from its beginning on."""
     col, row = grid.to_pixel(*get_coordinates(segmentize(line, grid.step_m)).T)
-    rows = np.clip(np.round(row), 0, grid.rows - 1).astype(int)
-    cols = np.clip(np.round(col), 0, grid.cols - 1).astype(int)
-    return np.unravel_index(lowest[rows, cols], lowest.shape)
+    reach = round(_BESIDE_M / grid.step_m)
+    beside = np.arange(-reach, reach + 1)
+    d_row, d_col = (v.ravel() for v in np.meshgrid(beside, beside))
+    rows = np.clip(np.round(row)[:, None] + d_row, 0, grid.rows - 1).astype(np.int64)
+    cols = np.clip(np.round(col)[:, None] + d_col, 0, grid.cols - 1).astype(np.int64)
+    lowest = np.argmin(heights_m[rows, cols], axis=1)[:, None]
+    return np.take_along_axis(rows, lowest, 1)[:, 0], np.take_along_axis(cols, lowest, 1)[:, 0]
 
 
 def _spread(level: Heights, runs: npt.NDArray[np.bool_], grid: Grid) -> Heights:
