@@ -42,12 +42,12 @@ class Row:
     says: list[str]
     tells: set[str]
     """The station's alerts."""
-    seconds: float = 90.0
+    seconds: float = 65.0
     also: Callable[[OnAir, Heard], bool] = lambda on_air, heard: True
     numbers: tuple[tuple[str, float], ...] = ()
 
 
-def row(kind, modes, says, tells=(), seconds=90.0, also=Row.also, **numbers):
+def row(kind, modes, says, tells=(), seconds=65.0, also=Row.also, **numbers):
     return Row(kind, modes, says, set(tells), seconds, also, tuple(numbers.items()))
 
 
@@ -93,12 +93,13 @@ TABLE = (
     ),
     row(
         *("gps_jump", FLIES_ON, []),
+        seconds=90.0,
         also=has_drifted_with_its_position_and_come_back,
         duration_s=20.0,
         east_m=30.0,
     ),
     row("compass_error", FLIES_ON, [], deg=32.0),
-    row("pressure_drift", FLIES_ON, [], also=is_lower_than_it_thinks, hpa_per_h=-20.0),
+    row("pressure_drift", FLIES_ON, [], seconds=90.0, also=is_lower_than_it_thinks, hpa_per_h=-20.0),
     row(
         *("battery_sag", [*HOLDS, "AUTO_RTL"], ["Critical battery", WAITS, ACTS], {"reserve.hands_off"}),
         seconds=42.0,
@@ -107,12 +108,14 @@ TABLE = (
     row("wind_step", FLIES_ON, [], {"watch.no_headway"}, seconds=130.0, wind_mps=18.0, gust_mps=2.0),
     row(
         *("motor_weak", FLIES_ON, [], {"reserve.uses_more"}),
+        seconds=90.0,
         also=is_at_full_throttle_on_the_ground,
         thrust_share=0.33,
     ),
     row("rc_loss", [*HOLDS, "AUTO_RTL"], [WAITS, ACTS], {"reserve.hands_off"}, seconds=50.0),
     row(
         *("link_cut", [*HOLDS, "AUTO_RTL"], ["GCS connection regained"], {"lost.silent", "lost.now"}),
+        seconds=80.0,
         duration_s=30.0,
     ),
     row("camera_stuck", FLIES_ON, [], also=photos_are_announced_and_not_written),
