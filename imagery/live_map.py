@@ -163,8 +163,10 @@ class LiveMap:
         taken."""
         if canvas.outlines.keys() != self._wanted.get(cell, {}).keys():
             return False
+        was_open = cell in self._open
         self._keep(cell, canvas)
-        self._close_some()
+        if not was_open:  # the open ones are those under the drone; it would have to open them again
+            del self._open[cell]
         return True
 
     def _keep(self, cell: Cell, canvas: Canvas, *, same: bool = False) -> None:

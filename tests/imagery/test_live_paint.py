@@ -86,3 +86,17 @@ def test_a_square_painted_anew_is_not_taken_when_a_photo_came_meanwhile(brushes,
         assert cells[0] in stale
         assert live.replace(cells[0], paint_square(GRID.square(cells[0]), [moved, brushes[1]], GROUND))
         assert not live.is_stale(cells[0])
+
+
+def test_corrections_do_not_close_the_squares_that_the_drone_is_over(brushes, cells, tmp_path):
+    store = LiveStore(tmp_path / "live", {})
+    first = LiveMap(GRID, store)
+    with ThreadPoolExecutor(2) as pool:
+        first.paint(brushes[0], lambda names: [], GROUND, pool)
+    (reached,) = GRID.cells([brushes[0].outline(GROUND)])
+    assert set(first._open) == set(reached)
+    again = LiveMap(GRID, store)
+    again.expect({brushes[0].name: brushes[0].outline(GROUND)})
+    assert again.replace(reached[0], paint_square(GRID.square(reached[0]), brushes[:1], GROUND))
+    assert not again._open
+    assert not again.is_stale(reached[0])
