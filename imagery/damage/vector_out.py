@@ -49,7 +49,7 @@ def write_vectors(
     Raises DeliveryError when the file cannot be written.
     """
     with whole_file(path) as part:
-        part.unlink()
+        part.unlink(missing_ok=True)
         for index, layer in enumerate(layers):
             try:
                 write_layer(part, layer, crs, driver, append=index > 0, **options)

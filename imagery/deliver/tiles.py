@@ -35,7 +35,7 @@ def export_mbtiles(folder: DamageFolder, out_dir: Path) -> list[Path]:
     target = out_dir / "damage.mbtiles"
     with TemporaryDirectory() as scratch, whole_file(target) as part:
         flat = Path(scratch) / "flat.tif"
-        part.unlink()
+        part.unlink(missing_ok=True)
         try:
             with rasterio.open(
                 flat, "w", driver="GTiff", width=moved.shape[1], height=moved.shape[0], count=4,
