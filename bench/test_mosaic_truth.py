@@ -90,13 +90,12 @@ def test_a_block_lies_where_it_is(kind, tmp_path, benchmark, tell):
             check = report["control"]["check"]
             line += f"; check points {check['plan_rms_gsd']:.2f} GSD, {check['height_rms_m']:.2f} m"
         tell(line)
-    found.pop("five points, no DEM", None)  # told, and not promised
-    for report, score, blank in found.values():
+    if kind == "valley":
+        found.pop("five points, no DEM")  # told, and not promised: steep ground beyond the last tie points
+    for name, (report, score, blank) in found.items():
         assert report["placed"] == report["photos"]
         assert score.relative_gsd <= 1.0
-        if (
-            kind not in WITH_DEM
-        ):  # roofs and steep slopes beside seams are 1 to 1.5 px: short of what is wanted
+        if kind != "valley" and not name.endswith("no DEM"):  # there 0.7 to 1.1: short of what is wanted
             assert report["seam_rms_px"] <= 0.7
         assert blank < 0.005
     report, score, _ = found["five points"]

@@ -89,7 +89,7 @@ def surface_from_points(
     step_m: float,
     *,
     base: Surface | None = None,
-    stiffness: float = 1.0,
+    stiffness: float = 0.3,
     tolerance_m: float = 0.3,
     max_nodes: int = 30_000,
 ) -> Surface:
