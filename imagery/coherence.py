@@ -27,7 +27,7 @@ LONG_S = 10.0
 DRIFT_S = 5.0
 """In so long a carpet drifts by more than tags and relief leave open; in the pace of a lane it does not."""
 NEIGHBOURS = 16
-LEAST_SHARE = 0.33
+LEAST_SHARE = 0.4
 """Of the share of features that are found again where most are: over trees it is half, on water a tenth."""
 CLEAR_SHARE = 0.2
 """Where that is less, features that nobody finds again are no sign of water."""
