@@ -40,8 +40,7 @@ _DETAIL_CELLS = (16, 12)
 DETAIL_SIGMA_PX = 1.0
 _LEAST_CORNER = 0.001
 """Of the strongest corner of the photo."""
-_ALONE_PX = 7
-"""The best corner of so wide a surrounding is found again more often than several of one bush."""
+_CORNER_DISTANCE_PX = 5
 _EDGE_PX = 12
 _TURN_SIGMA_PX = 2.0
 _DESCRIBED_PX = 2.5
@@ -225,24 +224,16 @@ def _corners(grey: UInt8, count: int) -> tuple[Float32, UInt8]:
     All at one scale: neighbouring photos show the ground about equally large. That is a tenth of the time
     that SIFT needs to find features in all scales.
     """
-    xy, strength = _peaks(cv2.cornerMinEigenVal(grey, 3))
+    found = cv2.goodFeaturesToTrack(grey, 4 * count, _LEAST_CORNER, _CORNER_DISTANCE_PX)
+    xy = np.zeros((0, 2), np.float32) if found is None else found[:, 0]
+    away = np.minimum(xy, np.array(grey.shape[::-1], np.float32) - 1 - xy).min(axis=1)
+    xy = xy[away >= _EDGE_PX]
     if not len(xy):
         return xy, np.zeros((0, 128), np.uint8)
-    xy = xy[_spread(xy, strength, grey.shape, count)]
+    xy = xy[_spread(xy, -np.arange(len(xy), dtype=float), grey.shape, count)]  # they come strongest first
     stop = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 10, 0.02)
     xy = np.asarray(cv2.cornerSubPix(grey, xy, (3, 3), (-1, -1), stop), np.float32)
     return xy, _described(grey, xy)
-
-
-def _peaks(corner: Any) -> tuple[Float32, Float32]:
-    """(n, 2) places and (n,) heights of what is highest within _ALONE_PX on every side."""
-    side = 2 * _ALONE_PX + 1
-    highest = cv2.dilate(corner, np.ones((side, side), np.uint8))
-    inner = np.s_[_EDGE_PX : corner.shape[0] - _EDGE_PX, _EDGE_PX : corner.shape[1] - _EDGE_PX]
-    row, col = np.nonzero((corner == highest)[inner])
-    strength = np.asarray(corner[inner][row, col], np.float32)
-    strong = strength > _LEAST_CORNER * np.float32(corner.max())
-    return np.stack([col, row], axis=1)[strong].astype(np.float32) + _EDGE_PX, strength[strong]
 
 
 def _described(grey: UInt8, xy: Float32) -> UInt8:
@@ -262,7 +253,7 @@ def _described(grey: UInt8, xy: Float32) -> UInt8:
     return np.minimum(np.rint(root * 400), 255).astype(np.uint8)
 
 
-def _spread(xy: Float32, strength: Float32, shape: tuple[int, ...], count: int) -> Any:
+def _spread(xy: Float32, strength: npt.NDArray[np.float64], shape: tuple[int, ...], count: int) -> Any:
     """Indices of up to `count` points: the strongest of each cell of a 16 x 12 grid first, then the second
     ones, and so on, so that any first part of them is strong and spread, too."""
     columns, rows = 16, 12

@@ -28,7 +28,6 @@ from imagery.found import Found
 from imagery.geo_file import GeoTags, read_geo_file
 from imagery.marks import marks_in_block
 from imagery.matching import PairMatches
-from imagery.pairs import PairRules
 from imagery.photos import Block, Dropped, Photo, list_photo_files, read_block
 from imagery.quality import (
     BY_PRIORS,
@@ -54,6 +53,7 @@ Progress = Callable[[str, float], None]
 
 TIES_PER_PHOTO = 400
 MEASURED_PX = 2e6
+DRAFT_PX = 5e5
 DEFAULT_MEMORY_MB = 3000
 KEPT_SHARE = 0.25
 """Of the memory budget: where all decoded photos fit into it, they are kept and decoded once."""
@@ -193,16 +193,23 @@ class _Run:
 
     def _how_to_decode(self, block: Block) -> Pictures:
         """Each photo once, where all of them fit into a part of the memory."""
-        factor = 2 if self._options.quick and self._options.gsd_m is None else 1
+        factor = self._coarser(block)
         size = sum(p.camera.image_width_px * p.camera.image_height_px * 3 for p in block.photos) / factor**2
         return Pictures(size <= KEPT_SHARE * 1e6 * self._options.budget_mb, factor)
+
+    def _coarser(self, block: Block) -> int:
+        """A draft is half as fine as the photos, or a quarter where half a megapixel is left of each."""
+        if not self._options.quick or self._options.gsd_m is not None:
+            return 1
+        least = min(p.camera.image_width_px * p.camera.image_height_px for p in block.photos)
+        return 4 if least / 4**2 >= DRAFT_PX else 2
 
     def place(
         self, block: Block, features: list[Features], workers: Workers
     ) -> tuple[Block, list[Features], Adjustment]:
         """Match neighbours and adjust the block; photos that nothing places leave it."""
         with self._stage("match"):
-            pairs = pairs_to_match(block, features, pair_rules(self._options))
+            pairs = pairs_to_match(block, features)
             matches = self._found.matches(block.photos, pairs, workers, lambda s: self._progress("match", s))
         with self._stage("adjust"):
             found = place_unplaced(block, features, matches, self._control)
@@ -262,6 +269,7 @@ class _Run:
             self._options.dem,
             self._options.crs_epsg,
             self._options.quick,
+            self._coarser(block),
             self._options.workers,
             self._options.budget_mb,
         )
@@ -304,12 +312,7 @@ class _Run:
 
 def feature_rules(options: MosaicOptions) -> FeatureRules:
     """Feature settings of a quality."""
-    return FeatureRules(per_photo=600) if options.quick else FeatureRules()
-
-
-def pair_rules(options: MosaicOptions) -> PairRules:
-    """With how many neighbours photos are matched in a quality."""
-    return PairRules(max_per_photo=6) if options.quick else PairRules()
+    return FeatureRules(per_photo=800) if options.quick else FeatureRules()
 
 
 def _placed(

@@ -43,12 +43,14 @@ ROWS_IN_WORK = 3
 
 @dataclass(frozen=True)
 class RenderRules:
-    """How a block is painted; see MosaicOptions."""
+    """How a block is painted; see MosaicOptions. Where `gsd_m` is None, pixels are so many times `coarser`
+    than the photos'."""
 
     gsd_m: float | None
     dem: Path | None
     crs_epsg: int | None
     quick: bool
+    coarser: int
     workers: int
     budget_mb: int
 
@@ -77,7 +79,7 @@ def lay_out(
     outlines = [
         ground_outline(c, p, surface) for c, p in zip(adjustment.cameras, adjustment.poses, strict=True)
     ]
-    gsd_m = rules.gsd_m or _native_gsd_m(adjustment, surface) * (2 if rules.quick else 1)
+    gsd_m = rules.gsd_m or _native_gsd_m(adjustment, surface) * rules.coarser
     grid = make_grid(block.frame, outlines, gsd_m, rules.crs_epsg)
     cells = grid.coarser(CELL_PX)
     sights, exposure, views = _look(adjustment, features, outlines, cells, surface, workers)

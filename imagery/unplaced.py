@@ -20,7 +20,7 @@ from scipy.sparse.linalg import spsolve
 from imagery.control import ControlPoint, Mark
 from imagery.features import Features
 from imagery.matching import PairMatches
-from imagery.pairs import PairRules, neighbour_pairs
+from imagery.pairs import neighbour_pairs
 from imagery.photos import Block, Dropped, Photo, height_above_ground_m
 from plans.frames import Pose
 
@@ -46,12 +46,12 @@ _SIGMA_SHARE = 0.25
 _SIGMA_YAW_DEG, _SIGMA_TILT_DEG = 15.0, 20.0
 
 
-def pairs_to_match(block: Block, features: Sequence[Features], rules: PairRules | None = None) -> list[Pair]:
+def pairs_to_match(block: Block, features: Sequence[Features]) -> list[Pair]:
     """Pairs (i < j) of photos to match: neighbours by their footprints, and for photos without a position all
     others, or those that promise most."""
     placed = [p.index for p in block.photos if p.placed]
     known = replace(block, photos=tuple(block.photos[i] for i in placed))
-    pairs = {(placed[a], placed[b]) for a, b in (neighbour_pairs(known, rules) if placed else [])}
+    pairs = {(placed[a], placed[b]) for a, b in (neighbour_pairs(known) if placed else [])}
     lost = [p.index for p in block.photos if not p.placed]
     count = len(block.photos)
     if len(lost) * count - len(lost) ** 2 // 2 <= MAX_PAIRS:
