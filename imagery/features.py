@@ -232,8 +232,8 @@ def _corners(grey: UInt8, count: int) -> tuple[Float32, UInt8]:
         return xy, np.zeros((0, 128), np.uint8)
     xy = xy[_spread(xy, -np.arange(len(xy), dtype=float), grey.shape, count)]  # they come strongest first
     stop = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 10, 0.02)
-    xy = np.asarray(cv2.cornerSubPix(grey, xy, (3, 3), (-1, -1), stop), np.float32)
-    return xy, _described(grey, xy)
+    exact = np.asarray(cv2.cornerSubPix(grey, xy, (3, 3), (-1, -1), stop), np.float32)
+    return exact, _described(grey, exact)
 
 
 def _described(grey: UInt8, xy: Float32) -> UInt8:
