@@ -28,7 +28,7 @@ def test_all_formats_at_once(folder, tmp_path) -> None:
 
 def test_by_default_the_folder_itself_receives_the_files(copied) -> None:
     folder = copied()
-    before = {p.name: p.read_bytes() for p in folder.iterdir()}
+    before = {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
     made = export(folder, ["CSV", " gpkg", "cog"])
     assert folder / "townships.csv" in made
     for name, content in before.items():
