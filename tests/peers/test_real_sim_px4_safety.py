@@ -256,9 +256,10 @@ def test_it_keeps_its_fence_and_its_rally_points_as_a_real_one(pair):
         for north in (100, 50, 20):
             craft.upload([item(16, 0, 0, 20.0), item(16, 0, north, 20.0)])
             craft.wait(2.0)
-            heard.step("a mission", north, craft.choose(*MISSION), craft.order(ARM, 1))
-            craft.wait(1.5)
-            craft.order(ARM, 0)
+            answers = craft.choose(*MISSION), craft.order(ARM, 1), craft.order(ARM, 0)
+            craft.wait(1.3)
+            said, _ = craft.news()  # armed for less than a heartbeat
+            heard.steps.append(("a mission", north, answers, sorted(said)))
             craft.choose(*HOLD)
         craft.wait(2.0)
         craft.news()
