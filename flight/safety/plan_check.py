@@ -53,7 +53,8 @@ class PlanLimits:
     """The rally points that the vehicle holds: they stay when the plan has none of its own. Heights as in
     Mission.rally."""
     fences_joined: bool = False
-    """Within one inclusion fence is enough (PX4; ArduPilot with FENCE_OPTIONS bit 1)."""
+    """Within one inclusion fence is enough (ArduPilot with FENCE_OPTIONS bit 1; a PX4 from 1.16 on wants all,
+    as seen, and an older one that takes one is looked at no less strictly)."""
 
 
 @dataclass(frozen=True)

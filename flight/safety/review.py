@@ -63,8 +63,7 @@ def check_before_upload(
     mission: Mission, settings: SafetySettings, autopilot: str = "ardupilot"
 ) -> PlanReport:
     """Look at a plan before anything is sent. Raises PlanFaultsError for faults that are not accepted."""
-    limits = settings.plan if autopilot == "ardupilot" else replace(settings.plan, fences_joined=True)
-    report = check_plan(mission, settings.terrain, settings.no_fly, limits, autopilot)
+    report = check_plan(mission, settings.terrain, settings.no_fly, settings.plan, autopilot)
     report.require_flyable(settings.accepted)
     return report
 
@@ -82,7 +81,7 @@ def check_for_vehicle(
         airframe=returns.px4 or settings.plan.airframe,
         returns=returns,
         rally=facts.rally_points or (),
-        fences_joined=px4 or bool(options & _UNION_OF_INCLUSIONS),
+        fences_joined=not px4 and bool(options & _UNION_OF_INCLUSIONS),
         fence_margin_m=params.get("FENCE_MARGIN", settings.plan.fence_margin_m),
     )
     autopilot = "px4" if px4 else "ardupilot"

@@ -206,8 +206,7 @@ def check_offline(plan: Path, wishes: SafetyWishes, autopilot: str | None = None
     mission, workspace = read_mission(plan), find_workspace(plan.parent)
     settings = safety_settings(plan, mission, workspace, wishes)
     autopilot = autopilot or autopilot_of(plan, workspace.config.autopilot if workspace else "")
-    limits = replace(settings.plan, fences_joined=autopilot == "px4")
-    return Checked(check_plan(mission, settings.terrain, settings.no_fly, limits, autopilot))
+    return Checked(check_plan(mission, settings.terrain, settings.no_fly, settings.plan, autopilot))
 
 
 def check_with_vehicle(plan: Path, target: Target, wishes: SafetyWishes) -> Checked:

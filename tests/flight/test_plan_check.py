@@ -13,6 +13,8 @@ from flight.safety.alerts import LANGUAGES, Severity, safety_words
 from flight.safety.plan_area import NoFlyArea
 from flight.safety.plan_check import PlanLimits, check_plan
 from flight.safety.rally import RallyRule
+from flight.safety.review import SafetySettings, check_for_vehicle
+from flight.safety.vehicle_checks import VehicleFacts
 from flight.safety.way_home import ReturnSettings, return_settings
 from plans.energy import Battery, Wind
 from plans.frames import GeoPoint, LocalFrame
@@ -143,6 +145,10 @@ def test_several_inclusion_fences():
     both = replace(GOOD, fence_inclusion=(square(-50, -50, 300, 110), square(-50, 100, 300, 300)))
     assert "plan.leaves_fence" in keys(check_plan(both, FLAT)), "ArduPilot wants it inside all of them"
     assert keys(check_plan(both, FLAT, limits=PlanLimits(fences_joined=True))) == []
+    facts = VehicleFacts(params={"FENCE_OPTIONS": 2.0})  # which says nothing to a PX4
+    for px4, leaves in ((False, False), (True, True)):
+        told = keys(check_for_vehicle(both, SafetySettings(), facts, px4))
+        assert ("plan.leaves_fence" in told) is leaves
 
 
 def test_no_leg_may_enter_a_no_fly_area_and_ways_home_through_one_are_told():
