@@ -10,6 +10,7 @@ import hashlib
 import itertools
 import logging
 import platform
+import socket
 import time
 import uuid
 from collections import deque
@@ -93,17 +94,19 @@ def cluster_workers(address: str, photos_dir: Path) -> Iterator[Cluster]:
     """
     try:
         from distributed import Client
+        from distributed.comm import get_address_host_port
     except ImportError:
         raise MosaicError(
             "--cluster needs Dask; install it with: pip install 'missionctl[cluster]'"
         ) from None
     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # what matters of it is raised
     try:
+        # first without Dask: a Client that cannot connect may hang in a thread when it is collected
+        socket.create_connection(get_address_host_port(address, strict=True), _CONNECT_S).close()
         client = Client(address, timeout=_CONNECT_S, set_as_default=False)
-    except (OSError, TimeoutError, ValueError) as error:
+    except (OSError, ValueError) as error:
         raise MosaicError(
-            f"{address}: no Dask scheduler answers there ({type(error).__name__}); "
-            "start one with: dask scheduler"
+            f"{address}: no Dask scheduler answers there ({error}); start one with: dask scheduler"
         ) from None
     with client:
         cluster = Cluster(client, address, Path(photos_dir).resolve())
@@ -193,19 +196,25 @@ class Cluster:
 
     def _awaited(self, future: Future[Any]) -> list[Any]:
         """What the tasks gave, in their order. Raises MosaicError when nobody is left to do them."""
+        from distributed import wait
+
         nobody_since = None
         while True:
             try:
-                return list(future.result(timeout=_LOOK_S))
+                with self._client.as_current():
+                    wait([future], timeout=_LOOK_S)
+                break
             except TimeoutError:
-                if future.done():
-                    raise
+                pass
             if self._client.status != "running":
                 raise self._gone()
             if self._asked(self._client.nthreads):
                 nobody_since = None
             elif time.monotonic() - (nobody_since := nobody_since or time.monotonic()) > _NOBODY_S:
                 raise self._nobody()
+        if future.status == "error":
+            return list(future.result())  # raises what the task raised, an OSError too
+        return list(self._asked(future.result))  # however long it takes to come: a link may be slow
 
     def _asked(self, ask: Callable[..., _T], *args: Any) -> _T:
         try:

@@ -243,3 +243,15 @@ def test_work_that_kills_whoever_does_it_is_told(known_block):
 
 def _deadly(shared, task):
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_what_takes_long_is_waited_for(pair, known_block, monkeypatch):
+    """Longer than between two looks at whether anybody is left, with results that come just then."""
+    monkeypatch.setattr(cluster_module, "_LOOK_S", 0.05)
+    with cluster_workers(pair.scheduler_address, known_block.folder) as workers:
+        assert list(workers.map(_heavy, 0.05, list(range(60)))) == [bytes([n]) * 1_000_000 for n in range(60)]
+
+
+def _heavy(shared, task):
+    time.sleep(shared)
+    return bytes([task]) * 1_000_000
