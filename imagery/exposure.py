@@ -12,13 +12,19 @@ import numpy.typing as npt
 
 from imagery.views import View, neighbours, overlap
 
-GAIN_SIGMA = 0.15
+PAIR_SIGMA = 0.07
+"""How unlike two photos show the same ground (logarithm) with the same light: the sun behind or ahead."""
+GAIN_SIGMA, CAST_SIGMA = 0.10, 0.05
+"""How far a photo's brightness, and its colours beside that, are off. What pairs say is one error over and
+over, and would add up from one side of a block to the other: what is bright turned white and grey purple."""
 VIGNETTING_SIGMA = 0.10
+LEAST_SCALE = 0.05
+"""So unlike (logarithm) two pixels of one place may always be; what is more so counts less."""
 SAMPLES_PER_PAIR = 300
 LEAST_SHARED = 30
 DARKEST, BRIGHTEST = 12, 243
 HIGHLIGHT = 248.0
-"""Where the brightest 2 % of most photos come to lie."""
+"""Where the brightest 2 % of nearly all photos come to lie."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +51,7 @@ def solve_exposure(views: Sequence[View], photos: int, seed: int = 0) -> Exposur
     Source: Brown and Lowe 2007, section 6, here in logarithms.
     """
     rng = np.random.default_rng(seed)
-    pair_i, pair_j, ratio, basis = [], [], [], []
+    pair_i, pair_j, ratio, basis, share = [], [], [], [], []
     for a, b in ((views[i], views[j]) for i, j in neighbours(views)):
         sample = _sample(a, b, rng)
         if sample is not None:
@@ -54,12 +60,11 @@ def solve_exposure(views: Sequence[View], photos: int, seed: int = 0) -> Exposur
             pair_j.append(np.full(len(difference), b.photo))
             ratio.append(difference)
             basis.append(radial)
+            share.append(np.full(len(difference), 1.0 / max(len(difference), 1)))
     if not ratio:
         return Exposure(np.zeros((photos, 3)), np.zeros(2))
-    even = _least_squares(
-        np.concatenate(pair_i), np.concatenate(pair_j), np.concatenate(ratio), np.concatenate(basis), photos
-    )
-    return _levelled(even, views)
+    together = (np.concatenate(parts) for parts in (pair_i, pair_j, ratio, basis, share))
+    return _levelled(_least_squares(*together, photos), views)
 
 
 def evened(view: View, exposure: Exposure) -> View:
@@ -78,7 +83,7 @@ def _levelled(exposure: Exposure, views: Sequence[View]) -> Exposure:
         if len(seen):
             factor = exposure.factor(view.photo, view.radius[view.valid])
             bright.append(np.log(np.maximum(np.percentile((seen * factor).max(axis=1), 98), 1.0)))
-    excess = float(np.percentile(bright, 80) - np.log(HIGHLIGHT)) if bright else 0.0
+    excess = float(np.percentile(bright, 95) - np.log(HIGHLIGHT)) if bright else 0.0
     return Exposure(exposure.log_gain - np.clip(excess, -0.2, 0.4), exposure.vignetting)
 
 
@@ -108,16 +113,19 @@ def _least_squares(
     j: npt.NDArray[np.int64],
     ratio: npt.NDArray[np.float64],
     basis: npt.NDArray[np.float64],
+    share: npt.NDArray[np.float64],
     photos: int,
 ) -> Exposure:
+    """`share` (n,) is what each sample counts of its pair, which is one observation."""
     gain = np.zeros((photos, 3))
     vignetting = np.zeros(2)
     for _ in range(5):
         off = ratio + gain[i] - gain[j] + (basis @ vignetting)[:, None]
-        scale = max(float(np.median(np.abs(off))) * 1.5, 0.01)
+        scale = max(float(np.median(np.abs(off))) * 1.5, LEAST_SCALE)
         weight = 1 / (1 + (np.abs(off).mean(axis=1) / scale) ** 2)
         vignetting = _solve_vignetting(basis, ratio + gain[i] - gain[j], weight)
-        gain = _solve_gains(i, j, ratio + (basis @ vignetting)[:, None], weight, photos)
+        told = weight * share / PAIR_SIGMA**2
+        gain = _solve_gains(i, j, ratio + (basis @ vignetting)[:, None], told, photos)
     return Exposure(gain, vignetting)
 
 
@@ -148,6 +156,8 @@ def _solve_gains(
         ],
         axis=1,
     )
-    normal[np.diag_indices(photos)] += 0.1 / GAIN_SIGMA
-    gains = np.linalg.solve(normal, right)
+    brightness = right.mean(axis=1, keepdims=True)
+    gains = np.linalg.solve(normal + np.eye(photos) / GAIN_SIGMA**2, brightness) + np.linalg.solve(
+        normal + np.eye(photos) / CAST_SIGMA**2, right - brightness
+    )
     return np.asarray(gains - np.median(gains, axis=0))
