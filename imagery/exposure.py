@@ -63,8 +63,11 @@ def solve_exposure(views: Sequence[View], photos: int, seed: int = 0) -> Exposur
             share.append(np.full(len(difference), 1.0 / max(len(difference), 1)))
     if not ratio:
         return Exposure(np.zeros((photos, 3)), np.zeros(2))
-    together = (np.concatenate(parts) for parts in (pair_i, pair_j, ratio, basis, share))
-    return _levelled(_least_squares(*together, photos), views)
+    even = _least_squares(
+        np.concatenate(pair_i), np.concatenate(pair_j), np.concatenate(ratio), np.concatenate(basis),
+        np.concatenate(share), photos,
+    )  # fmt: skip
+    return _levelled(even, views)
 
 
 def evened(view: View, exposure: Exposure) -> View:

@@ -11,8 +11,8 @@ ROWS, COLS, STEP = 30, 40, 8
 
 
 def strip(count, light, seed=0):
-    """Photos along a lane over one ground, 80 % overlap, noise of 5 %. `light` (photo, x from -1 to 1) -> log BGR
-    that the photo adds to the ground's colours."""
+    """Photos along a lane over one ground, 80 % overlap, noise of 5 %. `light` (photo, x from -1 to 1) gives
+    the logarithm BGR that the photo adds to the ground's colours."""
     rng = np.random.default_rng(seed)
     ground = rng.uniform(60, 140, (ROWS, STEP * count + COLS, 3))
     y, x = np.mgrid[-1 : 1 : ROWS * 1j, -1 : 1 : COLS * 1j]
