@@ -204,7 +204,7 @@ def events_of(photos):
 
 def test_photos_without_a_place_are_placed_by_the_flights_events(known_block, full, tmp_path, monkeypatch):
     """Events are two ahead of the photos; one photo never comes."""
-    monkeypatch.setattr("imagery.live._EVENTS_EVERY_S", 0.0)  # a photo may come sooner than they are asked for
+    monkeypatch.setattr("imagery.live._EVENTS_EVERY_S", 0.0)  # a photo may come sooner
     folder, out = tmp_path / "photos", tmp_path / "live.tif"
     folder.mkdir()
     photos = sorted(known_block.folder.iterdir())
