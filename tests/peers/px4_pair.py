@@ -17,6 +17,8 @@ from sim.battery import BatteryPack
 from sim.dynamics import Airframe
 from sim.server import SimSettings, serve
 
+from .listening import Listening
+
 HOME = GeoPoint(30.05, 103.15, 500.0)
 LOCAL = LocalFrame(HOME.lat_deg, HOME.lon_deg)
 NAN = math.nan
@@ -27,7 +29,7 @@ _OWN_WORDS = ("[logger]", "Preflight")
 """What a real one says of its card and of its simulated sensors as they drift."""
 
 
-class Craft:
+class Craft(Listening):
     """A vehicle at an address, whoever simulates it; keeps its track and what it said."""
 
     def __init__(self, url):
@@ -96,15 +98,6 @@ class Craft:
     @property
     def mode(self):
         return self.beats[-1][3] if self.beats else None
-
-    def until(self, true, seconds=600.0):
-        """Listen until something is so, for at most so many of the vehicle's seconds."""
-        begin_s, deadline = self.time_s, time.monotonic() + 300.0
-        while not true():
-            self.hear()
-            begin_s = begin_s or self.time_s
-            assert self.time_s - begin_s < seconds, f"did not come about in {seconds} s: {self.texts[-5:]}"
-            assert time.monotonic() < deadline, self.texts[-5:]
 
     def wait(self, seconds):
         begin_s = self.time_s

@@ -15,6 +15,8 @@ from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from plans.frames import GeoPoint, LocalFrame
 
+from .listening import Listening
+
 HOME = GeoPoint(30.05, 103.15, 500.0)
 LOCAL = LocalFrame(HOME.lat_deg, HOME.lon_deg)
 GUIDED, AUTO, LOITER, RTL, BRAKE = 4, 3, 5, 6, 17
@@ -23,7 +25,7 @@ WAYPOINT, TAKEOFF = 16, 22
 pytestmark = pytest.mark.soak
 
 
-class Copter:
+class Copter(Listening):
     """A vehicle at an address, whoever simulates it; keeps its track and what it said."""
 
     def __init__(self, url):
@@ -62,15 +64,6 @@ class Copter:
             self.turned += math.remainder(m.yaw - self.yaw, math.tau)
             self.yaw = m.yaw
         return m
-
-    def until(self, true, seconds=600.0):
-        """Listen until something is so, for at most so many of the vehicle's seconds."""
-        begin_s, deadline = self.time_s, time.monotonic() + 300.0
-        while not true():
-            self.hear()
-            begin_s = begin_s or self.time_s
-            assert self.time_s - begin_s < seconds, f"did not come about in {seconds} s: {self.texts[-5:]}"
-            assert time.monotonic() < deadline, self.texts[-5:]
 
     def order(self, command, *params):
         """COMMAND_LONG; its MAV_RESULT."""
