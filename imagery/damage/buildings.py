@@ -24,9 +24,11 @@ from imagery.damage.legend import (
     GRADE_NONE,
     GRADE_NOT_ANALYSED,
     GRADE_POSSIBLE,
+    LANDSLIDE,
     MUD,
     MUD_OR_DEBRIS_LAID,
     WATER,
+    shows_ground,
 )
 from imagery.damage.rasters import Layers
 from imagery.damage.scene import GeoGrid
@@ -46,7 +48,7 @@ class Evidence:
     roof_share: float
     """Of the footprint: still classed as building."""
     debris_share: float
-    """Of the footprint: debris or mud."""
+    """Of the footprint: debris, mud or a landslide."""
     lost_share: float | None
     """Of the footprint: change class "building lost" or strong other change."""
     water_ring: float
@@ -101,7 +103,7 @@ def measure(footprint: Geometry, neighbours: list[Geometry], grid: GeoGrid, laye
     if neighbours:
         ring &= ~_burn([n.buffer(0.3) for n in neighbours], grid, window)
     classes = layers.classes(window)
-    seen = classes > 0
+    seen = shows_ground(classes)
     # The part of the footprint beyond the grid was not seen either.
     whole = max(float(inside.sum()), footprint.buffer(-_EAVES_M).area / grid.cell_m2)
     seen_share = float((inside & seen).sum()) / whole if whole else 0.0
@@ -113,10 +115,10 @@ def measure(footprint: Geometry, neighbours: list[Geometry], grid: GeoGrid, laye
     return Evidence(
         seen_share=min(seen_share, 1.0),
         roof_share=_share(roof, BUILDING),
-        debris_share=_share(roof, DEBRIS, MUD),
+        debris_share=_share(roof, DEBRIS, MUD, LANDSLIDE),
         lost_share=lost,
         water_ring=_share(around, WATER),
-        mud_ring=_share(around, MUD, DEBRIS),
+        mud_ring=_share(around, MUD, DEBRIS, LANDSLIDE),
         depth_m=float(wet.mean()) if wet is not None and wet.size else None,
     )
 

@@ -16,13 +16,16 @@ from imagery.damage.legend import (
     BUILDING_LOST,
     DEBRIS,
     FLOODED,
+    LANDSLIDE,
     MUD,
     MUD_OR_DEBRIS_LAID,
     OTHER_CHANGE,
     ROAD,
     ROAD_LOST,
+    SHADOW,
     UNCHANGED,
     WATER,
+    shows_ground,
 )
 from imagery.damage.register import ColourMatch
 
@@ -90,17 +93,17 @@ def kind(
         pixel_m: side of a cell.
     """
     changed = size > CHANGED_SIGMA
-    laid = np.isin(classes, (MUD, DEBRIS))
-    open_ground = np.isin(classes, (MUD, DEBRIS, BARE))
+    laid = np.isin(classes, (MUD, DEBRIS, LANDSLIDE))
+    open_ground = np.isin(classes, (MUD, DEBRIS, BARE, LANDSLIDE))
     result = np.full(classes.shape, UNCHANGED, np.uint8)
     result[_without_specks(size > STRONG_SIGMA, pixel_m)] = OTHER_CHANGE
     result[(classes == WATER) & (classes_before == WATER)] = UNCHANGED
-    result[laid & changed & ~np.isin(classes_before, (MUD, DEBRIS))] = MUD_OR_DEBRIS_LAID
+    result[laid & changed & ~np.isin(classes_before, (MUD, DEBRIS, LANDSLIDE))] = MUD_OR_DEBRIS_LAID
     result[(classes == WATER) & (classes_before != WATER)] = FLOODED
     result[known.road & (size > STRONG_SIGMA) & (classes == BARE)] = ROAD_LOST
     result[known.building & changed & (open_ground | (classes == ROAD))] = BUILDING_LOST
     result[known.building & (classes == BUILDING) & (size < STRONG_SIGMA)] = UNCHANGED
-    result[~compared | (classes == 0)] = 0
+    result[~compared | ~shows_ground(classes) | (classes_before == SHADOW)] = 0
     return result
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -18,7 +18,7 @@ from rasterio.windows import Window
 
 from imagery.damage import features
 from imagery.damage.features import Float, Mask, View
-from imagery.damage.legend import CLASSES
+from imagery.damage.legend import Legend
 from imagery.damage.samples import Samples
 from imagery.damage.scene import GeoGrid, grown
 from imagery.damage.smoothing import guided
@@ -47,6 +47,7 @@ class TrainingSet:
     codes: npt.NDArray[np.int64]
     strokes: npt.NDArray[np.int64]
     middles: npt.NDArray[np.float64]
+    legend: Legend = field(default_factory=Legend)
 
     def weights(self) -> npt.NDArray[np.float64]:
         """Each class weighs the same, and within it each stroke, however large it was painted."""
@@ -167,7 +168,9 @@ def collect(samples: Samples, grid: GeoGrid, views: Views, with_before: bool, se
             "paint on the picture"
         )
     middles = np.array([stroke.area.representative_point().coords[0] for stroke in samples.strokes])
-    return TrainingSet(np.concatenate(rows).astype(np.float32), codes[numbers], numbers, middles)
+    return TrainingSet(
+        np.concatenate(rows).astype(np.float32), codes[numbers], numbers, middles, samples.legend
+    )
 
 
 def _tight(samples: Samples, grid: GeoGrid, block: Window) -> Window | None:
@@ -229,7 +232,7 @@ def cross_validate(cells: TrainingSet, seed: int) -> Accuracy | None:
     for code in np.unique(cells.codes):
         true, said = cells.codes == code, predicted == code
         hit = weights[true & said].sum()
-        scores[CLASSES[code].key] = ClassScore(
+        scores[cells.legend[code].key] = ClassScore(
             precision=_ratio(hit, weights[said].sum()),
             recall=_ratio(hit, weights[true].sum()),
             iou=_ratio(hit, weights[true | said].sum()),

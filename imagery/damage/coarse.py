@@ -14,13 +14,14 @@ from rasterio.windows import Window
 from shapely import Geometry
 from shapely.geometry import shape
 
+from imagery.damage.legend import shows_ground
 from imagery.damage.scene import GeoGrid
 
 
 def class_shares(
     path: Path, grid: GeoGrid, coarse: GeoGrid, codes: Sequence[int]
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Of each coarse cell: the share covered by `codes`, and the share with any class (not 0).
+    """Of each coarse cell: the share covered by `codes`, and the share where any ground is seen.
 
     `coarse` must be `grid.coarser(...)`. Reads the raster strip by strip.
     """
@@ -38,7 +39,7 @@ def class_shares(
             fine[:height, : grid.width] = source.read(1, window=Window(0, top * step, grid.width, height))
             cells = fine.reshape(count, step, coarse.width, step)
             share[top : top + count] = wanted[cells].mean(axis=(1, 3))
-            seen[top : top + count] = (cells > 0).mean(axis=(1, 3), dtype=np.float32)
+            seen[top : top + count] = shows_ground(cells).mean(axis=(1, 3), dtype=np.float32)
     return share, seen
 
 

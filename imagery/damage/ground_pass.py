@@ -19,14 +19,14 @@ from shapely import Geometry, STRtree, box
 from imagery.damage import change, features
 from imagery.damage.classify import decide
 from imagery.damage.features import Float, Mask, View
-from imagery.damage.legend import BARE, CHANGES, CLASSES, DEBRIS, MUD, WATER, Entry
+from imagery.damage.legend import BARE, CHANGES, DEBRIS, LANDSLIDE, MUD, SHADOW, WATER, Entry, Legend
 from imagery.damage.rasters import RasterKind, raster_sink
 from imagery.damage.register import ColourMatch, Registration
 from imagery.damage.scene import GeoGrid, Picture, RasterOnGrid, grown
 
 Progress = Callable[[str, float], None]
 
-SEEN, NO_IMAGERY, TOO_FEW_PHOTOS = 0, 1, 2
+SEEN, NO_IMAGERY, TOO_FEW_PHOTOS, IN_SHADOW = 0, 1, 2, 3
 
 ANALYSIS: tuple[Entry, ...] = (
     Entry(SEEN, "analysed", (255, 255, 255), "Analysed", "已判读"),
@@ -34,9 +34,9 @@ ANALYSIS: tuple[Entry, ...] = (
     Entry(
         TOO_FEW_PHOTOS, "too_few_photos", (120, 120, 120), "Not analysed: too few photos", "未判读：影像不足"
     ),
+    Entry(IN_SHADOW, "in_shadow", (70, 74, 92), "Not analysed: in shadow", "未判读：阴影"),
 )
 
-CLASSES_KIND = RasterKind("classes", "uint8", 0, CLASSES)
 CONFIDENCE_KIND = RasterKind("confidence", "uint8", 0, bands=("confidence_percent",))
 CHANGE_KIND = RasterKind("change", "uint8", 0, CHANGES)
 NOT_ANALYSED_KIND = RasterKind("not_analysed", "uint8", 255, ANALYSIS)
@@ -89,6 +89,7 @@ class Inputs:
     relief: Relief | None = None
     buildings: tuple[Geometry, ...] = ()
     roads: tuple[Geometry, ...] = ()
+    legend: Legend = field(default_factory=Legend)
 
 
 @dataclass
@@ -186,7 +187,8 @@ def run(inputs: Inputs, folder: Path, tags: dict[str, str], on_progress: Progres
             else None
         )
         kinds = [NOT_ANALYSED_KIND]
-        kinds += [CLASSES_KIND, CONFIDENCE_KIND] if inputs.classifier else []
+        kinds += [RasterKind("classes", "uint8", 0, inputs.legend.entries)] if inputs.classifier else []
+        kinds += [CONFIDENCE_KIND] if inputs.classifier else []
         kinds += [CHANGE_KIND] if before else []
         sinks = {kind.name: stack.enter_context(raster_sink(folder, kind, grid, tags)) for kind in kinds}
         windows = list(grid.blocks())
@@ -199,6 +201,8 @@ def run(inputs: Inputs, folder: Path, tags: dict[str, str], on_progress: Progres
                 analysis[after.valid & known & (photos[0] < _FEWEST_PHOTOS)] = TOO_FEW_PHOTOS
             after = View(after.rgb, analysis == SEEN, after.relief)
             block = _block(inputs, after, old, vectors, grid, grown(window, halo))
+            if inputs.classifier:
+                analysis[(block["classes"] == SHADOW) & (analysis == SEEN)] = IN_SHADOW
             block["not_analysed"] = analysis
             core = np.s_[halo : halo + int(window.height), halo : halo + int(window.width)]
             for name, sink in sinks.items():
@@ -236,7 +240,7 @@ def _block(
     if inputs.classifier is None:
         codes = change.magnitude_only(size, compared)
     else:
-        asked = np.isin(classes, (WATER, MUD, DEBRIS, BARE)) & compared
+        asked = np.isin(classes, (WATER, MUD, DEBRIS, BARE, LANDSLIDE)) & compared
         was = nothing
         if inputs.before.classifier is not None and asked.any():
             judged = inputs.before.classifier.probabilities(old, None, asked)

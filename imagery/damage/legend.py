@@ -6,8 +6,14 @@ Colours are chosen to stay apart for colour-blind readers and over an aerial pho
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+import colorsys
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
 
 NOT_ANALYSED: Final = 0
 
@@ -19,6 +25,11 @@ ROAD: Final = 4
 BUILDING: Final = 5
 VEGETATION: Final = 6
 BARE: Final = 7
+LANDSLIDE: Final = 8
+SHADOW: Final = 9
+"""Too dark to tell what lies there: on the map as a class, in all figures as ground that was not analysed."""
+FIRST_OWN, LAST_OWN = 32, 95
+"""Codes of the analysts' own classes."""
 
 # Change classes (change.tif)
 UNCHANGED: Final = 1
@@ -72,6 +83,8 @@ CLASSES: Final[tuple[Entry, ...]] = (
     Entry(5, "building", (230, 85, 50), "Building", "房屋"),
     Entry(6, "vegetation", (76, 145, 65), "Vegetation", "植被"),
     Entry(7, "bare_ground", (226, 205, 140), "Bare ground", "裸地"),
+    Entry(8, "landslide", (130, 70, 175), "Landslide", "滑坡"),
+    Entry(9, "shadow", (45, 48, 62), "Shadow, ground not seen", "阴影（未判读）"),
 )
 
 CHANGES: Final[tuple[Entry, ...]] = (
@@ -120,22 +133,104 @@ _ALIASES: Final[dict[str, int]] = {
     "vegetation": VEGETATION, "crop": VEGETATION, "trees": VEGETATION, "tree": VEGETATION,
     "grass": VEGETATION, "植被": VEGETATION,
     "bare": BARE, "bare ground": BARE, "bare soil": BARE, "soil": BARE, "裸地": BARE,
+    "landslide": LANDSLIDE, "landslip": LANDSLIDE, "slide": LANDSLIDE, "scar": LANDSLIDE, "滑坡": LANDSLIDE,
+    "泥石流": LANDSLIDE, "崩塌": LANDSLIDE,
+    "shadow": SHADOW, "shadows": SHADOW, "shade": SHADOW, "阴影": SHADOW,
 }  # fmt: skip
+
+_OWN_COLOURS: Final = (
+    (0, 160, 150), (245, 190, 0), (247, 140, 190), (165, 215, 60), (90, 210, 240), (40, 40, 140),
+    (130, 130, 30), (130, 20, 40), (180, 160, 240), (150, 230, 190), (250, 150, 110), (105, 65, 35),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Legend:
+    """The ground classes of a map: those of `CLASSES`, and the analysts' own."""
+
+    own: tuple[Entry, ...] = ()
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """All lines, "not analysed" first."""
+        return CLASSES + self.own
+
+    def __getitem__(self, code: int) -> Entry:
+        return next(entry for entry in self.entries if entry.code == code)
+
+    def code(self, name: object) -> int | None:
+        """The class that a sample or model calls `name` (English or Chinese, any case, or the code itself);
+        None when the legend knows no such class."""
+        text = _plain(name)
+        if text is None:
+            return None
+        number = text.removesuffix(".0")
+        if number.isdecimal():
+            return next((e.code for e in self.entries[1:] if e.code == int(number)), None)
+        for entry in self.entries[1:]:
+            if text in (_plain(entry.key), _plain(entry.name_en), _plain(entry.name_zh)):
+                return entry.code
+        return _ALIASES.get(text)
+
+    def plain(self) -> list[dict[str, Any]]:
+        """For JSON; `legend_of` reads it back."""
+        return [{**asdict(entry), "colour": entry.hex_colour} for entry in self.entries]
+
+
+def legend_of(lines: Iterable[Mapping[str, Any]]) -> Legend:
+    """The legend that `Legend.plain` has told; of an older file without one, that of `CLASSES`.
+
+    Raises ValueError, KeyError or TypeError when a line is none.
+    """
+    own = [
+        Entry(
+            int(line["code"]),
+            str(line["key"]),
+            rgb_of(line["colour"]),
+            str(line["name_en"]),
+            str(line["name_zh"]),
+        )
+        for line in lines
+        if FIRST_OWN <= int(line["code"]) <= LAST_OWN
+    ]
+    return Legend(tuple(sorted(own, key=lambda entry: entry.code)))
+
+
+def rgb_of(text: str) -> tuple[int, int, int]:
+    """#rrggbb as numbers.
+
+    Raises ValueError when it is none.
+    """
+    if len(text) != 7 or text[0] != "#":
+        raise ValueError(f"'{text}' is no colour like #1f68c9")
+    return int(text[1:3], 16), int(text[3:5], 16), int(text[5:7], 16)
+
+
+def own_colour(code: int) -> tuple[int, int, int]:
+    """The colour that a class of one's own gets by its code."""
+    number = code - FIRST_OWN
+    if number < len(_OWN_COLOURS):
+        return _OWN_COLOURS[number]
+    hue = math.modf(number * 0.618034)[0]  # golden section: neighbours in number lie far apart in hue
+    red, green, blue = colorsys.hsv_to_rgb(hue, 0.55, 0.75 + 0.2 * (number % 2))
+    return round(255 * red), round(255 * green), round(255 * blue)
 
 
 def class_code(name: object) -> int | None:
-    """The ground class that a sample or model calls `name` (English or Chinese, any case, or the code
-    itself); None when the legend knows no such class."""
-    if isinstance(name, bool) or name is None:
+    """The class of `CLASSES` that a sample or model calls `name`; None when there is no such class."""
+    return Legend().code(name)
+
+
+def shows_ground(classes: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Where class codes say what the ground is: neither unseen nor in shadow."""
+    return np.asarray((classes != NOT_ANALYSED) & (classes != SHADOW))
+
+
+def _plain(name: object) -> str | None:
+    """A name as it is compared: lower case, one blank between words; None for what is no name."""
+    if name is None or isinstance(name, bool) or name != name:
         return None
-    text = str(name).strip().lower().replace("_", " ").replace("-", " ")
-    if text.replace(".0", "", 1).isdigit():
-        code = int(float(text))
-        return code if 1 <= code < len(CLASSES) else None
-    for entry in CLASSES[1:]:
-        if text in (entry.key.replace("_", " "), entry.name_en.lower(), entry.name_zh):
-            return entry.code
-    return _ALIASES.get(text)
+    return " ".join(str(name).casefold().replace("_", " ").replace("-", " ").split()) or None
 
 
 def grade_entry(grade: str) -> Entry:

@@ -28,9 +28,10 @@ from imagery.damage.depth import (
 )
 from imagery.damage.found import write_found
 from imagery.damage.ground_pass import DEPTH_KIND, PEAK_KIND, Before, Classifier, Inputs, Pictures, Relief
-from imagery.damage.legend import MUD, WATER
+from imagery.damage.legend import MUD, WATER, Entry, Legend
 from imagery.damage.onnx_model import load_model
 from imagery.damage.options import DamageOptions, raster_tags, vector_columns
+from imagery.damage.own_classes import OwnClasses
 from imagery.damage.rasters import Layers, RasterKind, raster_sink
 from imagery.damage.report import Learnt, report_of
 from imagery.damage.roads import RoadStretch, grade_roads
@@ -154,12 +155,14 @@ def _run(
 ) -> dict[str, Any]:
     progress("read", 0.0)
     vectors = _read_vectors(options, grid)
-    samples = read_samples(options.samples, grid) if options.samples else None
-    version, earlier = versions.keep(out_dir, samples, grid) if samples else (None, None)
+    own = OwnClasses(options.own_classes or out_dir / "samples" / "classes")
+    samples = read_samples(options.samples, grid, own) if options.samples else None
+    version, earlier = versions.keep(out_dir, samples, grid, own) if samples else (None, None)
+    legend = samples.legend if samples else Legend()
     depth_cells = depth_grid(grid)
     dem = read_dem(options.dem, depth_cells) if options.dem else None
     relief = Relief(depth_cells, relief_of(dem, depth_cells)) if dem is not None else None
-    notes: list[str] = []
+    notes: list[str] = samples.notes() if samples else []
     produced = dt.datetime.now(dt.UTC)
     tags = raster_tags(mosaic, options, produced)
 
@@ -171,7 +174,7 @@ def _run(
         before = Before(options.before, *comparison, trained.plain)
     inputs = Inputs(
         mosaic, _views_beside(mosaic), grid, classifier, before, relief, _geometries(vectors.footprints),
-        tuple(road.buffer(2.0) for road in _geometries(vectors.roads)),
+        tuple(road.buffer(2.0) for road in _geometries(vectors.roads)), legend,
     )  # fmt: skip
     counts = ground_pass.run(inputs, folder, tags, progress)
     depth, peak = None, None
@@ -182,7 +185,8 @@ def _run(
     with Layers(folder, grid) as layers:
         buildings, roads = _objects(vectors, grid, layers, classifier is not None, notes, progress)
         people = statistics.read_people(options.population, grid, layers) if options.population else None
-    townships = _townships(vectors.townships, folder, buildings, roads, people, progress)
+    known = tuple(e for e in legend.entries[1:] if classifier is not None and e.code in classifier.codes)
+    townships = _townships(vectors.townships, folder, buildings, roads, people, known, progress)
     progress("vectors", 0.0)
     common = vector_columns(mosaic, options, produced)
     write_found(folder, grid, buildings, roads, townships, common, has_classes=classifier is not None)
@@ -192,7 +196,7 @@ def _run(
         learnt = Learnt(samples, version, trained.accuracy, trained.retrained, places)
     return report_of(
         mosaic, grid, options, counts, depth, peak, buildings, roads, townships, people, notes, produced,
-        learnt, comparison,
+        learnt, comparison, legend,
     )  # fmt: skip
 
 
@@ -330,6 +334,7 @@ def _townships(
     buildings: Sequence[GradedBuilding],
     roads: Sequence[RoadStretch],
     people: People | None,
+    known: Sequence[Entry],
     progress: Progress,
 ) -> tuple[Township, ...]:
     if layer is None:
@@ -344,4 +349,5 @@ def _townships(
         buildings,
         roads,
         people,
+        known,
     )

@@ -21,6 +21,8 @@ class DamageOptions:
     townships: Path | None = None
     population: Path | None = None
     samples: Path | None = None
+    own_classes: Path | None = None
+    """Folder of the analysts' own classes; by default beside the samples that the damage folder keeps."""
     model: Path | None = None
     analyst: str = ""
     event: str = ""

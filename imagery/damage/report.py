@@ -12,7 +12,7 @@ from imagery.damage import classify, register, statistics
 from imagery.damage.buildings import GradedBuilding
 from imagery.damage.depth import DepthMap, HighWater
 from imagery.damage.ground_pass import SEEN, Counts
-from imagery.damage.legend import CHANGES
+from imagery.damage.legend import CHANGES, Legend
 from imagery.damage.options import VERSION, DamageOptions, inputs_of, method_of
 from imagery.damage.roads import RoadStretch, cut_length_m
 from imagery.damage.samples import Samples
@@ -47,9 +47,10 @@ def report_of(
     produced: dt.datetime,
     learnt: Learnt | None,
     comparison: tuple[register.Registration, register.ColourMatch] | None,
+    legend: Legend,
 ) -> dict[str, Any]:
     """The keys of the contract first, then how it was made and how sure it is."""
-    classes = statistics.class_areas(counts.classes, grid)
+    classes = statistics.class_areas(counts.classes, grid, legend.entries)
     figures: dict[str, Any] = {
         "classes": classes,
         "buildings": statistics.count_grades(buildings) if options.footprints and counts.classes else {},
@@ -60,6 +61,7 @@ def report_of(
         "depth_m": depth.statistics() if depth else None,
         "depth_classes_m2": depth.class_areas_m2() if depth else None,
         "high_water": _high_water(peak) if peak else None,
+        "legend": legend.plain(),
         "changes": _changes(counts, grid),
         "townships": [t.report() for t in townships],
         "people_exposed": people.total_exposed if people else None,

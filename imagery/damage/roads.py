@@ -18,12 +18,14 @@ from shapely.ops import substring
 from imagery.damage.legend import (
     BUILDING_LOST,
     DEBRIS,
+    LANDSLIDE,
     ROAD_BLOCKED,
     ROAD_FLOODED,
     ROAD_LOST,
     ROAD_NOT_ANALYSED,
     ROAD_PASSABLE,
     WATER,
+    shows_ground,
 )
 from imagery.damage.rasters import Layers
 from imagery.damage.scene import GeoGrid
@@ -122,14 +124,14 @@ def _states(
     inside = (col >= 0) & (row >= 0) & (col < window.width) & (row < window.height)
     row, col = np.where(inside, row, 0), np.where(inside, col, 0)
     classes = np.where(inside, layers.classes(window)[row, col], 0)
-    seen = classes > 0
+    seen = shows_ground(classes)
     change = layers.change(window)
     gone = np.zeros(classes.shape, bool)
     if change is not None:
         gone = np.isin(np.where(inside, change[row, col], 0), (ROAD_LOST, BUILDING_LOST))
     count = np.maximum(seen.sum(axis=1), 1)
     water = ((classes == WATER) & seen).sum(axis=1) / count
-    heaped = (((classes == DEBRIS) | gone) & seen & (classes != WATER)).sum(axis=1) / count
+    heaped = ((np.isin(classes, (DEBRIS, LANDSLIDE)) | gone) & seen & (classes != WATER)).sum(axis=1) / count
     enough = seen.mean(axis=1) >= 0.5
     cut = water + heaped > 0.5
     states[enough] = _PASSABLE

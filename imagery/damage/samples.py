@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,8 @@ from rasterio.features import rasterize
 from rasterio.windows import Window
 from shapely import Geometry, box
 
-from imagery.damage.legend import CLASSES, class_code
+from imagery.damage.legend import CLASSES, Entry, Legend
+from imagery.damage.own_classes import OwnClasses, meant
 from imagery.damage.scene import GeoGrid
 from imagery.damage.vector_in import read_layer
 from imagery.errors import DamageError
@@ -35,6 +36,7 @@ class Samples:
 
     strokes: tuple[Stroke, ...]
     source: str
+    legend: Legend = field(default_factory=Legend)
 
     @property
     def codes(self) -> tuple[int, ...]:
@@ -43,7 +45,24 @@ class Samples:
 
     def counts(self) -> dict[str, int]:
         """Strokes per class name."""
-        return {CLASSES[c].key: sum(s.code == c for s in self.strokes) for c in self.codes}
+        return {self.legend[c].key: sum(s.code == c for s in self.strokes) for c in self.codes}
+
+    @property
+    def own(self) -> tuple[Entry, ...]:
+        """The classes of one's own among them."""
+        return tuple(entry for entry in self.legend.own if entry.code in self.codes)
+
+    def notes(self) -> list[str]:
+        """What the analyst should know about the names of classes: a slip of the pen makes a class."""
+        found = []
+        if self.own:
+            told = ", ".join(f"{entry.name_en} (code {entry.code})" for entry in self.own)
+            found.append(f"Classes of your own: {told}.")
+        for entry in self.own:
+            likely = meant(entry.name_en)
+            if likely:
+                found.append(f"Is a class of your own a slip of the pen: {entry.name_en}, for {likely}?")
+        return found
 
     def burn(self, grid: GeoGrid, window: Window) -> npt.NDArray[np.int32]:
         """(rows, cols) stroke number + 1 in a window, 0 where nothing is painted."""
@@ -57,33 +76,45 @@ class Samples:
         return rasterize(shapes, out_shape=shape, transform=transform, fill=0, dtype="int32")
 
 
-def read_samples(path: Path, grid: GeoGrid) -> Samples:
-    """Read a vector file whose `class` attribute names classes of the legend.
+def read_samples(path: Path, grid: GeoGrid, own: OwnClasses | None = None) -> Samples:
+    """Read a vector file whose `class` attribute names classes of the legend, or, where there is a place for
+    them, of one's own.
 
-    Raises DamageError for an unknown class, for fewer than two classes, and when no sample lies on the
-    mosaic.
+    Raises DamageError for a class that is unknown or no name, for fewer than two classes, and when no sample
+    lies on the mosaic.
     """
     layer = read_layer(path, grid.crs, "samples", kinds=_KINDS, with_field="class")
     names = layer.field(("class",))
     assert names is not None
     widths = layer.field(("width_m",))
+    legend = own.legend() if own else Legend()
     strokes = []
     for index, geometry in enumerate(layer.geometries):
-        code = class_code(names[index])
-        if code is None:
-            known = ", ".join(entry.key for entry in CLASSES[1:])
-            raise DamageError(f"{path}: unknown class '{names[index]}' in the samples; use one of: {known}")
         area = geometry
         if geometry.geom_type not in ("Polygon", "MultiPolygon"):
             width = float(widths[index]) if widths is not None else np.nan
             radius = width / 2 if np.isfinite(width) and width > 0 else STROKE_RADIUS_M
             area = geometry.buffer(max(radius, 0.71 * grid.pixel_m))
-        if area.intersects(grid.outline):
-            strokes.append(Stroke(area, code))
+        if not area.intersects(grid.outline):
+            continue
+        code = legend.code(names[index])
+        if code is None:
+            legend, code = _new_class(path, names[index], own)
+        strokes.append(Stroke(area, code))
     if not strokes:
         raise DamageError(f"{path}: no sample lies on the mosaic; check the CRS of both")
-    samples = Samples(tuple(strokes), str(path))
+    samples = Samples(tuple(strokes), str(path), legend)
     if len(samples.codes) < 2:
-        only = CLASSES[samples.codes[0]].key
+        only = legend[samples.codes[0]].key
         raise DamageError(f"{path}: all samples on the mosaic are '{only}'; paint at least one other class")
     return samples
+
+
+def _new_class(path: Path, name: object, own: OwnClasses | None) -> tuple[Legend, int]:
+    if own is None:
+        known = ", ".join(entry.key for entry in CLASSES[1:])
+        raise DamageError(f"{path}: unknown class '{name}' in the samples; use one of: {known}")
+    try:
+        return own.with_class(name)
+    except DamageError as error:
+        raise DamageError(f"{path}: {error}") from error

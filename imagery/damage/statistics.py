@@ -19,7 +19,15 @@ from exactextract.raster import RasterioRasterSource
 from shapely import Geometry, STRtree
 
 from imagery.damage.buildings import GradedBuilding
-from imagery.damage.legend import CLASSES, GRADES, ROAD_BLOCKED, ROAD_FLOODED, ROAD_NOT_ANALYSED, WATER
+from imagery.damage.legend import (
+    CLASSES,
+    GRADES,
+    ROAD_BLOCKED,
+    ROAD_FLOODED,
+    ROAD_NOT_ANALYSED,
+    WATER,
+    Entry,
+)
 from imagery.damage.rasters import Layers
 from imagery.damage.roads import RoadStretch
 from imagery.damage.scene import GeoGrid
@@ -146,8 +154,12 @@ def township_statistics(
     buildings: Sequence[GradedBuilding],
     roads: Sequence[RoadStretch],
     people: People | None,
+    known: Sequence[Entry] = CLASSES[1:],
 ) -> tuple[Township, ...]:
-    """Figures of each township; areas are of the exact polygons, cells counted by the share inside."""
+    """Figures of each township; areas are of the exact polygons, cells counted by the share inside.
+
+    `known` are the classes that were looked for: of others there is no figure, not a nought.
+    """
     features = [
         {"type": "Feature", "properties": {"n": i}, "geometry": shapely.geometry.mapping(geometry)}
         for i, geometry in enumerate(townships.geometries)
@@ -170,7 +182,7 @@ def township_statistics(
                 area=area,
                 area_m2=float(area.area),
                 seen_m2=seen[i].get(0, 0.0),
-                classes_m2={e.key: class_m2[i].get(e.code, 0.0) for e in CLASSES[1:]} if classes else {},
+                classes_m2={e.key: class_m2[i].get(e.code, 0.0) for e in known} if classes else {},
                 buildings=count_grades(own),
                 flooded_buildings=sum(b.flooded for b in own),
                 roads_m=sum(s.line.intersection(area).length for s in stretches),
@@ -239,7 +251,9 @@ def _means(raster: Path, features: list[dict[str, Any]]) -> list[float | None]:
     return means
 
 
-def class_areas(counts: dict[int, int], grid: GeoGrid) -> dict[str, dict[str, float]]:
+def class_areas(
+    counts: dict[int, int], grid: GeoGrid, legend: Sequence[Entry] = CLASSES
+) -> dict[str, dict[str, float]]:
     """The `classes` part of report.json from cell counts: value, area, share of what was classified."""
     total = sum(n for code, n in counts.items() if code)
     return {
@@ -248,6 +262,6 @@ def class_areas(counts: dict[int, int], grid: GeoGrid) -> dict[str, dict[str, fl
             "area_m2": round(counts.get(entry.code, 0) * grid.cell_m2, 1),
             "share": round(counts.get(entry.code, 0) / total, 6) if total else 0.0,
         }
-        for entry in CLASSES[1:]
-        if counts.get(entry.code, 0)
+        for entry in legend
+        if entry.code and counts.get(entry.code, 0)
     }

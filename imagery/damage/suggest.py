@@ -16,7 +16,6 @@ import rasterio
 from rasterio.enums import Resampling
 from scipy import ndimage
 
-from imagery.damage.legend import CLASSES
 from imagery.damage.samples import Samples
 from imagery.damage.scene import GeoGrid
 
@@ -61,7 +60,7 @@ def paint_next(folder: Path, grid: GeoGrid, samples: Samples) -> tuple[PaintNext
     places = []
     for row, col in picked:
         east, north = grid.transform * ((col + 0.5) * step_x, (row + 0.5) * step_y)
-        said = CLASSES[int(classes[row, col])].key
+        said = samples.legend[int(classes[row, col])].key
         places.append(PaintNext(east, north, "far" if few else "unsure", said, int(sure[row, col])))
     return tuple(places)
 

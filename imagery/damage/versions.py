@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from shapely import STRtree
 
-from imagery.damage.legend import CLASSES
+from imagery.damage.own_classes import OwnClasses
 from imagery.damage.samples import Samples, read_samples
 from imagery.damage.scene import GeoGrid
 from imagery.damage.vector_out import OutLayer, write_vectors
@@ -41,16 +41,18 @@ def file_of(folder: Path, number: int) -> Path:
     return path
 
 
-def keep(folder: Path, samples: Samples, grid: GeoGrid) -> tuple[int, Samples | None]:
+def keep(
+    folder: Path, samples: Samples, grid: GeoGrid, own: OwnClasses | None = None
+) -> tuple[int, Samples | None]:
     """Keep the samples as a new version, unless they are those of the newest.
 
     Returns the version's number and the samples of the one before it, None where there is none that lies on
     this mosaic. Raises DamageError when the folder cannot be written.
     """
     kept = numbers(folder)
-    newest = _read(file_of(folder, kept[-1]), grid) if kept else None
+    newest = _read(file_of(folder, kept[-1]), grid, own) if kept else None
     if newest is not None and len(newest.strokes) == len(samples.strokes) == shared(samples, newest).sum():
-        earlier = _read(file_of(folder, kept[-2]), grid) if len(kept) > 1 else None
+        earlier = _read(file_of(folder, kept[-2]), grid, own) if len(kept) > 1 else None
         return kept[-1], earlier
     return _write(folder, samples, grid, kept[-1] + 1 if kept else 1), newest
 
@@ -70,9 +72,9 @@ def shared(samples: Samples, earlier: Samples) -> npt.NDArray[np.bool_]:
     )
 
 
-def _read(path: Path, grid: GeoGrid) -> Samples | None:
+def _read(path: Path, grid: GeoGrid, own: OwnClasses | None) -> Samples | None:
     try:
-        return read_samples(path, grid)
+        return read_samples(path, grid, own)
     except DamageError:  # painted on another mosaic that was mapped into this folder
         return None
 
@@ -82,9 +84,9 @@ def _write(folder: Path, samples: Samples, grid: GeoGrid, number: int) -> int:
         "samples",
         "Unknown",  # single and multi areas as they are, so that they are read back the same
         tuple(stroke.area for stroke in samples.strokes),
-        {"class": [CLASSES[stroke.code].key for stroke in samples.strokes]},
+        {"class": [samples.legend[stroke.code].key for stroke in samples.strokes]},
         "class",
-        CLASSES[1:],
+        samples.legend.entries[1:],
     )
     part = folder / "samples" / f".{os.getpid()}.gpkg"
     try:

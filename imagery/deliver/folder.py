@@ -18,6 +18,7 @@ import shapely
 from affine import Affine
 from shapely import Geometry
 
+from imagery.damage.legend import Legend, legend_of
 from imagery.damage.scene import GeoGrid
 from imagery.errors import DeliveryError
 
@@ -47,6 +48,11 @@ class DamageFolder:
     def crs(self) -> pyproj.CRS:
         """Of all rasters and vectors in it."""
         return pyproj.CRS(self.report["crs"])
+
+    @property
+    def legend(self) -> Legend:
+        """The ground classes of its rasters, the analysts' own among them."""
+        return legend_of(self.report.get("legend", ()))
 
     @property
     def mosaic(self) -> Path | None:
@@ -106,8 +112,8 @@ def read_folder(path: Path) -> DamageFolder:
         missing = {"classes", "townships", "mosaic", "crs", "produced_utc", "notes"} - set(figures)
         if missing:
             raise DeliveryError(f"{report}: lacks {', '.join(sorted(missing))}; map the damage again")
-        _ = folder.grid, folder.layers()
-    except (ValueError, TypeError, OSError, rasterio.errors.RasterioError) as error:
+        _ = folder.grid, folder.layers(), folder.legend
+    except (ValueError, TypeError, KeyError, OSError, rasterio.errors.RasterioError) as error:
         raise DeliveryError(f"{path}: cannot be read ({error}); map the damage again") from error
     except pyogrio.errors.DataSourceError as error:
         raise DeliveryError(f"{path}: damage.gpkg cannot be read ({error}); map the damage again") from error

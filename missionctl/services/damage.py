@@ -52,7 +52,7 @@ def _with_inputs(workspace: Workspace, options: DamageOptions) -> DamageOptions:
         for option, name in _INPUT_OF_OPTION.items()
         if getattr(options, option) is None
     }
-    return replace(options, **found)
+    return replace(options, own_classes=options.own_classes or workspace.path / "classes", **found)
 
 
 def _record(workspace: Workspace, out_dir: Path) -> None:

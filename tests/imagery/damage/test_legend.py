@@ -15,6 +15,8 @@ def test_ground_codes_are_those_on_disk() -> None:
         (5, "building"),
         (6, "vegetation"),
         (7, "bare_ground"),
+        (8, "landslide"),
+        (9, "shadow"),
     ]
 
 
@@ -30,13 +32,14 @@ def test_no_two_lines_of_a_legend_share_code_name_or_colour(legend) -> None:
     [
         *[("Water", 1), ("flooded", 1), ("洪水", 1), ("淤泥", 2), ("Flood-trace", 2), ("bare_ground", 7)],
         *[(5, 5), ("5", 5), (5.0, 5), ("ROOF", 5), ("植被", 6)],
+        *[("Landslide", 8), ("滑坡", 8), ("阴影", 9), ("shade", 9)],
     ],
 )
 def test_classes_go_by_english_chinese_or_number(name, code: int) -> None:
     assert class_code(name) == code
 
 
-@pytest.mark.parametrize("name", ["lava", "", None, True, 0, 8, "not analysed", float("nan")])
+@pytest.mark.parametrize("name", ["lava", "", None, True, 0, 10, "not analysed", float("nan")])
 def test_what_is_no_class_is_none(name) -> None:
     assert class_code(name) is None
 
