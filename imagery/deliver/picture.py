@@ -17,14 +17,30 @@ from rasterio.features import rasterize
 from rasterio.vrt import WarpedVRT
 from shapely import Geometry
 
-from imagery.damage.legend import CLASSES, DEBRIS, GRADES, MUD, ROAD_PASSABLE, ROAD_STATES, WATER
+from imagery.damage.legend import (
+    DEBRIS,
+    FIRST_OWN,
+    GRADES,
+    LANDSLIDE,
+    MUD,
+    ROAD_PASSABLE,
+    ROAD_STATES,
+    WATER,
+    Legend,
+)
 from imagery.damage.scene import GeoGrid, Picture, nearest_overview
 from imagery.deliver.folder import DamageFolder
 
 Rgba = npt.NDArray[np.uint8]
 
-SHOWN = {WATER: 0.55, MUD: 0.42, DEBRIS: 0.75}
-"""Ground classes drawn over the photo, and how opaque; the others are best seen in the photo itself."""
+_SHOWN = {WATER: 0.55, MUD: 0.42, DEBRIS: 0.75, LANDSLIDE: 0.6}
+_OWN_OPACITY = 0.6
+
+
+def opacity_of(code: int) -> float:
+    """How opaque a ground class is drawn over the photo: damage, and what the analysts named themselves; 0
+    for the others, which are best seen in the photo itself."""
+    return _OWN_OPACITY if code >= FIRST_OWN else _SHOWN.get(code, 0.0)
 
 
 def fitted(grid: GeoGrid, most_px: int) -> GeoGrid:
@@ -70,7 +86,7 @@ def codes(path: Path | None, grid: GeoGrid) -> npt.NDArray[np.uint8]:
 
 def overlay(folder: DamageFolder, grid: GeoGrid, *, with_objects: bool = True) -> Rgba:
     """(rows, cols, 4) the damage alone, transparent elsewhere: classes, then roads, then buildings."""
-    shown = tinted(codes(folder.raster("classes"), grid))
+    shown = tinted(codes(folder.raster("classes"), grid), folder.legend)
     if with_objects:
         for geometries, colour in object_shapes(folder, grid.pixel_m):
             mask = (
@@ -80,11 +96,11 @@ def overlay(folder: DamageFolder, grid: GeoGrid, *, with_objects: bool = True) -
     return shown
 
 
-def tinted(ground: npt.NDArray[np.uint8]) -> Rgba:
+def tinted(ground: npt.NDArray[np.uint8], legend: Legend) -> Rgba:
     """(rows, cols, 4) class codes as colours; transparent where the photo itself shows it best."""
     table = np.zeros((256, 4), np.uint8)
-    for code, opacity in SHOWN.items():
-        table[code] = (*CLASSES[code].colour, round(255 * opacity))
+    for entry in legend.entries:
+        table[entry.code] = (*entry.colour, round(255 * opacity_of(entry.code)))
     return np.asarray(table[ground], np.uint8)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from imagery.damage.legend import CLASSES, DEPTHS, GRADES, Entry
+from imagery.damage.legend import DEPTHS, GRADES, Entry
 from imagery.deliver.folder import DamageFolder
 from imagery.deliver.sheet_page import INK, SOFT, Box, Page, line_mm
 from imagery.deliver.words import WORDS
@@ -34,7 +34,7 @@ def bars(page: Page, folder: DamageFolder) -> list[Bar]:
         found.append(Bar(words["bar_depth"], _hectares([(e, depths.get(e.key, 0.0)) for e in DEPTHS])))
     ground = report["classes"]
     if ground:
-        areas = [(e, ground[e.key]["area_m2"]) for e in CLASSES if e.key in ground]
+        areas = [(e, ground[e.key]["area_m2"]) for e in folder.legend.entries if e.key in ground]
         found.append(Bar(words["bar_ground"], _hectares(areas)))
     return found
 

@@ -27,11 +27,13 @@ from imagery.damage.legend import (
     ROAD_FLOODED,
     ROAD_NOT_ANALYSED,
     ROAD_STATES,
+    Entry,
 )
 from imagery.damage.scene import GeoGrid
 from imagery.deliver.folder import DamageFolder, Features
-from imagery.deliver.picture import SHOWN, blended, codes, fitted, photo, softened, tinted
-from imagery.deliver.sheet_page import DPI, INK, MM_PER_INCH, Box, Page, drawable, text_effects
+from imagery.deliver.picture import blended, codes, fitted, opacity_of, photo, softened, tinted
+from imagery.deliver.fonts import drawable
+from imagery.deliver.sheet_page import DPI, INK, MM_PER_INCH, Box, Page, text_effects
 
 HATCH_FILL: Final = "#eceeee"
 HATCH_INK: Final = "#9aa3ab"
@@ -65,7 +67,7 @@ class View:
 class Shown:
     """What the map turned out to show, for the legend."""
 
-    classes: set[int] = field(default_factory=set)
+    classes: list[Entry] = field(default_factory=list)
     grades: set[str] = field(default_factory=set)
     roads: set[str] = field(default_factory=set)
     flooded_houses: bool = False
@@ -149,8 +151,8 @@ def _picture(axes: Any, folder: DamageFolder, view: View, shown: Shown) -> None:
     paper = np.full((view.grid.height, view.grid.width, 4), 255, np.uint8)
     picture = blended(paper, softened(photo(folder, view.grid)))
     ground = codes(folder.raster("classes"), view.grid)
-    picture = blended(picture, tinted(ground))
-    shown.classes |= {code for code in SHOWN if (ground == code).any()}
+    picture = blended(picture, tinted(ground, folder.legend))
+    shown.classes += [e for e in folder.legend.entries if opacity_of(e.code) and (ground == e.code).any()]
     west, south, east, north = view.grid.bounds
     axes.imshow(
         picture[..., :3], extent=(west, east, south, north), interpolation="none", aspect="auto", zorder=0
@@ -332,7 +334,7 @@ def _names(page: Page, axes: Any, towns: Features, view: View, things: npt.NDArr
         text = axes.text(
             *spot,
             name,
-            fontproperties=page.font(size, "bold"),
+            fontproperties=page.font(size, "bold", name),
             color=BOUNDARY,
             ha="center",
             va="center",

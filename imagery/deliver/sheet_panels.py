@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from imagery.damage.legend import (
-    CLASSES,
     GRADE_DAMAGED,
     GRADE_DESTROYED,
     GRADE_NOT_ANALYSED,
@@ -17,7 +16,7 @@ from imagery.damage.legend import (
     grade_entry,
 )
 from imagery.deliver.folder import DamageFolder
-from imagery.deliver.picture import SHOWN
+from imagery.deliver.picture import opacity_of
 from imagery.deliver.sheet_map import BOUNDARY, FLOODED_EDGE, HATCH_FILL, HATCH_INK, Shown, draw_cut_mark
 from imagery.deliver.sheet_page import ACCENT, INK, PALE, RULE, SOFT, Box, Page, line_mm
 from imagery.deliver.tables import whole_mosaic
@@ -51,6 +50,7 @@ class _Key:
     kind: str
     colour: str
     name: str
+    opacity: float = 1.0
 
 
 def draw_legend(page: Page, left: float, right: float, top: float, shown: Shown) -> float:
@@ -83,7 +83,7 @@ def _groups(page: Page, shown: Shown) -> list[tuple[str, list[_Key]]]:
     roads = [_Key("road", e.hex_colour, e.name(language)) for e in ROAD_STATES if e.key in shown.roads]
     if shown.cuts:
         roads.append(_Key("cut", "", words["cut_mark"]))
-    ground = [_Key("fill", CLASSES[c].hex_colour, CLASSES[c].name(language)) for c in sorted(shown.classes)]
+    ground = [_Key("fill", e.hex_colour, e.name(language), opacity_of(e.code)) for e in shown.classes]
     areas = [_Key("hatch", "", words["not_analysed"])] if shown.not_analysed else []
     if shown.townships:
         areas.append(_Key("boundary", BOUNDARY, words["township"]))
@@ -112,8 +112,7 @@ def _draw_key(page: Page, left: float, base: float, key: _Key) -> None:
     swatch = Box(left, base - high * 0.95, left + wide, base + high * 0.05)
     middle = (swatch.top + swatch.bottom) / 2
     if key.kind == "fill":
-        opacity = next(o for c, o in SHOWN.items() if CLASSES[c].hex_colour == key.colour)
-        page.box(swatch, fill=_faded(key.colour, opacity), edge=RULE, width_pt=0.5)
+        page.box(swatch, fill=_faded(key.colour, key.opacity), edge=RULE, width_pt=0.5)
     elif key.kind == "house":
         page.box(swatch, fill=key.colour, edge=INK, width_pt=0.4)
     elif key.kind == "wet":
@@ -171,7 +170,7 @@ def headline_figures(page: Page, folder: DamageFolder) -> list[tuple[str, str, s
     words, report = WORDS[page.language], folder.report
     tiles = []
     if report["water_area_m2"] is not None:
-        share = report["classes"].get("water", {}).get("share", 0.0)
+        share = report["water_area_m2"] / report["analysed_m2"] if report["analysed_m2"] else 0.0
         detail = words["of_analysed"].format(share)
         tiles.append((area_text(page, report["water_area_m2"]), words["water"], detail))
     grades = report["buildings"]

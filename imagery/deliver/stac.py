@@ -24,7 +24,7 @@ from shapely.geometry import mapping
 
 from imagery.damage.coarse import outlines
 from imagery.damage.ground_pass import ANALYSIS, SEEN
-from imagery.damage.legend import CHANGES, CLASSES, Entry
+from imagery.damage.legend import CHANGES, Entry
 from imagery.deliver.cog import export_cog
 from imagery.deliver.folder import DamageFolder
 from imagery.deliver.picture import codes, fitted
@@ -57,7 +57,6 @@ _TITLES: Final = {
     "townships": "Figures per township",
 }
 _LEGENDS: Final[dict[str, tuple[Entry, ...]]] = {
-    "classes": CLASSES,
     "change": CHANGES,
     "not_analysed": ANALYSIS,
 }
@@ -89,7 +88,7 @@ def export_stac(folder: DamageFolder, out_dir: Path, others: Sequence[Path] = ()
     for path in [*products, *extra]:
         item.add_asset(_key(path, item), _asset(path.resolve(), rendered=path not in products))
         if path.suffix == ".tif":
-            _describe_raster(item.assets[path.stem], path)
+            _describe_raster(item.assets[path.stem], path, folder)
     item.make_asset_hrefs_relative()
     about = f"Flood damage from imagery. {NOTICE['en']}."
     catalog = pystac.Catalog("missionctl-damage", about, "Flood damage")
@@ -181,7 +180,7 @@ def _asset(path: Path, *, rendered: bool) -> pystac.Asset:
     return pystac.Asset(str(path), title=title, media_type=str(_TYPES[path.suffix]), roles=[role])
 
 
-def _describe_raster(asset: pystac.Asset, path: Path) -> None:
+def _describe_raster(asset: pystac.Asset, path: Path, folder: DamageFolder) -> None:
     """Grid, kind of number and, for class rasters, what each value means."""
     with rasterio.open(path) as source:
         ProjectionExtension.ext(asset).apply(
@@ -195,15 +194,16 @@ def _describe_raster(asset: pystac.Asset, path: Path) -> None:
             asset.extra_fields["nodata"] = source.nodata
     if path.stem == "depth":
         asset.extra_fields["unit"] = "m"
-    if path.stem in _LEGENDS:
+    legends = {**_LEGENDS, "classes": folder.legend.entries}
+    if path.stem in legends:
         ClassificationExtension.ext(asset, add_if_missing=True).apply(
             classes=[
                 Classification.create(
                     e.code,
                     description=f"{e.name_en} / {e.name_zh}",
-                    name=e.key,
+                    name=e.key if e.key.isascii() else f"class_{e.code}",
                     color_hint=e.hex_colour[1:].upper(),
                 )
-                for e in _LEGENDS[path.stem]
+                for e in legends[path.stem]
             ]
         )

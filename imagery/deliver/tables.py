@@ -14,7 +14,7 @@ from openpyxl import Workbook
 from openpyxl.styles import Alignment, Font, PatternFill
 from openpyxl.utils import get_column_letter
 
-from imagery.damage.legend import CLASSES, GRADE_NONE, GRADE_NOT_ANALYSED, GRADES, Entry
+from imagery.damage.legend import GRADE_NONE, GRADE_NOT_ANALYSED, GRADES, Entry
 from imagery.deliver.folder import DamageFolder
 from imagery.deliver.words import NOTICE
 from imagery.raster_io import whole_file
@@ -28,7 +28,7 @@ def township_table(folder: DamageFolder) -> tuple[list[str], list[str], list[Row
     townships were given; the last row is the total."""
     report = folder.report
     grades = list(reversed(GRADES))
-    classes = [e for e in CLASSES[1:] if e.key in report["classes"]]
+    classes = [e for e in folder.legend.entries[1:] if e.key in report["classes"]]
     english = ["Township", "Township (zh)", "Area (ha)", "Seen (%)", "Under water (ha)"]
     chinese = ["乡镇（英文）", "乡镇", "面积（公顷）", "已判读（%）", "影像判读淹没面积（公顷）"]
     english += [_building_head(e, "en") for e in grades] + ["Buildings with water at the walls"]

@@ -148,6 +148,8 @@ _NOTES_ZH: Final = {
     "No samples and no model were given": "未提供样本或模型，未作地表分类。",
     "The samples lie too close together": "样本过于集中，无法作分区精度估计。",
     "Agreement on the earlier strokes fell": "新增样本降低了与原有样本的一致性，请检查，或恢复上一版本。",
+    "Classes of your own": "自定义类别：",
+    "Is a class of your own a slip of the pen": "自定义类别是否为笔误：",
     "Buildings and roads were not graded": "缺少地表分类，未对房屋和道路分级。",
 }
 """Notes of the damage report by how they begin."""

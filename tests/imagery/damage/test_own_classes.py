@@ -15,7 +15,9 @@ from imagery.damage import DamageOptions, map_damage
 from imagery.damage.ground_pass import IN_SHADOW
 from imagery.damage.legend import FIRST_OWN, LANDSLIDE, LAST_OWN, SHADOW, Legend, legend_of, own_colour
 from imagery.damage.own_classes import OwnClasses, meant, proper_name
+from imagery.deliver import export
 from imagery.deliver.folder import read_folder
+from imagery.deliver.picture import overlay
 from imagery.errors import DamageError
 
 WEST, NORTH, PIXEL_M = 500_000.0, 3_400_000.0, 0.2
@@ -220,3 +222,25 @@ def test_a_slip_of_the_pen_is_asked_about(quarters, make_vector, tmp_path) -> No
 def test_a_legend_without_own_classes_is_that_of_all(tmp_path) -> None:
     assert OwnClasses(tmp_path / "none").legend() == Legend() == legend_of(())
     assert proper_name("  鱼  塘 ") == "鱼 塘"
+
+
+def test_every_export_names_an_own_class(mapped_quarters, tmp_path) -> None:
+    made = export(mapped_quarters.folder, ("cog", "gpkg", "shp", "csv", "xlsx", "stac"), tmp_path)
+    assert {p.suffix for p in made} >= {".tif", ".gpkg", ".csv", ".xlsx", ".json"}
+    heads = (tmp_path / "townships.csv").read_text(encoding="utf-8-sig").splitlines()[:2]
+    assert heads[0].endswith("滑坡（公顷）,阴影（未判读）（公顷）,鱼塘（公顷）")
+    assert "Landslide (ha)" in heads[1]
+    item = json.loads((tmp_path / "damage.json").read_text(encoding="utf-8"))
+    classes = item["assets"]["classes"]["classification:classes"]
+    assert {"value": FIRST_OWN, "name": "class_32"}.items() <= classes[-1].items()
+    assert "鱼塘" in classes[-1]["description"]
+    meta = pyogrio.read_info(tmp_path / "damage.gpkg", layer="townships")
+    assert {"landslide_m2", "shadow_m2", "鱼塘_m2"} <= set(meta["fields"])
+
+
+def test_own_classes_are_drawn_in_their_colour(mapped_quarters) -> None:
+    folder = read_folder(mapped_quarters.folder)
+    drawn = overlay(folder, folder.grid, with_objects=False)
+    assert tuple(drawn[300, 300, :3]) == own_colour(FIRST_OWN)
+    assert drawn[300, 100, 3] == 0  # shadow is seen in the photo
+    assert drawn[100, 300, 3] > 0

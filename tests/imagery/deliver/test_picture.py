@@ -4,9 +4,10 @@ import numpy as np
 import pyproj
 from affine import Affine
 
+from imagery.damage.legend import Entry, Legend
 from imagery.damage.scene import GeoGrid, Picture
 from imagery.deliver.folder import read_folder
-from imagery.deliver.picture import SHOWN, blended, codes, photo, tinted
+from imagery.deliver.picture import blended, codes, opacity_of, photo, tinted
 from imagery.raster_io import write_cog
 
 CRS = pyproj.CRS(32650)
@@ -39,9 +40,11 @@ def test_beyond_the_edge_is_not_analysed(folder) -> None:
     assert not photo(source, grid)[:98, :, 3].any()
 
 
-def test_only_water_mud_and_debris_are_painted_over_the_photo() -> None:
-    tints = tinted(np.arange(8, dtype=np.uint8)[None])
-    assert [code for code in range(8) if tints[0, code, 3]] == sorted(SHOWN)
+def test_only_damage_and_classes_of_ones_own_are_painted_over_the_photo() -> None:
+    pond = Entry(32, "pond", (1, 2, 3), "Pond", "鱼塘")
+    tints = tinted(np.arange(40, dtype=np.uint8)[None], Legend((pond,)))
+    assert [code for code in range(40) if tints[0, code, 3]] == [1, 2, 3, 8, 32]
+    assert tints[0, 32].tolist() == [1, 2, 3, round(255 * opacity_of(32))]
 
 
 def test_blending_is_source_over() -> None:
