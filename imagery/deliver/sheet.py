@@ -14,6 +14,7 @@ import matplotlib as mpl
 import pyproj
 
 from imagery.deliver.folder import DamageFolder
+from imagery.deliver.fonts import drawable
 from imagery.deliver.sheet_bars import draw_bars
 from imagery.deliver.sheet_frame import draw_frame, draw_locator, draw_north, draw_scale_bar, grid_step_m
 from imagery.deliver.sheet_map import View, choose_view, draw_map, map_layer
@@ -27,7 +28,6 @@ from imagery.deliver.sheet_page import (
     SOFT,
     Box,
     Page,
-    drawable,
     line_mm,
 )
 from imagery.deliver.sheet_panels import (

@@ -31,8 +31,8 @@ from imagery.damage.legend import (
 )
 from imagery.damage.scene import GeoGrid
 from imagery.deliver.folder import DamageFolder, Features
-from imagery.deliver.picture import blended, codes, fitted, opacity_of, photo, softened, tinted
 from imagery.deliver.fonts import drawable
+from imagery.deliver.picture import blended, codes, fitted, opacity_of, photo, softened, tinted
 from imagery.deliver.sheet_page import DPI, INK, MM_PER_INCH, Box, Page, text_effects
 
 HATCH_FILL: Final = "#eceeee"

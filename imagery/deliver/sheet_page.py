@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from matplotlib import font_manager
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
-from matplotlib.ft2font import FT2Font
 from matplotlib.lines import Line2D
 from matplotlib.patches import FancyBboxPatch, Rectangle
 from matplotlib.patheffects import Normal, withStroke
+
+from imagery.deliver.fonts import drawable, families
 
 DPI: Final = 200
 MM_PER_INCH: Final = 25.4
@@ -30,10 +28,6 @@ ACCENT: Final = "#14446e"
 ALERT: Final = "#b3261e"
 NOTICE_FILL: Final = "#fff3d6"
 NOTICE_EDGE: Final = "#c98a00"
-
-_CJK_FILE: Final = Path(__file__).parent / "resources" / "missionctl-cjk.ttf"
-_LATIN: Final = "DejaVu Sans"
-_NO_GLYPH: Final = "□"
 
 Weight = Literal["normal", "bold"]
 Align = Literal["left", "center", "right"]
@@ -69,7 +63,9 @@ class Paper:
 PAPERS: Final = {
     "a4": Paper(297, 210, 7, 15.5, 10, 78, 3.5, 3.6, TypeScale(15.5, 10.5, 7.2, 6.1, 5.4, 5.0)),
     "a3": Paper(420, 297, 9, 20, 13, 106, 5, 4.4, TypeScale(22, 14.5, 9.6, 8.0, 7.0, 6.4)),
+    "a1": Paper(841, 594, 15, 32, 21, 176, 9, 7.2, TypeScale(36, 24, 15.8, 13.2, 11.6, 10.6)),
 }
+"""A1 is read from as near as A3: it gets more ground, not larger words in proportion."""
 
 
 @dataclass(frozen=True)
@@ -90,29 +86,6 @@ class Box:
     def height(self) -> float:
         """mm."""
         return self.bottom - self.top
-
-
-@lru_cache(maxsize=1)
-def _families() -> tuple[str, str]:
-    """Latin and Chinese font families; the Chinese one ships with the package and has one weight, which
-    stands for bold too (`text_effects` makes it look so)."""
-    known = font_manager.fontManager
-    known.addfont(str(_CJK_FILE))
-    known.ttflist.append(replace(known.ttflist[-1], weight=700))
-    return _LATIN, known.ttflist[-1].name
-
-
-@lru_cache(maxsize=1)
-def _glyphs() -> frozenset[int]:
-    """Characters that one of the two fonts can draw."""
-    latin = font_manager.findfont(FontProperties(family=_LATIN))
-    return frozenset(FT2Font(latin).get_charmap()) | frozenset(FT2Font(str(_CJK_FILE)).get_charmap())
-
-
-def drawable(text: object) -> str:
-    """One line that the fonts can draw: blanks for line breaks, a box for a character that neither has."""
-    line = " ".join(unicodedata.normalize("NFC", str(text)).split())
-    return "".join(c if ord(c) in _glyphs() else _NO_GLYPH for c in line)
 
 
 def line_mm(size_pt: float) -> float:
@@ -153,9 +126,9 @@ class Page:
             spine.set_visible(False)
         return axes
 
-    def font(self, size: float, weight: Weight = "normal") -> FontProperties:
-        """The sheet's type in a size (points)."""
-        return FontProperties(family=list(_families()), size=size, weight=weight)
+    def font(self, size: float, weight: Weight = "normal", text: object = "") -> FontProperties:
+        """The sheet's type in a size (points), with the rarer fonts that the text needs."""
+        return FontProperties(family=list(families(text)), size=size, weight=weight)
 
     def text(
         self,
@@ -176,7 +149,7 @@ class Page:
             x_mm,
             y_mm,
             drawable(text),
-            fontproperties=self.font(size, weight),
+            fontproperties=self.font(size, weight, text),
             color=colour,
             ha=align,
             va="center" if middle or rotation else "baseline",
@@ -191,7 +164,7 @@ class Page:
         """Width of one line."""
         renderer = self._canvas.get_renderer()
         width_px, _, _ = renderer.get_text_width_height_descent(
-            drawable(text), self.font(size, weight), ismath=False
+            drawable(text), self.font(size, weight, text), ismath=False
         )
         return float(width_px) / DPI * MM_PER_INCH
 

@@ -18,14 +18,15 @@ from shapely import box
 from imagery.damage import mapping
 from imagery.deliver import export
 from imagery.deliver.folder import read_folder
+from imagery.deliver.fonts import drawable
 from imagery.deliver.sheet import compose
 from imagery.deliver.sheet_frame import degrees, metric, nice_step
 from imagery.deliver.sheet_map import choose_view, place_label, sheet_crs
-from imagery.deliver.sheet_page import PAPERS, Box, Page, drawable
+from imagery.deliver.sheet_page import PAPERS, Box, Page
 from imagery.deliver.sheet_panels import table_rows
 from imagery.deliver.words import WORDS, moment, note_text
 
-EVERY = [(lang, paper) for lang in ("en", "zh") for paper in ("a4", "a3")]
+EVERY = [(lang, paper) for lang in ("en", "zh") for paper in ("a4", "a3", "a1")]
 LONG = "A very long name of an event in the upper and the middle and the lower valley of the $great$ river"
 
 
@@ -229,11 +230,6 @@ def test_labels_keep_off_what_matters() -> None:
     spot = place_label(box(0, 0, 100, 100), 20, 6, [], things)
     assert spot is not None
     assert abs(spot[0] - 30) > 12
-
-
-def test_odd_characters_are_boxed_not_lost() -> None:
-    assert drawable("上河镇 A\nB\t") == "上河镇 A B"
-    assert drawable("\U00020000") == "□"
 
 
 @settings(max_examples=30, deadline=None)
