@@ -53,8 +53,11 @@ def _building_layer(buildings: Sequence[GradedBuilding], common: dict[str, Any])
         "id": [b.identifier for b in buildings],
         "grade": [b.grade for b in buildings],
         "flooded": [b.flooded for b in buildings],
+        "flood_trace": [b.flood_trace for b in buildings],
         "confidence": [b.confidence for b in buildings],
         "status": ["suggested"] * len(buildings),
+        "reason": [b.reason for b in buildings],
+        "footprint": [b.origin for b in buildings],
     }
     for name in (
         "seen_share",
@@ -63,7 +66,10 @@ def _building_layer(buildings: Sequence[GradedBuilding], common: dict[str, Any])
         "lost_share",
         "water_ring",
         "mud_ring",
+        "debris_ring",
         "depth_m",
+        "hurt_share",
+        "hole_m2",
     ):
         values = [getattr(b.evidence, name) for b in buildings]
         columns[name] = [None if v is None else round(v, 3) for v in values]

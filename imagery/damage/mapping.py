@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from imagery.damage import classify, coarse, ground_pass, register, statistics, suggest, versions
-from imagery.damage.buildings import GradedBuilding, grade_buildings
+from imagery.damage.buildings import GradedBuilding
 from imagery.damage.depth import (
     DepthMap,
     HighWater,
@@ -29,12 +29,13 @@ from imagery.damage.depth import (
 from imagery.damage.found import write_found
 from imagery.damage.ground_pass import DEPTH_KIND, PEAK_KIND, Before, Classifier, Inputs, Pictures, Relief
 from imagery.damage.legend import MUD, WATER, Entry, Legend
+from imagery.damage.objects import Found, Given, grade_objects
 from imagery.damage.onnx_model import load_model
 from imagery.damage.options import DamageOptions, raster_tags, vector_columns
 from imagery.damage.own_classes import OwnClasses
 from imagery.damage.rasters import Layers, RasterKind, raster_sink
 from imagery.damage.report import Learnt, report_of
-from imagery.damage.roads import RoadStretch, grade_roads
+from imagery.damage.roads import RoadStretch
 from imagery.damage.samples import Samples, read_samples
 from imagery.damage.scene import GeoGrid, acquired_of, grid_of
 from imagery.damage.statistics import People, Township
@@ -47,7 +48,6 @@ PRODUCTS = (
     "classes.tif", "confidence.tif", "not_analysed.tif", "depth.tif", "depth_peak.tif", "change.tif",
     "damage.gpkg", "report.json",
 )  # fmt: skip
-_IDS = ("id", "osm_id", "building_id", "road_id", "objectid", "gml_id", "name")
 
 
 @dataclass(frozen=True)
@@ -182,9 +182,15 @@ def _run(
         progress("depth", 0.0)
         cell_m = dem_cell_m(options.dem, grid)
         depth, peak = _depth(folder, grid, depth_cells, dem, cell_m, tags)
+    given = Given(vectors.footprints, vectors.roads)
+    found = Found()
     with Layers(folder, grid) as layers:
-        buildings, roads = _objects(vectors, grid, layers, classifier is not None, notes, progress)
+        if classifier is not None:
+            found = grade_objects(given, mosaic, grid, layers, before, progress)
+        elif given.footprints or given.roads:
+            notes.append("Buildings and roads were not graded: that needs ground classes.")
         people = statistics.read_people(options.population, grid, layers) if options.population else None
+    buildings, roads = found.buildings, found.roads
     known = tuple(e for e in legend.entries[1:] if classifier is not None and e.code in classifier.codes)
     townships = _townships(vectors.townships, folder, buildings, roads, people, known, progress)
     progress("vectors", 0.0)
@@ -301,31 +307,6 @@ def _write_depth(folder: Path, kind: RasterKind, depth: DepthMap, tags: dict[str
     with raster_sink(folder, kind, depth.grid, tags) as sink:
         for band, values in enumerate((depth.depth_m, depth.half_width_m), start=1):
             sink.write(np.where(np.isfinite(values), values, kind.nodata).astype(np.float32), band)
-
-
-def _objects(
-    vectors: _Vectors, grid: GeoGrid, layers: Layers, classified: bool, notes: list[str], progress: Progress
-) -> tuple[tuple[GradedBuilding, ...], tuple[RoadStretch, ...]]:
-    """Graded buildings and roads; nothing is graded without classes."""
-    if (vectors.footprints or vectors.roads) and not classified:
-        notes.append("Buildings and roads were not graded: that needs ground classes.")
-        return (), ()
-    buildings: tuple[GradedBuilding, ...] = ()
-    roads: tuple[RoadStretch, ...] = ()
-    if vectors.footprints:
-        progress("buildings", 0.0)
-        given = vectors.footprints
-        buildings = grade_buildings(given.geometries, _identifiers(given), given.fids, grid, layers)
-    if vectors.roads:
-        progress("roads", 0.0)
-        lines = vectors.roads
-        roads = grade_roads(lines.geometries, _identifiers(lines), lines.fids, grid, layers)
-    return buildings, roads
-
-
-def _identifiers(layer: VectorLayer) -> tuple[str, ...]:
-    values = layer.field(_IDS)
-    return tuple(str(v) for v in values) if values is not None else tuple(str(fid) for fid in layer.fids)
 
 
 def _townships(
