@@ -93,12 +93,14 @@ def kind(
         pixel_m: side of a cell.
     """
     changed = size > CHANGED_SIGMA
-    laid = np.isin(classes, (MUD, DEBRIS, LANDSLIDE))
+    laid = np.isin(classes, (MUD, DEBRIS))
     open_ground = np.isin(classes, (MUD, DEBRIS, BARE, LANDSLIDE))
     result = np.full(classes.shape, UNCHANGED, np.uint8)
     result[_without_specks(size > STRONG_SIGMA, pixel_m)] = OTHER_CHANGE
     result[(classes == WATER) & (classes_before == WATER)] = UNCHANGED
-    result[laid & changed & ~np.isin(classes_before, (MUD, DEBRIS, LANDSLIDE))] = MUD_OR_DEBRIS_LAID
+    result[laid & changed & ~np.isin(classes_before, (MUD, DEBRIS))] = MUD_OR_DEBRIS_LAID
+    # Of a landslide no more can be told: earth is gone from its scar and lies on its tongue.
+    result[(classes == LANDSLIDE) & changed & (classes_before != LANDSLIDE)] = OTHER_CHANGE
     result[(classes == WATER) & (classes_before != WATER)] = FLOODED
     result[known.road & (size > STRONG_SIGMA) & (classes == BARE)] = ROAD_LOST
     result[known.building & changed & (open_ground | (classes == ROAD))] = BUILDING_LOST

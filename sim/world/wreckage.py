@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from shapely import Point, Polygon
 
-from imagery.damage.legend import BARE, BUILDING, BUILDING_LOST, DEBRIS, MUD_OR_DEBRIS_LAID, OTHER_CHANGE
+from imagery.damage.legend import BUILDING, BUILDING_LOST, DEBRIS, LANDSLIDE, MUD_OR_DEBRIS_LAID, OTHER_CHANGE
 from sim.world.flood import Flood
 from sim.world.landcover import ragged
 from sim.world.noise import generator
@@ -31,7 +31,7 @@ def paint_scars(canvas: Canvas, flood: Flood, seed: int) -> None:
         alpha = cv2.GaussianBlur(inside, (0, 0), 0.5 / canvas.grid.step_m)[..., None].astype(np.float32) / 255
         under = canvas.after[window].astype(np.float32)
         canvas.after[window] = (under + alpha * (soil - under)).astype(np.uint8)
-        canvas.classes[window][inside > 127] = BARE
+        canvas.classes[window][inside > 127] = LANDSLIDE
         canvas.change[window][inside > 127] = OTHER_CHANGE
 
 
@@ -40,7 +40,7 @@ def paint_rubble(canvas: Canvas, flood: Flood, seed: int) -> None:
     for number, patch in enumerate(flood.rubble):
         _paint_heap(canvas, patch.polygon, patch.colour, generator(seed, "sticks", number))
         window, inside = window_of(canvas.grid, patch.polygon)
-        canvas.classes[window][inside > 127] = DEBRIS
+        canvas.classes[window][inside > 127] = LANDSLIDE if patch.kind == "landslide" else DEBRIS
         canvas.change[window][inside > 127] = MUD_OR_DEBRIS_LAID
         canvas.water[window][inside > 127] = 0
     for house in flood.buildings:

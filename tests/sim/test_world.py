@@ -211,7 +211,7 @@ def test_strokes_lie_in_their_class_and_follow_the_seed(world, tmp_path):
     count = paint_samples(world, tmp_path / "a.gpkg", 8, seed=1)
     shapes, values, _ = layer(tmp_path / "a.gpkg")
     assert len(shapes) == count
-    assert {class_code(name) for name in values["class"]} == set(range(1, 8))
+    assert {class_code(name) for name in values["class"]} == set(range(1, 9))
     for shape, name in zip(shapes, values["class"], strict=True):
         inside = classes[inside_of(world, shape)]
         assert (inside == class_code(name)).mean() > 0.9

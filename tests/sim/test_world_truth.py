@@ -14,6 +14,7 @@ from imagery.damage.legend import (
     DEBRIS,
     FLOODED,
     GRADE_DESTROYED,
+    LANDSLIDE,
     MUD,
     MUD_OR_DEBRIS_LAID,
     ROAD,
@@ -110,7 +111,7 @@ def test_change_is_the_difference_between_the_classes(rasters):
     assert (before[change == FLOODED] != WATER).mean() > 0.97
     assert (before[change == BUILDING_LOST] == BUILDING).mean() > 0.85  # crowns over the eaves
     assert (before[change == ROAD_LOST] == ROAD).mean() > 0.9
-    assert np.isin(after[change == MUD_OR_DEBRIS_LAID], [MUD, DEBRIS, ROAD, BARE]).mean() > 0.99
+    assert np.isin(after[change == MUD_OR_DEBRIS_LAID], [MUD, DEBRIS, LANDSLIDE, ROAD, BARE]).mean() > 0.99
     same = change == UNCHANGED
     assert (before[same] == after[same]).mean() > 0.97
 
@@ -196,8 +197,8 @@ def test_landslides_leave_a_scar_above_and_earth_below(world, rasters):
         )
         assert around(world, moved, scar).min() < -0.8
         assert around(world, moved, tongue).max() > 0.6
-        assert (rasters["truth_classes"][inside_of(world, tongue.buffer(-1))] == DEBRIS).mean() > 0.9
-        assert (rasters["truth_classes"][inside_of(world, scar.buffer(-1))] == BARE).mean() > 0.9
+        assert (rasters["truth_classes"][inside_of(world, tongue.buffer(-1))] == LANDSLIDE).mean() > 0.9
+        assert (rasters["truth_classes"][inside_of(world, scar.buffer(-1))] == LANDSLIDE).mean() > 0.9
     assert (np.abs(moved) > 0.02).mean() < 0.02  # nothing else has moved but the washed-out road
 
 
