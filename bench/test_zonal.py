@@ -1,5 +1,4 @@
-"""Statistics of 200 villages on a class raster of 67 Mpx: time for each gigapixel, and areas against the
-exact geometry."""
+"""Statistics of 200 villages on a class raster of a gigapixel: time, and areas against the exact geometry."""
 
 import time
 from typing import Any
@@ -16,7 +15,7 @@ from imagery.damage.legend import CLASSES, VEGETATION, WATER
 from imagery.damage.statistics import township_statistics
 from imagery.damage.vector_in import VectorLayer
 
-SIDE_PX, PIXEL_M, VILLAGES = 8_192, 0.2, 200
+SIDE_PX, PIXEL_M, VILLAGES = 32_768, 0.2, 200
 WEST, NORTH = 500_000.0, 3_400_000.0
 
 
@@ -63,9 +62,9 @@ def ground(tmp_path_factory):
 def test_two_hundred_villages(ground, tell) -> None:
     classes, unseen, river, villages = ground
     layer = VectorLayer("villages", tuple(villages), {}, tuple(range(len(villages))))
-    began_s = time.process_time()
+    began_s, clock_s = time.process_time(), time.monotonic()
     towns = township_statistics(layer, classes, None, unseen, (), (), None)
-    cpu_s = time.process_time() - began_s
+    cpu_s, wall_s = time.process_time() - began_s, time.monotonic() - clock_s
     gpx = SIDE_PX**2 / 1e9
     seen = max(abs(sum(t.classes_m2.values()) / t.area_m2 - 1) for t in towns)
     exact_m2 = np.array([river.intersection(v).area for v in villages])
@@ -73,8 +72,9 @@ def test_two_hundred_villages(ground, tell) -> None:
     much = exact_m2 > 2e4
     off = np.abs(water_m2 - exact_m2)[much] / exact_m2[much]
     tell(
-        f"{len(villages)} villages on {gpx:.3f} Gpx: CPU {cpu_s:.1f} s ({cpu_s / gpx:.0f} s a Gpx); "
+        f"{len(villages)} villages on {gpx:.3f} Gpx: CPU {cpu_s:.1f} s, clock {wall_s:.1f} s; "
         f"area within {seen:.1e}, water of each village within {off.max():.1e}"
     )
+    assert cpu_s / gpx < 30
     assert seen < 1e-3
     assert off.max() < 1e-3
