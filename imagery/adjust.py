@@ -76,9 +76,9 @@ class Adjustment:
         return float(np.sqrt((self.residuals_px**2).sum(axis=1).mean())) if len(self.residuals_px) else 0.0
 
 
-Measure = Callable[[Tracks, State, FloatArray], tuple[Tracks, Ids]]
-"""Measures observations again, given where the photos stand by now and the lens (m, 7) of each; gives
-the tracks that are left, and which ones of before they are."""
+Measure = Callable[[Tracks, State, FloatArray], tuple[Tracks, FloatArray]]
+"""Measures observations again and looks for more, given where the photos stand by now and the lens (m, 7) of
+each; gives the tracks that there are then and their points (p, 3)."""
 
 
 def adjust_block(
@@ -104,8 +104,8 @@ def adjust_block(
         for number, sigmas in enumerate(rules.rejection_sigmas, 1):
             if measure and number == len(rules.rejection_sigmas):
                 state = solve(free_points(observed, groups, priors), state, rules, _ROUGHLY)
-                observed, left = measure(observed, state, state.lenses[groups])
-                state = replace(state, points=state.points[left])
+                observed, points = measure(observed, state, state.lenses[groups])
+                state = replace(state, points=points)
             state = solve(free_points(observed, groups, priors), state, rules, _ROUGHLY)
             observed, state = _without_outliers(observed, state, groups, sigmas)
         state = solve(free_points(observed, groups, priors), state, rules)
@@ -168,13 +168,7 @@ def _with_control(
     """The problem with the believed control points behind the tie points, and a state that has them."""
     marked, which = marks.tracks(verdict)
     places = marks.places[which]
-    tracks = Tracks(
-        tied.count + marked.count,
-        np.concatenate([tied.track, tied.count + marked.track]),
-        np.concatenate([tied.photo, marked.photo]),
-        np.concatenate([tied.xy_px, marked.xy_px]),
-        np.concatenate([tied.sigma_px, marked.sigma_px]),
-    )
+    tracks = tied.with_more(marked)
     known = np.concatenate([np.zeros((tied.count, 3)), places])
     weight = np.concatenate([np.zeros((tied.count, 3)), 1 / marks.sigmas[which] ** 2])
     points = np.concatenate([state.points[: tied.count], places])

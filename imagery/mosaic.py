@@ -40,6 +40,7 @@ from imagery.quality import (
 from imagery.refine import refine_tracks
 from imagery.render import RenderRules, lay_out, paint_mosaic, write_companions
 from imagery.scratch import must_be_writable
+from imagery.second_look import left_out, with_proven
 from imagery.shelf import Greys, Pictures
 from imagery.strangers import without_strangers
 from imagery.tracks import Tracks, build_tracks, thin_tracks
@@ -218,11 +219,12 @@ class _Run:
             block, features, matches = self._without_strangers(block, features, matches)
             block, faults = mend_priors(block, features, matches)
             self._warnings += faults
-            matches = without_moving(block, features, matches)
+            fair = without_moving(block, features, matches)
+            doubted = build_tracks(features, left_out(matches, fair))
             sizes = [(p.camera.image_width_px, p.camera.image_height_px) for p in block.photos]
-            tracks = thin_tracks(build_tracks(features, matches), sizes, TIES_PER_PHOTO)
+            tracks = thin_tracks(build_tracks(features, fair), sizes, TIES_PER_PHOTO)
             marks = marks_in_block(self._control, block) if self._control else None
-            measure, guess = self._measure(block, workers), self._found.guess(block)
+            measure, guess = self._measure(block, doubted, workers), self._found.guess(block)
             adjustment = adjust_block(block, tracks, measure=measure, marks=marks, guess=guess)
         return block, features, adjustment
 
@@ -235,21 +237,23 @@ class _Run:
             raise MosaicError(f"no usable photo: {kept.dropped[0].reason}")
         return kept.block, kept.features, kept.matches
 
-    def _measure(self, block: Block, workers: Workers) -> Measure | None:
-        """Tie points in pictures of two megapixels and more; not at all where speed goes first."""
+    def _measure(self, block: Block, doubted: Tracks, workers: Workers) -> Measure | None:
+        """Tie points, with what the block proves of `doubted` ones, in pictures of two megapixels and more;
+        not at all where speed goes first."""
         if self._options.quick:
             return None
         factors = []
         for photo in block.photos:
             pixels = photo.camera.image_width_px * photo.camera.image_height_px
             factors.append(next(f for f in (4, 2, 1) if pixels / f**2 >= MEASURED_PX or f == 1))
-
         greys = Greys(self._pictures, tuple(p.path for p in block.photos))
 
-        def measure(tracks: Tracks, state: State, lenses: FloatArray) -> tuple[Tracks, Ids]:
-            return refine_tracks(
-                tracks, state.rotations, state.centres, lenses, state.points, factors, greys, workers
+        def measure(tracks: Tracks, state: State, lenses: FloatArray) -> tuple[Tracks, FloatArray]:
+            tracks, points = with_proven(tracks, state, lenses, doubted, block.photos, TIES_PER_PHOTO)
+            tracks, left = refine_tracks(
+                tracks, state.rotations, state.centres, lenses, points, factors, greys, workers
             )
+            return tracks, points[left]
 
         return measure
 

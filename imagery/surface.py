@@ -179,9 +179,25 @@ def _trust(points: FloatArray, tolerance_m: float) -> FloatArray:
     near = min(_NEIGHBOURS, len(points) - 1)
     if near < 4:
         return np.ones(len(points))
-    around = points[cKDTree(points[:, :2]).query(points[:, :2], near + 1)[1][:, 1:]]
+    beside = off_neighbours(points, points[cKDTree(points[:, :2]).query(points[:, :2], near + 1)[1][:, 1:]])
+    far = beside.off_m / np.maximum(_TRUST_SPREADS * beside.spread_m, tolerance_m)
+    return np.asarray(1 / (1 + far**4))
+
+
+@dataclass(frozen=True)
+class Beside:
+    """How far points lie above the plane that most of their neighbours are on, how far from it half of these
+    lie, and how steep it is (metres up for each across): (n,) each."""
+
+    off_m: FloatArray
+    spread_m: FloatArray
+    slope: FloatArray
+
+
+def off_neighbours(points: FloatArray, around: FloatArray) -> Beside:
+    """Points (n, 3) beside the neighbours (n, k, 3) of each."""
     middle = np.median(around, axis=1, keepdims=True)
-    flat = np.concatenate([around[..., :2] - middle[..., :2], np.ones((len(points), near, 1))], axis=2)
+    flat = np.concatenate([around[..., :2] - middle[..., :2], np.ones((*around.shape[:2], 1))], axis=2)
     up = around[..., 2] - middle[..., 2]
     weight = np.ones(up.shape)
     for _ in range(_SWEEPS):
@@ -192,8 +208,7 @@ def _trust(points: FloatArray, tolerance_m: float) -> FloatArray:
         weight = 1 / (1 + (off / (2 * spread)) ** 2)
     own = points - middle[:, 0]
     height = (own[:, :2] * plane[:, :2, 0]).sum(axis=1) + plane[:, 2, 0]
-    far = (own[:, 2] - height) / np.maximum(_TRUST_SPREADS * spread[:, 0], tolerance_m)
-    return np.asarray(1 / (1 + far**4))
+    return Beside(own[:, 2] - height, spread[:, 0], np.hypot(*plane[:, :2, 0].T))
 
 
 class _Sheet:

@@ -38,6 +38,16 @@ class Tracks:
         left, renumbered = np.unique(self.track[keep], return_inverse=True)
         return Tracks(len(left), renumbered, self.photo[keep], self.xy_px[keep], self.sigma_px[keep]), left
 
+    def with_more(self, more: Tracks) -> Tracks:
+        """These tracks and behind them others."""
+        return Tracks(
+            self.count + more.count,
+            np.concatenate([self.track, self.count + more.track]),
+            np.concatenate([self.photo, more.photo]),
+            np.concatenate([self.xy_px, more.xy_px]),
+            np.concatenate([self.sigma_px, more.sigma_px]),
+        )
+
 
 def build_tracks(
     features: Sequence[Features], matches: Sequence[PairMatches], relative_sigma: float = 0.6
@@ -73,8 +83,13 @@ def build_tracks(
 
 def thin_tracks(tracks: Tracks, image_sizes: Sequence[tuple[int, int]], per_photo: int) -> Tracks:
     """The tracks worth adjusting: in each cell of each photo the longest ones, about `per_photo` a photo."""
-    if not tracks.count:
-        return tracks
+    return tracks.select(worth_adjusting(tracks, image_sizes, per_photo)[tracks.track])
+
+
+def worth_adjusting(
+    tracks: Tracks, image_sizes: Sequence[tuple[int, int]], per_photo: int
+) -> npt.NDArray[np.bool_]:
+    """(count,) which tracks are among the longest ones of a cell of a photo, about `per_photo` a photo."""
     length = np.bincount(tracks.track, minlength=tracks.count)
     columns, rows = 10, 8
     width = np.array([s[0] for s in image_sizes])[tracks.photo]
@@ -87,4 +102,4 @@ def thin_tracks(tracks: Tracks, image_sizes: Sequence[tuple[int, int]], per_phot
     rank = np.arange(len(order)) - np.repeat(starts, np.diff(np.r_[starts, len(order)]))
     wanted = np.zeros(tracks.count, bool)
     wanted[tracks.track[order[rank < max(1, per_photo // (columns * rows))]]] = True
-    return tracks.select(wanted[tracks.track])
+    return wanted
