@@ -38,14 +38,14 @@ from imagery.damage.rasters import Layers
 from imagery.damage.roofs import REACH_M, RoofChange, compare_roof, moved
 from imagery.damage.scene import GeoGrid, grown
 
-RING_M = 2.0
-"""Width of the ring around a wall in which water, mud and debris count."""
+NEAR_M, RING_M = 1.0, 3.0
+"""Between these distances from a wall water, mud and debris count: nearer lie eaves, plinth and shadow."""
 GIVEN, SEGMENTED = "given", "segmented"
 """Where a footprint came from: a file of somebody's, or the class building of this map."""
 
 _SEEN, _SEEN_WHOLE = 0.5, 0.8
 """Less than the first of a roof says nothing; less than the second does not say that nothing is wrong."""
-_AT_WALL = 0.25
+_AT_WALL = 0.15
 _EAVES_M = 0.4
 _LEAST_CELLS = 6
 _GONE, _HURT, _HOLE_M2 = 0.6, 0.2, 1.0
@@ -167,7 +167,7 @@ def measure(
         inside = _burn([footprint], grid, window)
     whole = max(float(inside.sum()), footprint.buffer(-_EAVES_M).area / grid.cell_m2)
     roof = _compare(inside, grid, window, pictures)
-    around = _burn([footprint.buffer(RING_M).difference(footprint.buffer(0.3))], grid, window)
+    around = _burn([footprint.buffer(RING_M).difference(footprint.buffer(NEAR_M))], grid, window)
     if neighbours:
         around &= ~_burn([n.buffer(0.3) for n in neighbours], grid, window)
     if roof is not None and roof.recognised:

@@ -10,8 +10,10 @@ import numpy as np
 
 from imagery.damage import coarse
 from imagery.damage.buildings import GradedBuilding
-from imagery.damage.legend import GRADES, ROAD_STATES, WATER
-from imagery.damage.roads import RoadStretch
+from imagery.damage.legend import ACCESS, GRADES, ROAD_STATES, WATER
+from imagery.damage.objects import Found
+from imagery.damage.places import PlaceAccess
+from imagery.damage.roads import RoadCut, RoadStretch
 from imagery.damage.scene import GeoGrid
 from imagery.damage.statistics import Township
 from imagery.damage.vector_out import OutLayer, write_vectors
@@ -23,8 +25,7 @@ _WATER_GRID_M = 0.5
 def write_found(
     folder: Path,
     grid: GeoGrid,
-    buildings: Sequence[GradedBuilding],
-    roads: Sequence[RoadStretch],
+    found: Found,
     townships: Sequence[Township],
     common: dict[str, Any],
     *,
@@ -32,10 +33,14 @@ def write_found(
 ) -> None:
     """Write damage.gpkg: those layers that there is something for. `common` stands on every feature."""
     layers = []
-    if buildings:
-        layers.append(_building_layer(buildings, common))
-    if roads:
-        layers.append(_road_layer(roads, common))
+    if found.buildings:
+        layers.append(_building_layer(found.buildings, common))
+    if found.roads:
+        layers.append(_road_layer(found.roads, common))
+    if found.cuts:
+        layers.append(_cut_layer(found.cuts, common))
+    if found.places:
+        layers.append(_place_layer(found.places, common))
     if has_classes:
         layers.append(_water_layer(folder, grid, common))
     if townships:
@@ -85,9 +90,30 @@ def _road_layer(roads: Sequence[RoadStretch], common: dict[str, Any]) -> OutLaye
         "state": [r.state for r in roads],
         "length_m": [round(r.length_m, 1) for r in roads],
         "confidence": [r.confidence for r in roads],
+        "offset_m": [r.offset_m for r in roads],
         **_repeat(common, len(roads)),
     }
     return OutLayer("roads", "LineString", tuple(r.line for r in roads), columns, "state", ROAD_STATES)
+
+
+def _cut_layer(cuts: Sequence[RoadCut], common: dict[str, Any]) -> OutLayer:
+    columns: dict[str, Sequence[Any]] = {
+        "id": [c.identifier for c in cuts],
+        "state": [c.state for c in cuts],
+        "length_m": [round(c.length_m, 1) for c in cuts],
+        "confidence": [c.confidence for c in cuts],
+        **_repeat(common, len(cuts)),
+    }
+    return OutLayer("road_cuts", "Point", tuple(c.place for c in cuts), columns, "state", ROAD_STATES)
+
+
+def _place_layer(places: Sequence[PlaceAccess], common: dict[str, Any]) -> OutLayer:
+    columns: dict[str, list[Any]] = {}
+    for place in places:
+        for name, value in place.report().items():
+            columns.setdefault(name, []).append(value)
+    columns |= _repeat(common, len(places))
+    return OutLayer("places", "Point", tuple(p.place for p in places), columns, "state", ACCESS)
 
 
 def _water_layer(folder: Path, grid: GeoGrid, common: dict[str, Any]) -> OutLayer:

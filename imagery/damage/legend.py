@@ -50,7 +50,10 @@ GRADE_NOT_ANALYSED: Final = "Not Analysed"
 ROAD_PASSABLE: Final = "Passable"
 ROAD_FLOODED: Final = "Flooded"
 ROAD_BLOCKED: Final = "Blocked"
+ROAD_BRIDGE_OUT: Final = "Bridge out"
 ROAD_NOT_ANALYSED: Final = "Not Analysed"
+ROADS_CUT: Final = (ROAD_FLOODED, ROAD_BLOCKED, ROAD_BRIDGE_OUT)
+"""What cannot be driven, the worst last."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,18 @@ ROAD_STATES: Final[tuple[Entry, ...]] = (
     Entry(1, ROAD_PASSABLE, (60, 150, 60), ROAD_PASSABLE, "可通行"),
     Entry(2, ROAD_FLOODED, (0, 90, 220), ROAD_FLOODED, "淹没"),
     Entry(3, ROAD_BLOCKED, (200, 20, 30), ROAD_BLOCKED, "阻断"),
+    Entry(4, ROAD_BRIDGE_OUT, (122, 1, 119), ROAD_BRIDGE_OUT, "桥梁中断"),
+)
+
+# Whether the roads reach a village
+REACHABLE: Final = "reachable"
+CUT_OFF: Final = "cut off"
+ACCESS_UNKNOWN: Final = "unknown"
+
+ACCESS: Final[tuple[Entry, ...]] = (
+    Entry(0, ACCESS_UNKNOWN, (160, 160, 160), "Access unknown", "通行情况不明"),
+    Entry(1, REACHABLE, (60, 150, 60), "Reachable by road", "道路可达"),
+    Entry(2, CUT_OFF, (200, 20, 30), "Cut off", "道路中断（孤岛）"),
 )
 
 # Depth classes (metres): upper edge of each, the last one open

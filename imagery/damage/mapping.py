@@ -186,7 +186,7 @@ def _run(
     found = Found()
     with Layers(folder, grid) as layers:
         if classifier is not None:
-            found = grade_objects(given, mosaic, grid, layers, before, progress)
+            found = grade_objects(given, mosaic, folder, grid, layers, before, progress)
         elif given.footprints or given.roads:
             notes.append("Buildings and roads were not graded: that needs ground classes.")
         people = statistics.read_people(options.population, grid, layers) if options.population else None
@@ -195,13 +195,13 @@ def _run(
     townships = _townships(vectors.townships, folder, buildings, roads, people, known, progress)
     progress("vectors", 0.0)
     common = vector_columns(mosaic, options, produced)
-    write_found(folder, grid, buildings, roads, townships, common, has_classes=classifier is not None)
+    write_found(folder, grid, found, townships, common, has_classes=classifier is not None)
     learnt = None
     if samples is not None and version is not None:
         places = suggest.paint_next(folder, grid, samples)
         learnt = Learnt(samples, version, trained.accuracy, trained.retrained, places)
     return report_of(
-        mosaic, grid, options, counts, depth, peak, buildings, roads, townships, people, notes, produced,
+        mosaic, grid, options, counts, depth, peak, found, townships, people, notes, produced,
         learnt, comparison, legend,
     )  # fmt: skip
 

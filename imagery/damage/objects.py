@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imagery.damage.buildings import GradedBuilding, grade_buildings
-from imagery.damage.ground_pass import Before, Pictures
+from imagery.damage.ground_pass import NO_IMAGERY, Before, Pictures
+from imagery.damage.places import PlaceAccess, access_of, outside_of, villages
 from imagery.damage.rasters import Layers
-from imagery.damage.roads import RoadStretch, grade_roads
+from imagery.damage.road_network import network
+from imagery.damage.roads import RoadCut, RoadStretch, cut_places, grade_roads, is_bridge
 from imagery.damage.scene import GeoGrid
 from imagery.damage.vector_in import VectorLayer
 
@@ -22,6 +24,10 @@ class Given:
 
     footprints: VectorLayer | None = None
     roads: VectorLayer | None = None
+    villages: VectorLayer | None = None
+    """Points or areas with a name; without them houses that stand close together."""
+    safe: VectorLayer | None = None
+    """Places that count as safe; without them the edge of the map."""
 
 
 @dataclass(frozen=True)
@@ -30,17 +36,21 @@ class Found:
 
     buildings: tuple[GradedBuilding, ...] = ()
     roads: tuple[RoadStretch, ...] = ()
+    cuts: tuple[RoadCut, ...] = ()
+    places: tuple[PlaceAccess, ...] = ()
 
 
 def grade_objects(
     given: Given,
     mosaic: Path,
+    folder: Path,
     grid: GeoGrid,
     layers: Layers,
     before: Before | None,
     progress: Callable[[str, float], None],
 ) -> Found:
-    """Grade the given buildings and roads by the class rasters of `layers`, and roofs by the pictures."""
+    """Grade the given buildings and roads by the rasters of `folder` (open as `layers`), and roofs by the
+    pictures; then say which villages the roads still reach."""
     buildings: tuple[GradedBuilding, ...] = ()
     roads: tuple[RoadStretch, ...] = ()
     if given.footprints:
@@ -50,11 +60,17 @@ def grade_objects(
             buildings = grade_buildings(
                 houses.geometries, identifiers(houses), houses.fids, grid, layers, pictures
             )
-    if given.roads:
-        progress("roads", 0.0)
-        lines = given.roads
-        roads = grade_roads(lines.geometries, identifiers(lines), lines.fids, grid, layers)
-    return Found(buildings, roads)
+    if not given.roads:
+        return Found(buildings)
+    progress("roads", 0.0)
+    lines, tags = given.roads, given.roads.field(("bridge",))
+    bridges = tuple(is_bridge(tags, i) for i in range(len(lines)))
+    roads = grade_roads(lines.geometries, identifiers(lines), lines.fids, grid, layers, bridges)
+    outside = outside_of(folder / "not_analysed.tif", grid, NO_IMAGERY)
+    over = frozenset(fid for fid, bridge in zip(lines.fids, bridges, strict=True) if bridge)
+    joined = network(roads, over, outside, given.safe.geometries if given.safe else ())
+    places = access_of(villages(given.villages, given.footprints, buildings), joined)
+    return Found(buildings, roads, cut_places(roads), places)
 
 
 def identifiers(layer: VectorLayer) -> tuple[str, ...]:

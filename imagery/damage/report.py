@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from imagery.damage import classify, register, statistics
-from imagery.damage.buildings import GradedBuilding
 from imagery.damage.depth import DepthMap, HighWater
 from imagery.damage.ground_pass import SEEN, Counts
-from imagery.damage.legend import CHANGES, Legend
+from imagery.damage.legend import CHANGES, ROAD_STATES, ROADS_CUT, Legend
+from imagery.damage.objects import Found
 from imagery.damage.options import VERSION, DamageOptions, inputs_of, method_of
-from imagery.damage.roads import RoadStretch, cut_length_m
+from imagery.damage.roads import cut_length_m
 from imagery.damage.samples import Samples
 from imagery.damage.scene import GeoGrid
 from imagery.damage.statistics import People, Township
@@ -39,8 +39,7 @@ def report_of(
     counts: Counts,
     depth: DepthMap | None,
     peak: HighWater | None,
-    buildings: Sequence[GradedBuilding],
-    roads: Sequence[RoadStretch],
+    found: Found,
     townships: Sequence[Township],
     people: People | None,
     notes: list[str],
@@ -51,12 +50,18 @@ def report_of(
 ) -> dict[str, Any]:
     """The keys of the contract first, then how it was made and how sure it is."""
     classes = statistics.class_areas(counts.classes, grid, legend.entries)
+    buildings, roads = found.buildings, found.roads
     figures: dict[str, Any] = {
         "classes": classes,
         "buildings": statistics.count_grades(buildings) if options.footprints and counts.classes else {},
         "buildings_flooded": sum(b.flooded for b in buildings),
+        "buildings_flood_trace": sum(b.flood_trace for b in buildings),
         "roads_m": round(sum(r.length_m for r in roads), 1),
         "roads_cut_m": round(cut_length_m(tuple(roads)), 1) if options.roads and counts.classes else None,
+        "road_cuts": {
+            e.key: sum(c.state == e.key for c in found.cuts) for e in ROAD_STATES if e.key in ROADS_CUT
+        },
+        "places": [place.report() for place in found.places],
         "water_area_m2": classes.get("water", {}).get("area_m2", 0.0) if counts.classes else None,
         "depth_m": depth.statistics() if depth else None,
         "depth_classes_m2": depth.class_areas_m2() if depth else None,

@@ -1,42 +1,53 @@
 """Where roads are cut: stations along each line, joined to stretches of one state.
 
-Mud alone does not count as a cut: from above its depth cannot be told.
+Mud alone does not count as a cut: from above its depth cannot be told. A road over water that was there
+before the flood stands on a bridge; where water shows in its place, the bridge is out.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import shapely
-from shapely import Geometry, LineString
+from shapely import Geometry, LineString, Point
 from shapely.ops import substring
 
 from imagery.damage.legend import (
     BUILDING_LOST,
     DEBRIS,
     LANDSLIDE,
+    ROAD,
     ROAD_BLOCKED,
+    ROAD_BRIDGE_OUT,
     ROAD_FLOODED,
     ROAD_LOST,
     ROAD_NOT_ANALYSED,
     ROAD_PASSABLE,
+    ROADS_CUT,
+    UNCHANGED,
+    VEGETATION,
     WATER,
     shows_ground,
 )
 from imagery.damage.rasters import Layers
+from imagery.damage.road_lines import Strip, classes_at, offsets, strip_along
 from imagery.damage.scene import GeoGrid
 
 STATION_M = 1.0
 HALF_WIDTH_M = 1.5
 """Half of the strip looked at: the carriageway of a narrow road."""
 _SHORTEST_CUT_M = 2.0
+_ONE_CUT_M = 8.0
+"""Cuts closer together are one place: the heaps at both ends of a bridge that is gone."""
 _LONGEST_PIECE_M = 200.0
-_STATES = (ROAD_NOT_ANALYSED, ROAD_PASSABLE, ROAD_FLOODED, ROAD_BLOCKED)
-_UNSEEN, _PASSABLE, _FLOODED, _BLOCKED = range(4)
+_STATES = (ROAD_NOT_ANALYSED, ROAD_PASSABLE, ROAD_FLOODED, ROAD_BLOCKED, ROAD_BRIDGE_OUT)
+_UNSEEN, _PASSABLE, _FLOODED, _BLOCKED, _BRIDGE_OUT, _HIDDEN = range(6)
+_CROWNS_M = 12.0
+_YES = ("yes", "true", "1", "viaduct", "桥")
 
 
 @dataclass(frozen=True)
@@ -46,9 +57,35 @@ class RoadStretch:
     fid: int
     identifier: str
     line: LineString
+    """As given, not as seen."""
     state: str
     length_m: float
     confidence: float
+    part: int = 0
+    """Which part of the feature it belongs to."""
+    start_m: float = 0.0
+    """Where along that part it begins."""
+    offset_m: float = 0.0
+    """How far to the left of the line the road is seen, on average."""
+
+
+@dataclass(frozen=True)
+class RoadCut:
+    """A place where a road cannot be driven: one or more cut stretches that follow each other."""
+
+    fid: int
+    identifier: str
+    place: Point
+    """On the road as seen."""
+    state: str
+    """The worst of them: bridge out, blocked, flooded."""
+    length_m: float
+    confidence: float
+
+
+def is_bridge(values: Sequence[object] | None, index: int) -> bool:
+    """Whether an attribute `bridge` says that the road is one."""
+    return values is not None and str(values[index]).strip().lower() in _YES
 
 
 def grade_roads(
@@ -57,95 +94,144 @@ def grade_roads(
     fids: tuple[int, ...],
     grid: GeoGrid,
     layers: Layers,
+    bridges: tuple[bool, ...] | None = None,
 ) -> tuple[RoadStretch, ...]:
-    """Cut each road into stretches: passable, flooded, blocked (debris, washed away), not analysed."""
+    """Cut each road into stretches: passable, flooded, blocked (debris, washed away), bridge out, not
+    analysed. `bridges` says which lines are bridges as a whole."""
     stretches: list[RoadStretch] = []
-    for geometry, identifier, fid in zip(lines, identifiers, fids, strict=True):
-        for part in shapely.get_parts(geometry):
-            stretches += _stretches(part, identifier, fid, grid, layers)
+    tagged = bridges or (False,) * len(lines)
+    for geometry, identifier, fid, bridge in zip(lines, identifiers, fids, tagged, strict=True):
+        for number, part in enumerate(shapely.get_parts(geometry)):
+            stretches += _stretches(part, (identifier, fid, number), grid, layers, bridge)
     return tuple(stretches)
 
 
 def cut_length_m(stretches: tuple[RoadStretch, ...]) -> float:
-    """Length that cannot be driven: flooded or blocked."""
-    return sum(s.length_m for s in stretches if s.state in (ROAD_FLOODED, ROAD_BLOCKED))
+    """Length that cannot be driven."""
+    return sum(s.length_m for s in stretches if s.state in ROADS_CUT)
+
+
+def cut_places(stretches: Sequence[RoadStretch]) -> tuple[RoadCut, ...]:
+    """The places where roads are cut: runs of cut stretches with less than `_ONE_CUT_M` of passable road
+    between. What was not seen joins nothing."""
+    places: list[RoadCut] = []
+    for _, own in itertools.groupby(stretches, key=lambda s: (s.fid, s.part)):
+        run: list[RoadStretch] = []
+        for stretch in own:
+            cut = stretch.state in ROADS_CUT
+            bridged = bool(run) and stretch.state == ROAD_PASSABLE and stretch.length_m < _ONE_CUT_M
+            if cut or bridged:
+                run.append(stretch)
+            elif run:
+                places.append(_place(run))
+                run = []
+        if run:
+            places.append(_place(run))
+    return tuple(places)
+
+
+def _place(run: Sequence[RoadStretch]) -> RoadCut:
+    last = max(i for i, s in enumerate(run) if s.state in ROADS_CUT)
+    run = run[: last + 1]
+    cut = [s for s in run if s.state in ROADS_CUT]
+    worst = max(cut, key=lambda s: (ROADS_CUT.index(s.state), s.length_m))
+    here = strip_along(worst.line, np.array([worst.line.length / 2])).beside(np.array([worst.offset_m]))
+    total = sum(s.length_m for s in cut)
+    sure = sum(s.confidence * s.length_m for s in cut) / total
+    return RoadCut(worst.fid, worst.identifier, Point(here.places[0]), worst.state, total, round(sure, 2))
 
 
 def _stretches(
-    line: LineString, identifier: str, fid: int, grid: GeoGrid, layers: Layers
+    line: LineString, who: tuple[str, int, int], grid: GeoGrid, layers: Layers, bridge: bool
 ) -> Iterator[RoadStretch]:
     stations = max(1, round(line.length / STATION_M))
     step = line.length / stations
     if step == 0:
         return
-    states, shares = [], []
+    states, shares, beside = [], [], []
     per_piece = max(1, int(_LONGEST_PIECE_M / step))
     for first in range(0, stations, per_piece):
         at = (np.arange(first, min(first + per_piece, stations)) + 0.5) * step
-        state, share = _states(line, at, grid, layers)
+        strip = strip_along(line, at)
+        offset = offsets(strip, grid, layers)
+        state, share = _states(strip.beside(offset), grid, layers, bridge)
         states.append(state)
         shares.append(share)
-    state = _without_short_runs(np.concatenate(states), max(1, round(_SHORTEST_CUT_M / step)))
-    share = np.concatenate(shares)
+        beside.append(offset)
+    state = _under_crowns(np.concatenate(states), round(_CROWNS_M / step))
+    state = _without_short_runs(state, max(1, round(_SHORTEST_CUT_M / step)))
+    share, offset = np.concatenate(shares), np.concatenate(beside)
     edges = np.flatnonzero(np.diff(state)) + 1
     for start, stop in zip((0, *edges), (*edges, stations), strict=True):
         piece = substring(line, start * step, stop * step)
-        confidence = float(share[start:stop].mean())
         yield RoadStretch(
-            fid, identifier, piece, _STATES[state[start]], float(piece.length), round(confidence, 2)
+            who[1],
+            who[0],
+            piece,
+            _STATES[state[start]],
+            float(piece.length),
+            round(float(share[start:stop].mean()), 2),
+            who[2],
+            start * step,
+            round(float(offset[start:stop].mean()), 2),
         )
 
 
 def _states(
-    line: LineString, at_m: npt.NDArray[np.float64], grid: GeoGrid, layers: Layers
+    strip: Strip, grid: GeoGrid, layers: Layers, bridge: bool
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
     """State of each station and the share of its cross-section that says so."""
-    states = np.full(len(at_m), _UNSEEN, np.int64)
-    shares = np.zeros(len(at_m))
-    here = shapely.get_coordinates(shapely.line_interpolate_point(line, at_m))
-    ahead = shapely.get_coordinates(shapely.line_interpolate_point(line, np.minimum(at_m + 0.5, line.length)))
-    behind = shapely.get_coordinates(shapely.line_interpolate_point(line, np.maximum(at_m - 0.5, 0.0)))
-    along = ahead - behind
-    along /= np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-9)
-    across = np.column_stack([-along[:, 1], along[:, 0]])
-    offsets = np.arange(-HALF_WIDTH_M, HALF_WIDTH_M + 1e-9, 0.3)
+    states = np.full(len(strip.places), _UNSEEN, np.int64)
+    shares = np.zeros(len(strip.places))
+    across = np.arange(-HALF_WIDTH_M, HALF_WIDTH_M + 1e-9, 0.3)
     lengthwise = np.array([-0.3, 0.0, 0.3])
     cells = (
-        here[:, None, None]
-        + across[:, None, None] * offsets[None, :, None, None]
-        + along[:, None, None] * lengthwise[None, None, :, None]
-    ).reshape(len(at_m), -1, 2)
-    window = grid.window_of(shapely.MultiPoint(cells.reshape(-1, 2)))
-    if window is None:
-        return states, shares
-    inverse = ~grid.window_transform(window)
-    col = np.floor(inverse.a * cells[..., 0] + inverse.c).astype(int)
-    row = np.floor(inverse.e * cells[..., 1] + inverse.f).astype(int)
-    inside = (col >= 0) & (row >= 0) & (col < window.width) & (row < window.height)
-    row, col = np.where(inside, row, 0), np.where(inside, col, 0)
-    classes = np.where(inside, layers.classes(window)[row, col], 0)
+        strip.places[:, None, None]
+        + strip.left[:, None, None] * across[None, :, None, None]
+        + strip.along[:, None, None] * lengthwise[None, None, :, None]
+    ).reshape(len(states), -1, 2)
+    classes, change = classes_at(cells, grid, layers), classes_at(cells, grid, layers, "change")
     seen = shows_ground(classes)
-    change = layers.change(window)
-    gone = np.zeros(classes.shape, bool)
-    if change is not None:
-        gone = np.isin(np.where(inside, change[row, col], 0), (ROAD_LOST, BUILDING_LOST))
+    gone = np.isin(change, (ROAD_LOST, BUILDING_LOST))
     count = np.maximum(seen.sum(axis=1), 1)
-    water = ((classes == WATER) & seen).sum(axis=1) / count
-    heaped = ((np.isin(classes, (DEBRIS, LANDSLIDE)) | gone) & seen & (classes != WATER)).sum(axis=1) / count
+    wet = (classes == WATER) & seen
+    water = wet.sum(axis=1) / count
+    heaped = ((np.isin(classes, (DEBRIS, LANDSLIDE)) | gone) & seen & ~wet).sum(axis=1) / count
     enough = seen.mean(axis=1) >= 0.5
     cut = water + heaped > 0.5
+    was_water = bridge | (((change == UNCHANGED) & wet).sum(axis=1) > 0.5 * np.maximum(wet.sum(axis=1), 1))
     states[enough] = _PASSABLE
-    states[enough & cut & (water >= heaped)] = _FLOODED
+    flooded = enough & cut & (water >= heaped)
+    states[flooded] = np.where(was_water, _BRIDGE_OUT, _FLOODED)[flooded]
     states[enough & cut & (water < heaped)] = _BLOCKED
+    # A deck that spans its river is the road itself, whatever its sides show.
+    deck = ((classes == ROAD) & seen).sum(axis=1) / count
+    states[flooded & was_water & (deck > 0.35)] = _PASSABLE
+    states[enough & ~cut & (((classes == VEGETATION) & seen).sum(axis=1) / count > 0.6)] = _HIDDEN
     shares[enough] = np.where(cut, water + heaped, 1.0 - water - heaped)[enough]
     return states, shares
 
 
+def _under_crowns(states: npt.NDArray[np.int64], longest: int) -> npt.NDArray[np.int64]:
+    """Under a few crowns a road goes on as it is seen on both sides; else it was not seen there."""
+    result = states.copy()
+    edges = np.concatenate([[0], np.flatnonzero(np.diff(states)) + 1, [len(states)]])
+    for start, stop in itertools.pairwise(edges):
+        if states[start] != _HIDDEN:
+            continue
+        before = states[start - 1] if start else None
+        after = states[stop] if stop < len(states) else None
+        known = before if before == after or after is None else after if before is None else None
+        short = stop - start <= longest and known is not None
+        result[start:stop] = known if short else _UNSEEN
+    return result
+
+
 def _without_short_runs(states: npt.NDArray[np.int64], shortest: int) -> npt.NDArray[np.int64]:
-    """Runs shorter than `shortest` stations take the state before them (the first one: after)."""
+    """Seen runs shorter than `shortest` stations take the state before them (the first one: after)."""
     result = states.copy()
     edges = np.concatenate([[0], np.flatnonzero(np.diff(result)) + 1, [len(result)]])
     for start, stop in itertools.pairwise(edges):
-        if stop - start < shortest and len(edges) > 2:
+        if stop - start < shortest and len(edges) > 2 and result[start] != _UNSEEN:
             result[start:stop] = result[start - 1] if start else result[min(stop, len(result) - 1)]
     return result
