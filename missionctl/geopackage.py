@@ -157,6 +157,14 @@ def update(path: Path, layer: str, fid: int, values: Mapping[str, Any]) -> None:
         db.execute(f'UPDATE "{layer}" SET {sets} WHERE fid=?', [*values.values(), fid])
 
 
+def set_geometry(path: Path, layer: str, fid: int, geometry: Geometry) -> None:
+    """Give one row another geometry (lon/lat)."""
+    with _connect(path) as db:
+        db.execute(f'UPDATE "{layer}" SET geom=? WHERE fid=?', (geometry_blob(geometry), fid))
+        if not geometry.is_empty:
+            _grow_extent(db, layer, geometry)
+
+
 def delete_where(path: Path, layer: str, column: str, value: Any) -> None:
     """Remove the rows with this value, for layers that a job writes anew."""
     with _connect(path) as db:

@@ -98,13 +98,14 @@ class PlanRequest:
 @dataclass(frozen=True)
 class PlanMade:
     """A plan with the zones that were asked for and what of them is flown, the cameras as they were asked
-    for, and its report (which has `notes`)."""
+    for, its report (which has `notes`), and the ground where a DEM told it."""
 
     plan: SurveyPlan
     zones: _Zones
     flown: _Zones
     cameras: tuple[Camera, ...]
     report: dict[str, Any]
+    terrain: Terrain | None = None
 
 
 def plan_to_file(request: PlanRequest) -> dict[str, Any]:
@@ -202,7 +203,7 @@ def make_plan(request: PlanRequest, workspace: Workspace | None) -> PlanMade:
         report["radio"], told = radio_report(plan, request.radio, ground, shadow, area)
         notes += told
     report["notes"] = [*plan.notes, *notes]
-    return PlanMade(plan, zones, flown, crew.cameras, report)
+    return PlanMade(plan, zones, flown, crew.cameras, report, terrain)
 
 
 def choose_camera(name: str | None, photo: Path | None, workspace: Workspace | None) -> Camera:
