@@ -47,6 +47,8 @@ _LONGEST_PIECE_M = 200.0
 _STATES = (ROAD_NOT_ANALYSED, ROAD_PASSABLE, ROAD_FLOODED, ROAD_BLOCKED, ROAD_BRIDGE_OUT)
 _UNSEEN, _PASSABLE, _FLOODED, _BLOCKED, _BRIDGE_OUT, _HIDDEN = range(6)
 _CROWNS_M = 12.0
+_BESIDE_M = np.arange(4.0, 13.0, 0.5)
+_LASTING = 0.3
 _YES = ("yes", "true", "1", "viaduct", "桥")
 
 
@@ -199,7 +201,7 @@ def _states(
     heaped = ((np.isin(classes, (DEBRIS, LANDSLIDE)) | gone) & seen & ~wet).sum(axis=1) / count
     enough = seen.mean(axis=1) >= 0.5
     cut = water + heaped > 0.5
-    was_water = bridge | (((change == UNCHANGED) & wet).sum(axis=1) > 0.5 * np.maximum(wet.sum(axis=1), 1))
+    was_water = bridge | _over_water(strip, grid, layers)
     states[enough] = _PASSABLE
     flooded = enough & cut & (water >= heaped)
     states[flooded] = np.where(was_water, _BRIDGE_OUT, _FLOODED)[flooded]
@@ -210,6 +212,19 @@ def _states(
     states[enough & ~cut & (((classes == VEGETATION) & seen).sum(axis=1) / count > 0.6)] = _HIDDEN
     shares[enough] = np.where(cut, water + heaped, 1.0 - water - heaped)[enough]
     return states, shares
+
+
+def _over_water(strip: Strip, grid: GeoGrid, layers: Layers) -> npt.NDArray[np.bool_]:
+    """Stations with water on both sides that the before-ortho shows too: a river runs under the road.
+
+    Beside the road, since a deck hides what runs under it.
+    """
+    sides = np.stack([-_BESIDE_M, _BESIDE_M])
+    points = strip.places[:, None, None] + strip.left[:, None, None] * sides[None, :, :, None]
+    lasting = (classes_at(points, grid, layers) == WATER) & (
+        classes_at(points, grid, layers, "change") == UNCHANGED
+    )
+    return np.asarray((lasting.mean(axis=2) > _LASTING).all(axis=1))
 
 
 def _under_crowns(states: npt.NDArray[np.int64], longest: int) -> npt.NDArray[np.int64]:

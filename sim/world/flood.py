@@ -17,6 +17,7 @@ from imagery.damage.legend import (
     GRADE_DESTROYED,
     GRADE_POSSIBLE,
     ROAD_BLOCKED,
+    ROAD_BRIDGE_OUT,
     ROAD_FLOODED,
     ROAD_PASSABLE,
 )
@@ -346,10 +347,11 @@ def _road_pieces(
         if bridge not in lost:
             decks[bridge.road.road_id].append(bridge.line.buffer(1.0))
     gaps = [(layout.bridge_road.road_id, washout)]
-    gaps += [(bridge.road.road_id, bridge.line.buffer(0.5)) for bridge in lost]
+    missing = [(bridge.road.road_id, bridge.line.buffer(0.5)) for bridge in lost]
     out: list[RoadPiece] = []
     for road in layout.roads:
         ways = _Ways(
+            tuple(shape for number, shape in missing if number == road.road_id),
             tuple(shape for number, shape in gaps if number == road.road_id),
             tuple(patch.polygon for patch in rubble),
             tuple(decks.get(road.road_id, ())),
@@ -362,14 +364,18 @@ def _road_pieces(
 
 @dataclass(frozen=True)
 class _Ways:
-    """What decides over a road: where it is gone, where something lies on it, where a deck carries it."""
+    """What decides over a road: where its bridge or itself is gone, where something lies on it, where a deck
+    carries it."""
 
+    bridge_out: tuple[Polygon, ...]
     gone: tuple[Polygon, ...]
     covered: tuple[Polygon, ...]
     decks: tuple[Polygon, ...]
 
     def state(self, place: Point, relief: Relief, depth: Heights) -> tuple[str, bool]:
         """(state, washed out) at a place of the road."""
+        if any(gap.contains(place) for gap in self.bridge_out):
+            return ROAD_BRIDGE_OUT, True
         if any(gap.contains(place) for gap in self.gone):
             return ROAD_BLOCKED, True
         if any(cover.contains(place) for cover in self.covered):

@@ -282,7 +282,7 @@ def paint_roofs(canvas: Canvas, buildings: list[Building], seed: int) -> None:
         rng = generator(seed, "roof", house.building_id, house.is_bridge)
         roof = _roof_texture(canvas.grid, window, house, rng)
         mask = inside > 127
-        canvas.before[window][mask] = roof[mask]
+        canvas.before[window][mask] = np.clip(roof[mask], 0, 255)
         canvas.classes_before[window][mask] = ROAD if house.is_bridge else BUILDING
         if not house.standing:
             continue

@@ -21,6 +21,7 @@ from imagery.damage.legend import (
     GRADE_NONE,
     GRADE_POSSIBLE,
     ROAD_BLOCKED,
+    ROAD_BRIDGE_OUT,
     ROAD_FLOODED,
     ROAD_LOST,
     ROAD_PASSABLE,
@@ -105,7 +106,7 @@ def test_every_seed_has_a_concave_zone_with_a_hole_and_every_grade(seed, size_m,
     assert grades == {GRADE_NONE, GRADE_POSSIBLE, GRADE_DAMAGED, GRADE_DESTROYED}
     assert sum(house.flooded for house in flood.buildings) >= 7
     states = {piece.state for piece in flood.roads}
-    assert states == {ROAD_PASSABLE, ROAD_FLOODED, ROAD_BLOCKED}
+    assert states == {ROAD_PASSABLE, ROAD_FLOODED, ROAD_BLOCKED, ROAD_BRIDGE_OUT}
 
 
 def test_the_zone_file_is_the_zone_in_degrees(world):
@@ -170,7 +171,8 @@ def test_a_road_is_cut_and_its_loss_is_in_the_raster(world):
     gone = [s for s, out in zip(shapes, values["washed_out"], strict=True) if out]
     gone_names = [n for n, out in zip(values["name"], values["washed_out"], strict=True) if out]
     assert gone
-    assert all(s == ROAD_BLOCKED for s, out in zip(values["state"], values["washed_out"], strict=True) if out)
+    states = {s for s, out in zip(values["state"], values["washed_out"], strict=True) if out}
+    assert states == {ROAD_BLOCKED, ROAD_BRIDGE_OUT}
     washed_away = [s for s, n in zip(gone, gone_names, strict=True) if n == "Bridge road"]
     change = read_band(world.truth_change)
     inside = inside_of(world, washed_away[0].buffer(1.5, cap_style="flat"))

@@ -19,6 +19,7 @@ from imagery.damage.legend import (
     MUD_OR_DEBRIS_LAID,
     ROAD,
     ROAD_BLOCKED,
+    ROAD_BRIDGE_OUT,
     ROAD_FLOODED,
     ROAD_LOST,
     ROAD_PASSABLE,
@@ -161,9 +162,12 @@ def test_a_flooded_road_lies_in_water_and_a_blocked_one_under_debris_or_where_it
         (ROAD_PASSABLE, False),
         (ROAD_BLOCKED, True),
         (ROAD_BLOCKED, False),
+        (ROAD_BRIDGE_OUT, True),
     }
     assert len(lost) == 1
-    assert any(values["washed_out"] & (shapely.distance(roads, lost[0]) < 0.5))
+    out = values["state"] == ROAD_BRIDGE_OUT
+    assert out.any()
+    assert (shapely.distance(roads[out], lost[0]) < 0.5).all()
 
 
 def test_bridges_carry_their_roads_over_the_water_and_a_lost_one_is_gone(world, rasters):
