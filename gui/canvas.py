@@ -15,6 +15,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
+from gui.map_tools import MapTool
 from gui.theme import Theme
 from gui.tiles import RasterSource, TileKey, TileLoader, level_for, tiles_over
 
@@ -23,6 +24,9 @@ _FINEST_MPP, _COARSEST_MPP = 0.005, 500.0
 _PAN_SHARE = 0.2
 _ANCESTORS = 6
 _MAX_TILES = 400
+_CLICK_PX = 3
+_REACH_PX = 18
+"""So near to a corner is on it: half of what a gloved finger covers."""
 
 
 class RasterItem(QGraphicsItem):
@@ -113,6 +117,8 @@ class Canvas(QGraphicsView):
         self._at_home = True
         self._pressed_at: QPointF | None = None
         self._margins = (0, 0, 0, 0)
+        self._tool = MapTool()
+        self._tool_drags = False
         scene = QGraphicsScene(self)
         scene.setItemIndexMethod(QGraphicsScene.ItemIndexMethod.NoIndex)
         self.setScene(scene)
@@ -127,6 +133,7 @@ class Canvas(QGraphicsView):
         self.setDragMode(QGraphicsView.DragMode.NoDrag)
         self.setSceneRect(-1e7, -1e7, 2e7, 2e7)
         self.setMouseTracking(True)
+        self._tool.changed.connect(self._redraw)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
 
     @property
@@ -147,6 +154,29 @@ class Canvas(QGraphicsView):
         viewport = self.viewport()
         assert viewport is not None
         return self.mapToScene(viewport.rect()).boundingRect()
+
+    @property
+    def tool(self) -> MapTool:
+        """What the left button does."""
+        return self._tool
+
+    def set_tool(self, tool: MapTool) -> None:
+        """Give the left button to a tool; a plain MapTool leaves it to the map."""
+        self._tool.changed.disconnect(self._redraw)
+        self._tool, self._tool_drags = tool, False
+        tool.changed.connect(self._redraw)
+        self.setCursor(tool.cursor)
+        self._redraw()
+
+    def _redraw(self) -> None:
+        viewport = self.viewport()
+        assert viewport is not None
+        viewport.update()
+
+    @property
+    def reach_m(self) -> float:
+        """How far from a thing a finger still means it, in metres."""
+        return _REACH_PX * self.metres_per_px
 
     def set_home(self, rect: QRectF, margins: tuple[int, int, int, int]) -> None:
         """What "the whole mission" is; (left, top, right, bottom) pixels are kept free for what lies over
@@ -216,18 +246,25 @@ class Canvas(QGraphicsView):
             event.accept()
 
     def mousePressEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
-        if event is not None and event.button() == Qt.MouseButton.LeftButton:
-            self._pressed_at = event.position()
-            self._dragged_px = 0.0
-            event.accept()
+        if event is None or event.button() != Qt.MouseButton.LeftButton:
+            return
+        self._pressed_at = event.position()
+        self._dragged_px = 0.0
+        self._tool_drags = self._tool.press(self._scene_at(event.position()), self.reach_m)
+        event.accept()
 
     def mouseMoveEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
         if event is None:
             return
-        if self._pressed_at is not None:
+        at = self._scene_at(event.position())
+        if self._pressed_at is None:
+            self._tool.hover(at, self.reach_m)
+        else:
             step = event.position() - self._pressed_at
             self._dragged_px += abs(step.x()) + abs(step.y())
-            if self._dragged_px > 3:
+            if self._dragged_px > _CLICK_PX and self._tool_drags:
+                self._tool.drag(at)
+            elif self._dragged_px > _CLICK_PX:
                 self.setCursor(Qt.CursorShape.ClosedHandCursor)
                 self._move(self._scene_at(self._pressed_at), event.position())
                 self._pressed_at = event.position()
@@ -235,17 +272,38 @@ class Canvas(QGraphicsView):
         self.pointer_moved.emit(self._scene_at(event.position()))
 
     def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
-        if event is not None and self._pressed_at is not None:
-            self._pressed_at = None
-            self.unsetCursor()
-            if self._dragged_px <= 3:
-                self.clicked.emit(self._scene_at(event.position()))
+        if event is None or self._pressed_at is None:
+            return
+        self._pressed_at = None
+        self.setCursor(self._tool.cursor)
+        at = self._scene_at(event.position())
+        if self._tool_drags and self._dragged_px > _CLICK_PX:
+            self._tool.release(at)
+        elif self._dragged_px <= _CLICK_PX:
+            self._tool.click(at, self.reach_m)
+            self.clicked.emit(at)
+        self._tool_drags = False
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
+        if event is not None and event.button() == Qt.MouseButton.LeftButton:
+            self._tool.double_click(self._scene_at(event.position()), self.reach_m)
+            event.accept()
+
+    def drawForeground(self, painter: QPainter | None, rect: QRectF) -> None:  # noqa: N802
+        if painter is None:
+            return
+        painter.save()
+        painter.resetTransform()
+        self._tool.paint(painter, self.viewportTransform())
+        painter.restore()
 
     def leaveEvent(self, event: object) -> None:  # noqa: N802
         self.pointer_left.emit()
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802
         if event is None:
+            return
+        if self._tool.key(Qt.Key(event.key())):
             return
         view = self.view_rect
         steps = {

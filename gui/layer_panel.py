@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from PyQt6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, pyqtSignal
@@ -32,12 +33,9 @@ from imagery.damage.legend import CLASSES, GRADES, ROAD_STATES, Entry
 _ROW_PX = 44
 _SWATCH_PX = 22
 _SCROLL_PX = 12
-_LEGENDS: tuple[tuple[str, str, tuple[Entry, ...]], ...] = (
-    ("classes", "layer_classes", CLASSES[1:]),
-    ("buildings", "legend_buildings", GRADES[1:]),
-    ("roads", "legend_roads", ROAD_STATES[1:]),
-)
-
+_LEGENDS = (("classes", "layer_classes"), ("buildings", "legend_buildings"), ("roads", "legend_roads"))
+_ONE_COLUMN_LETTERS = 16
+"""Names longer than this get a line of their own: two columns would not hold them."""
 
 _STRIPES = {
     "classes": tuple(e.colour for e in CLASSES[1:4]),
@@ -63,6 +61,7 @@ class LayerPanel(QFrame):
         self._theme, self._words = theme, words
         self._states: tuple[LayerState, ...] = ()
         self._keys: frozenset[str] = frozenset()
+        self._entries: Mapping[str, tuple[Entry, ...]] = {}
         self.setFixedWidth(theme.sizes.layers)
         pad = theme.sizes.pad
         layout = QVBoxLayout(self)
@@ -108,6 +107,12 @@ class LayerPanel(QFrame):
         """As shown, bottom first."""
         return self._states
 
+    def set_legends(self, entries: Mapping[str, tuple[Entry, ...]]) -> None:
+        """What each layer's legend has to explain, by layer."""
+        if entries != self._entries:
+            self._entries = entries
+            self._show_legend()
+
     def show_states(self, states: tuple[LayerState, ...], keys: frozenset[str]) -> None:
         """Show the layers `keys` that the mission has; the topmost layer stands first."""
         if states == self._states and keys == self._keys:
@@ -151,8 +156,9 @@ class LayerPanel(QFrame):
     def _show_legend(self) -> None:
         clear_layout(self._legend)
         shown = {s.key for s in self._states if s.shown and s.key in self._keys}
-        for key, title, entries in _LEGENDS:
-            if key in shown:
+        for key, title in _LEGENDS:
+            entries = self._entries.get(key, ())
+            if key in shown and entries:
                 self._legend.addWidget(Legend(self._words(title), entries, self._theme, self._words))
 
 
@@ -291,7 +297,7 @@ class _List(QListWidget):
 
 
 class Legend(QWidget):
-    """Colours with their names, two columns."""
+    """Colours with their names, in two columns where they fit."""
 
     def __init__(self, title: str, entries: tuple[Entry, ...], theme: Theme, words: Words):
         super().__init__()
@@ -301,7 +307,8 @@ class Legend(QWidget):
         layout.setVerticalSpacing(5)
         layout.addWidget(rule(), 0, 0, 1, 4)
         layout.addWidget(label(title, "small"), 1, 0, 1, 4)
-        rows = (len(entries) + 1) // 2
+        longest = max(len(entry.name(words.language)) for entry in entries)
+        rows = len(entries) if longest > _ONE_COLUMN_LETTERS else (len(entries) + 1) // 2
         for number, entry in enumerate(entries):
             row, column = 2 + number % rows, 2 * (number // rows)
             swatch = QFrame()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from gui.snapshot import RasterFile, Snapshot
 from gui.tiles import RasterSource
-from imagery.damage.legend import CLASSES
+from imagery.damage.legend import GRADES, ROAD_STATES, Entry, Legend, legend_of
 
 
 @dataclass(frozen=True)
@@ -59,15 +59,41 @@ def raster_sources(snapshot: Snapshot) -> dict[str, RasterSource]:
         "mosaic": (snapshot.mosaic, "photo"),
         "classes": (snapshot.classes, "classes"),
     }
+    colours = class_colours(class_legend(snapshot))
     return {
-        key: RasterSource(file.path, kind, file.version, CLASS_COLOURS if kind == "classes" else ())
+        key: RasterSource(file.path, kind, file.version, colours if kind == "classes" else ())
         for key, (file, kind) in files.items()
         if file is not None
     }
 
 
-CLASS_COLOURS = tuple((e.code, *e.colour, 255) for e in CLASSES if e.code != 0)
-"""The legend's colours for the class raster; what was not analysed stays clear."""
+def class_legend(snapshot: Snapshot) -> Legend:
+    """The classes of the newest damage map, the analysts' own among them."""
+    try:
+        return legend_of(snapshot.damage_report.get("legend", ()))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return Legend()
+
+
+def class_colours(legend: Legend) -> tuple[tuple[int, int, int, int, int], ...]:
+    """The legend's colours for the class raster; what was not analysed stays clear."""
+    return tuple((e.code, *e.colour, 255) for e in legend.entries if e.code != 0)
+
+
+def legends_of(snapshot: Snapshot) -> dict[str, tuple[Entry, ...]]:
+    """What the legend of each layer has to explain: only what the newest damage map really has."""
+    report = snapshot.damage_report
+    classes = class_legend(snapshot).entries[1:]
+    run = [f.values for f in snapshot.features["damage"] if f.values["run"] == snapshot.damage_run]
+    found = {
+        kind: {str(v["grade"]) for v in run if str(v["kind"]).startswith(kind)}
+        for kind in ("building", "road")
+    }
+    return {
+        "classes": tuple(e for e in classes if e.key in report.get("classes", {})),
+        "buildings": tuple(e for e in GRADES if e.key in found["building"]),
+        "roads": tuple(e for e in ROAD_STATES if e.key in found["road"]),
+    }
 
 
 def moved(states: Sequence[LayerState], order: Sequence[str]) -> tuple[LayerState, ...]:

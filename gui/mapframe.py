@@ -35,6 +35,11 @@ class MapFrame:
         local = self.frame.geometry_to_local(shapely.force_2d(geometry))
         return shapely.transform(local, lambda xy: xy * (1.0, -1.0))
 
+    def geo_geometry(self, geometry: Geometry) -> Geometry:
+        """A geometry of the canvas in lon/lat."""
+        local = shapely.transform(geometry, lambda xy: xy * (1.0, -1.0))
+        return self.frame.geometry_to_geo(local)
+
     def bounds_m(self, rect: QRectF) -> tuple[float, float, float, float]:
         """(west, south, east, north) in metres of a rectangle of the canvas."""
         return rect.left(), -rect.bottom(), rect.right(), -rect.top()

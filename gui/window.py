@@ -22,7 +22,7 @@ from PyQt6.QtWidgets import (
 from gui.folder_watch import FolderWatch
 from gui.icons import icon, icon_size
 from gui.layer_panel import LayerPanel
-from gui.layers import LayerState, states_for
+from gui.layers import LayerState, legends_of, states_for
 from gui.live import LiveLink
 from gui.live_control import LiveControl
 from gui.map_view import MapView
@@ -182,6 +182,7 @@ class MissionWindow(QMainWindow):
             panel.show_snapshot(snapshot)
         self.training.set_mission(snapshot)
         self.map.show_snapshot(snapshot)
+        self.layers.set_legends(legends_of(snapshot))
         self.layers.show_states(self.states, self.map.keys)
 
     def _on_unreadable(self, line: str) -> None:

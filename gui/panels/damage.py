@@ -7,12 +7,13 @@ from typing import Any
 
 from PyQt6.QtWidgets import QWidget
 
+from gui.layers import class_legend
 from gui.panels.mapping import job_section
 from gui.snapshot import Snapshot
 from gui.theme import Theme
 from gui.widgets import Figure, FigureGrid, Panel, Share, ShareList, Table, empty, label, section, titled
 from gui.words import Words
-from imagery.damage.legend import CLASSES, GRADE_DAMAGED, GRADE_DESTROYED, GRADES
+from imagery.damage.legend import GRADE_DAMAGED, GRADE_DESTROYED, GRADES, Legend
 
 
 class DamagePanel(Panel):
@@ -35,7 +36,9 @@ class DamagePanel(Panel):
         widgets.append(FigureGrid(self._figures(report), self.theme))
         widgets += job_section(snapshot.jobs, "damage", w)
         if report.get("classes"):
-            widgets.append(section(w("classes"), ShareList(self._classes(report), self.theme)))
+            widgets.append(
+                section(w("classes"), ShareList(self._classes(report, class_legend(snapshot)), self.theme))
+            )
         if report.get("buildings"):
             parts: list[QWidget] = [ShareList(self._buildings(report), self.theme)]
             if report.get("buildings_flooded"):
@@ -58,9 +61,9 @@ class DamagePanel(Panel):
             figures.append(Figure(f"{report['people_exposed']:.0f}", w("people_exposed")))
         return figures
 
-    def _classes(self, report: Mapping[str, Any]) -> list[Share]:
+    def _classes(self, report: Mapping[str, Any], legend: Legend) -> list[Share]:
         w = self._words
-        entries = {e.key: e for e in CLASSES}
+        entries = {e.key: e for e in legend.entries}
         rows = []
         for key, values in report["classes"].items():
             if key in entries:

@@ -4,15 +4,16 @@ import numpy as np
 import pytest
 from PyQt6.QtCore import QRectF
 
-from gui.layers import CLASS_COLOURS
+from gui.layers import class_colours
 from gui.tiles import RasterSource, TileKey, colourise, level_for, read_tile, shade, tiles_over
+from imagery.damage.legend import Legend
 from plans.frames import LocalFrame
 
 FRAME = LocalFrame(30.0, 105.0)
 
 
 def source(path, kind="photo"):
-    return RasterSource(path, kind, 1, CLASS_COLOURS if kind == "classes" else ())
+    return RasterSource(path, kind, 1, class_colours(Legend()) if kind == "classes" else ())
 
 
 @pytest.mark.parametrize(
@@ -53,7 +54,7 @@ def test_no_tile_where_the_raster_has_nothing(mission):
 def test_classes_have_the_colours_of_the_legend(mission):
     path = mission / "damage" / "first" / "classes.tif"
     tile = read_tile(TileKey(source(path, "classes"), 0, 0, 0), FRAME)
-    water = next(c[1:] for c in CLASS_COLOURS if c[0] == 1)
+    water = next(c[1:] for c in class_colours(Legend()) if c[0] == 1)
     assert tuple(tile[20, 20]) == water
 
 

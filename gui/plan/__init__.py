@@ -1,0 +1,1 @@
+"""The Plan workspace: drawing zones on the map, wishes, and the plan that comes of them."""
