@@ -47,11 +47,13 @@ M2_PER_PHOTO = 2115.0
 _NODE_PX = 16
 
 
-def poses_over(world: World, photos: int, side_m: float | None = None) -> list[Pose]:
+def poses_over(
+    world: World, photos: int, side_m: float | None = None, camera: Camera = CAMERA, gsd_m: float = GSD_M
+) -> list[Pose]:
     """About so many photos in lanes to and fro, all of them inside the world (or a square of `side_m`), at
     one height over the ground's middle height."""
-    height = GSD_M * CAMERA.focal_px
-    wide, deep = (GSD_M * n for n in (CAMERA.image_width_px, CAMERA.image_height_px))
+    height = gsd_m * camera.focal_px
+    wide, deep = (gsd_m * n for n in (camera.image_width_px, camera.image_height_px))
     east, north = (side_m or world.width_m) - wide - 20, (side_m or world.height_m) - deep - 20
     step = math.sqrt(east * north / photos)
     lanes, each = max(2, round(north / step)), max(2, round(photos / max(2, round(north / step))))
@@ -75,7 +77,7 @@ def make_block(folder: Path, photos: int, seed: int = 1, workers: int = 2) -> Pa
         return place
     world = _world_in(folder, seed)
     with PhotoCard(world.folder, CAMERA, place, workers, seed) as card:
-        for shot in _shots(world, poses_over(world, photos), seed):
+        for shot in shots_at(world, poses_over(world, photos), seed):
             card.capture(shot)
     return place
 
@@ -90,7 +92,7 @@ def make_wide_block(folder: Path, photos: int, seed: int = 1, workers: int = 2) 
     side_m = margin_m + math.sqrt(photos * M2_PER_PHOTO)
     ground = _MirroredGround(world)
     ground.write_dem(folder / "dem.tif", side_m)
-    shots = list(_shots(world, poses_over(world, photos, side_m), seed))
+    shots = list(shots_at(world, poses_over(world, photos, side_m), seed))
     missing = [s for s in shots if not (place / s.file_name).exists()]
     with ThreadPoolExecutor(workers) as pool:
         list(pool.map(lambda shot: ground.photograph(shot, place / shot.file_name), missing))
@@ -170,7 +172,9 @@ def _mirrored(metres: ArrayLike, half: float) -> FloatArray:
     return np.minimum(along, 4 * half - along) - half
 
 
-def _shots(world: World, poses: list[Pose], seed: int) -> Iterator[TrueShot]:
+def shots_at(
+    world: World, poses: list[Pose], seed: int, gps_sigma_m: float = GPS_SIGMA_M
+) -> Iterator[TrueShot]:
     """The shots at these poses, shaken, with what the receiver and the gimbal believed."""
     rng = np.random.default_rng(seed)
     start = dt.datetime(2026, 7, 1, 4, 0, tzinfo=dt.UTC)
@@ -183,13 +187,18 @@ def _shots(world: World, poses: list[Pose], seed: int) -> Iterator[TrueShot]:
             pitch_deg=plain.pitch_deg + 2 * wobble[2],
             roll_deg=2 * float(rng.normal()),
         )
-        believed = np.array([pose.east_m, pose.north_m, pose.up_m]) + GPS_SIGMA_M * off
+        believed = np.array([pose.east_m, pose.north_m, pose.up_m]) + gps_sigma_m * off
         lat, lon = world.frame.to_geo(believed[0], believed[1])
-        yield _shot(number, start, pose, (float(lat), float(lon), float(believed[2])), turn)
+        yield _shot(number, start, pose, (float(lat), float(lon), float(believed[2])), turn, gps_sigma_m)
 
 
 def _shot(
-    number: int, start: dt.datetime, pose: Pose, place: tuple[float, float, float], turn: ArrayLike
+    number: int,
+    start: dt.datetime,
+    pose: Pose,
+    place: tuple[float, float, float],
+    turn: ArrayLike,
+    gps_sigma_m: float,
 ) -> TrueShot:
     yaw, pitch, roll = ATTITUDE_SIGMA_DEG * np.asarray(turn, float)
     return TrueShot(
@@ -203,8 +212,8 @@ def _shot(
         believed_yaw_deg=(pose.yaw_deg + yaw) % 360,
         believed_pitch_deg=max(pose.pitch_deg + pitch, -90.0),
         believed_roll_deg=pose.roll_deg + roll,
-        position_sigma_h_m=GPS_SIGMA_M,
-        position_sigma_v_m=GPS_SIGMA_M,
+        position_sigma_h_m=gps_sigma_m,
+        position_sigma_v_m=gps_sigma_m,
     )
 
 
