@@ -15,8 +15,8 @@ from imagery.deliver.sheet import export_sheet
 from imagery.deliver.sheet_page import PAPERS
 from imagery.deliver.stac import export_stac
 from imagery.deliver.tables import export_csv, export_xlsx
-from imagery.deliver.tiles import export_mbtiles
-from imagery.deliver.vectors import export_geojson, export_gpkg, export_shp
+from imagery.deliver.tiles import export_mbtiles, export_pmtiles
+from imagery.deliver.vectors import export_fgb, export_geojson, export_gpkg, export_shp
 from imagery.deliver.words import WORDS
 from imagery.errors import DeliveryError, RasterError
 
@@ -41,9 +41,13 @@ _PLAIN: Final = {
     "csv": export_csv,
     "xlsx": export_xlsx,
     "mbtiles": export_mbtiles,
+    "pmtiles": export_pmtiles,
+    "fgb": export_fgb,
 }
 _SHEETS: Final = ("pdf", "png")
-FORMATS: Final = ("cog", "gpkg", "geojson", "kmz", "shp", "pdf", "png", "csv", "xlsx", "mbtiles", "stac")
+FORMATS: Final = (
+    "cog", "gpkg", "geojson", "fgb", "kmz", "shp", "pdf", "png", "csv", "xlsx", "mbtiles", "pmtiles", "stac",
+)  # fmt: skip
 """What `export` can write."""
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -118,6 +121,13 @@ def read_folder(path: Path) -> DamageFolder:
     except pyogrio.errors.DataSourceError as error:
         raise DeliveryError(f"{path}: damage.gpkg cannot be read ({error}); map the damage again") from error
     return folder
+
+
+@contextmanager
+def scratch_folder(beside: Path) -> Iterator[Path]:
+    """A hidden folder for what is half done, on the disk where the rest goes; gone when the block ends."""
+    with TemporaryDirectory(prefix=".export", dir=beside, ignore_cleanup_errors=True) as name:
+        yield Path(name)
 
 
 def as_array(columns: npt.NDArray[Any]) -> list[Any]:

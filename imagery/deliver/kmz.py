@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from xml.sax.saxutils import escape
 
-import numpy as np
 import rasterio
-import rasterio.shutil
-from rasterio.enums import ColorInterp
+from rasterio._err import CPLE_BaseError
 
 from imagery.damage.legend import GRADE_NONE, GRADE_NOT_ANALYSED, GRADES, grade_entry
-from imagery.deliver.folder import DamageFolder, as_array
-from imagery.deliver.picture import fitted, overlay, warped
+from imagery.deliver.folder import DamageFolder, as_array, scratch_folder
+from imagery.deliver.picture import copy_warped, fitted, write_layers
 from imagery.deliver.vectors import in_wgs84
 from imagery.errors import DeliveryError
 from imagery.raster_io import whole_file
@@ -25,19 +22,12 @@ _MOST_PX = 20_000_000
 def export_kmz(folder: DamageFolder, out_dir: Path) -> list[Path]:
     """damage.kmz: ground classes as a super-overlay (KML 2.2 regions), buildings as placemarks."""
     target = out_dir / "damage.kmz"
-    grid = fitted(folder.grid, _MOST_PX)
-    picture, transform = warped(overlay(folder, grid, with_objects=False), grid, "EPSG:4326")
-    with TemporaryDirectory() as scratch, whole_file(target) as part:
-        flat, tiled = Path(scratch) / "flat.tif", Path(scratch) / "tiled.kmz"
+    with scratch_folder(out_dir) as scratch, whole_file(target) as part:
+        flat, tiled = scratch / "flat.tif", scratch / "tiled.kmz"
         try:
-            with rasterio.open(
-                flat, "w", driver="GTiff", width=picture.shape[1], height=picture.shape[0], count=4,
-                dtype="uint8", crs="EPSG:4326", transform=transform, photometric="RGB",
-            ) as sink:  # fmt: skip
-                sink.write(np.moveaxis(picture, -1, 0))
-                sink.colorinterp = (ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha)
-            rasterio.shutil.copy(str(flat), str(tiled), driver="KMLSUPEROVERLAY", FORMAT="PNG")
-        except rasterio.errors.RasterioError as error:
+            write_layers(flat, folder, fitted(folder.grid, _MOST_PX), photo_below=False, objects=False)
+            copy_warped(flat, tiled, "EPSG:4326", "KMLSUPEROVERLAY", FORMAT="PNG")
+        except (rasterio.errors.RasterioError, CPLE_BaseError) as error:
             raise DeliveryError(f"{target}: cannot be written ({error}); free some space") from error
         _with_placemarks(tiled, part, _placemarks(folder))
     return [target]

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-import pyproj
 import rasterio
-import rasterio.warp
-from affine import Affine
-from rasterio.enums import Resampling
+import rasterio.shutil
+from rasterio.enums import ColorInterp, Resampling
 from rasterio.features import rasterize
 from rasterio.vrt import WarpedVRT
+from rasterio.windows import Window
 from shapely import Geometry
 
 from imagery.damage.legend import (
@@ -35,6 +38,8 @@ Rgba = npt.NDArray[np.uint8]
 
 _SHOWN = {WATER: 0.55, MUD: 0.42, DEBRIS: 0.75, LANDSLIDE: 0.6}
 _OWN_OPACITY = 0.6
+_CACHE_BYTES = 256 * 2**20
+"""GDAL's own measure is a twentieth of the machine's memory."""
 
 
 def opacity_of(code: int) -> float:
@@ -52,13 +57,10 @@ def fitted(grid: GeoGrid, most_px: int) -> GeoGrid:
 def photo(folder: DamageFolder, grid: GeoGrid) -> Rgba:
     """(rows, cols, 4) the mosaic on a grid, transparent where it shows nothing or is gone."""
     result = np.zeros((grid.height, grid.width, 4), np.uint8)
-    if folder.mosaic is None:
-        return result
-    with Picture(folder.mosaic, grid, "mosaic", overviews=True) as mosaic:
-        for window in grid.blocks(2048):
-            where = window.toslices()
-            result[(*where, np.s_[:3])], valid = mosaic.rgb(window)
-            result[(*where, 3)] = np.where(valid, 255, 0)
+    with _photo_source(folder, grid, wanted=True) as source:
+        if source is not None:
+            for window in grid.blocks(2048):
+                result[window.toslices()] = _shot(source, window)
     return result
 
 
@@ -84,16 +86,63 @@ def codes(path: Path | None, grid: GeoGrid) -> npt.NDArray[np.uint8]:
         return np.asarray(vrt.read(1), np.uint8)
 
 
-def overlay(folder: DamageFolder, grid: GeoGrid, *, with_objects: bool = True) -> Rgba:
-    """(rows, cols, 4) the damage alone, transparent elsewhere: classes, then roads, then buildings."""
-    shown = tinted(codes(folder.raster("classes"), grid), folder.legend)
-    if with_objects:
-        for geometries, colour in object_shapes(folder, grid.pixel_m):
-            mask = (
-                rasterize(geometries, out_shape=shown.shape[:2], transform=grid.transform, dtype="uint8") > 0
-            )
-            shown[mask] = (*colour, 235)
-    return shown
+def write_layers(
+    path: Path, folder: DamageFolder, grid: GeoGrid, *, photo_below: bool, objects: bool
+) -> None:
+    """A GeoTIFF (RGBA) of the damage on a grid: classes, on request the photo below them and roads and
+    buildings above. It is written block by block: two bytes a cell are held.
+
+    Raises what rasterio raises where there is no room for it.
+    """
+    ground = codes(folder.raster("classes"), grid)
+    drawn, colours = _burnt(folder, grid) if objects else (None, np.zeros((1, 4), np.uint8))
+    options: dict[str, Any] = {"tiled": True, "blockxsize": 512, "blockysize": 512, "compress": "lzw"}
+    if min(grid.width, grid.height) < 16:
+        options = {}
+    with (
+        rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES),
+        rasterio.open(
+            path, "w", driver="GTiff", width=grid.width, height=grid.height, count=4, dtype="uint8",
+            crs=grid.crs.to_wkt(), transform=grid.transform, photometric="RGB", bigtiff="if_safer", **options,
+        ) as sink,
+        _photo_source(folder, grid, photo_below) as source,
+    ):  # fmt: skip
+        sink.colorinterp = _RGBA
+        for window in grid.blocks(2048):
+            where = window.toslices()
+            above = tinted(ground[where], folder.legend)
+            if drawn is not None:
+                above = np.where(drawn[where][..., None] > 0, colours[drawn[where]], above)
+            if source is not None:
+                above = blended(_shot(source, window), above)
+            sink.write(np.moveaxis(above, -1, 0), window=window)
+
+
+_RGBA = (ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha)
+
+
+def _photo_source(
+    folder: DamageFolder, grid: GeoGrid, wanted: bool
+) -> AbstractContextManager[Picture | None]:
+    if not wanted or folder.mosaic is None:
+        return nullcontext()
+    return Picture(folder.mosaic, grid, "mosaic", overviews=True)
+
+
+def _shot(source: Picture, window: Window) -> Rgba:
+    """(rows, cols, 4) the mosaic in a window, transparent where it shows nothing."""
+    rgb, valid = source.rgb(window)
+    return np.dstack([rgb, np.where(valid, 255, 0).astype(np.uint8)])
+
+
+def _burnt(folder: DamageFolder, grid: GeoGrid) -> tuple[npt.NDArray[np.uint8], Rgba]:
+    """(rows, cols) which colour of the table lies on each cell, 0 for none; and (n, 4) the table."""
+    table = [(0, 0, 0, 0)]
+    drawn = np.zeros((grid.height, grid.width), np.uint8)
+    for number, (geometries, colour) in enumerate(object_shapes(folder, grid.pixel_m), start=1):
+        rasterize([(shape, number) for shape in geometries], out=drawn, transform=grid.transform)
+        table.append((*colour, 235))
+    return drawn, np.array(table, np.uint8)
 
 
 def tinted(ground: npt.NDArray[np.uint8], legend: Legend) -> Rgba:
@@ -130,6 +179,10 @@ def object_shapes(folder: DamageFolder, pixel_m: float) -> list[tuple[list[Geome
 
 def blended(below: Rgba, above: Rgba) -> Rgba:
     """One picture over the other (source-over)."""
+    return _by_strips(_over, below, above)
+
+
+def _over(below: Rgba, above: Rgba) -> Rgba:
     top = above[..., 3:].astype(np.float32) / 255
     alpha = top + below[..., 3:].astype(np.float32) / 255 * (1 - top)
     base = below[..., :3].astype(np.float32) * (below[..., 3:].astype(np.float32) / 255) * (1 - top)
@@ -139,33 +192,31 @@ def blended(below: Rgba, above: Rgba) -> Rgba:
 
 def softened(picture: Rgba, share: float = 0.35) -> Rgba:
     """The photo paler and greyer, so that what is drawn over it stands out."""
+    return _by_strips(partial(_softer, share=share), picture)
+
+
+def _softer(picture: Rgba, share: float) -> Rgba:
     rgb = picture[..., :3].astype(np.float32)
     grey = cv2.cvtColor(picture[..., :3].copy(), cv2.COLOR_RGB2GRAY).astype(np.float32)[..., None]
     soft = (rgb * 0.55 + grey * 0.45) * (1 - share) + 255 * share
     return np.concatenate([soft, picture[..., 3:]], axis=-1).astype(np.uint8)
 
 
-def in_other_crs(grid: GeoGrid, crs: str) -> tuple[pyproj.CRS, Affine, int, int]:
-    """The CRS, affine, width and height of the grid in another CRS at about the same resolution."""
-    transform, width, height = rasterio.warp.calculate_default_transform(
-        grid.crs.to_wkt(), crs, grid.width, grid.height, *grid.bounds
-    )
-    assert width is not None
-    assert height is not None
-    return pyproj.CRS(crs), transform, width, height
+def _by_strips(change: Callable[..., Rgba], *pictures: Rgba) -> Rgba:
+    """Work on some rows at a time: a sheet of A1 would need gigabytes as floats."""
+    result = np.empty_like(pictures[0])
+    for top in range(0, len(result), 256):
+        rows = np.s_[top : top + 256]
+        result[rows] = change(*(picture[rows] for picture in pictures))
+    return result
 
 
-def warped(picture: Rgba, grid: GeoGrid, crs: str) -> tuple[Rgba, Affine]:
-    """A picture in another CRS (nearest neighbour keeps its edges clean)."""
-    target, transform, width, height = in_other_crs(grid, crs)
-    result = np.zeros((4, height, width), np.uint8)
-    rasterio.warp.reproject(
-        np.ascontiguousarray(np.moveaxis(picture, -1, 0)),
-        result,
-        src_transform=grid.transform,
-        src_crs=grid.crs.to_wkt(),
-        dst_transform=transform,
-        dst_crs=target.to_wkt(),
-        resampling=Resampling.nearest,
-    )
-    return np.ascontiguousarray(np.moveaxis(result, 0, -1)), transform
+def copy_warped(source: Path, target: Path, crs: str, driver: str, **options: str) -> None:
+    """Copy a raster in another CRS to a file of a tiling driver, block by block (nearest neighbour keeps its
+    edges clean). Raises what rasterio raises."""
+    with (
+        rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES),
+        rasterio.open(source) as picture,
+        WarpedVRT(picture, crs=crs, resampling=Resampling.nearest, warp_mem_limit=64) as moved,
+    ):
+        rasterio.shutil.copy(moved, str(target), driver=driver, **options)

@@ -44,8 +44,12 @@ _TYPES: Final = {
     ".csv": "text/csv",
     ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     ".mbtiles": "application/vnd.sqlite3",
+    ".pmtiles": "application/vnd.pmtiles",
+    ".fgb": "application/vnd.flatgeobuf",
+    ".txt": "text/plain",
     ".zip": "application/zip",
 }
+_PICTURES: Final = (".pdf", ".png", ".mbtiles", ".pmtiles", ".kmz")
 _TITLES: Final = {
     "classes": "Ground classes",
     "confidence": "Confidence of the classes, per cent",
@@ -172,10 +176,10 @@ def _asset(path: Path, *, rendered: bool) -> pystac.Asset:
     role = "data"
     if path.suffix == ".json":
         role = "metadata"
-    elif path.suffix in (".pdf", ".png", ".mbtiles", ".kmz"):
-        role = "visual" if path.suffix in (".mbtiles", ".kmz") else "overview"
+    elif path.suffix in _PICTURES:
+        role = "overview" if path.suffix in (".pdf", ".png") else "visual"
     title = _TITLES.get(path.name.split(".")[0])
-    if rendered and title and path.suffix in (".kmz", ".mbtiles"):
+    if rendered and title and role == "visual":
         title = "Damage over the mosaic"
     return pystac.Asset(str(path), title=title, media_type=str(_TYPES[path.suffix]), roles=[role])
 

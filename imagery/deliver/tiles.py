@@ -1,20 +1,19 @@
-"""Tiles for a tablet without network: MBTiles of the mosaic with the damage over it."""
+"""Tiles for a tablet without network: MBTiles and PMTiles of the mosaic with the damage over it."""
 
 from __future__ import annotations
 
 import math
 import sqlite3
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-import numpy as np
 import pyproj
 import rasterio
-import rasterio.shutil
-from rasterio.enums import ColorInterp, Resampling
+from rasterio._err import CPLE_BaseError
+from rasterio.enums import Resampling
 
-from imagery.deliver.folder import DamageFolder
-from imagery.deliver.picture import blended, fitted, overlay, photo, warped
+from imagery.deliver import pmtiles
+from imagery.deliver.folder import DamageFolder, scratch_folder
+from imagery.deliver.picture import copy_warped, fitted, write_layers
 from imagery.deliver.words import NOTICE
 from imagery.errors import DeliveryError
 from imagery.raster_io import whole_file
@@ -29,36 +28,37 @@ def export_mbtiles(folder: DamageFolder, out_dir: Path) -> list[Path]:
 
     WebP (MBTiles 1.3) keeps the transparency that JPEG lacks at a twelfth of PNG's size.
     """
-    grid = fitted(folder.grid, _MOST_PX)
-    picture = blended(photo(folder, grid), overlay(folder, grid))
-    moved, transform = warped(picture, grid, "EPSG:3857")
     target = out_dir / "damage.mbtiles"
-    with TemporaryDirectory() as scratch, whole_file(target) as part:
-        flat = Path(scratch) / "flat.tif"
-        part.unlink(missing_ok=True)
-        try:
-            with rasterio.open(
-                flat, "w", driver="GTiff", width=moved.shape[1], height=moved.shape[0], count=4,
-                dtype="uint8", crs="EPSG:3857", transform=transform, photometric="RGB",
-            ) as sink:  # fmt: skip
-                sink.write(np.moveaxis(moved, -1, 0))
-                sink.colorinterp = (ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha)
-            # A copy, not a write: the driver brings it onto a zoom level of Web Mercator's pyramid.
-            rasterio.shutil.copy(
-                str(flat),
-                str(part),
-                driver="MBTILES",
-                TILE_FORMAT="WEBP",
-                QUALITY="80",
-                ZOOM_LEVEL_STRATEGY="UPPER",
-            )
-            levels = max(1, math.ceil(math.log2(_FARTHEST_M_PER_PX / transform.a)))
-            with rasterio.open(part, "r+") as sink:
-                sink.build_overviews([2**i for i in range(1, levels + 1)], Resampling.average)
-        except rasterio.errors.RasterioError as error:
-            raise DeliveryError(f"{target}: cannot be written ({error}); free some space") from error
-        _describe(part, folder)
+    with whole_file(target) as part:
+        _fill(part, folder)
     return [target]
+
+
+def export_pmtiles(folder: DamageFolder, out_dir: Path) -> list[Path]:
+    """damage.pmtiles: the same tiles in one file that a web map reads by range requests, no server needed."""
+    target = out_dir / "damage.pmtiles"
+    with scratch_folder(out_dir) as scratch, whole_file(target) as part:
+        _fill(scratch / "tiles.mbtiles", folder)
+        pmtiles.convert(scratch / "tiles.mbtiles", part)
+    return [target]
+
+
+def _fill(path: Path, folder: DamageFolder) -> None:
+    grid = fitted(folder.grid, _MOST_PX)
+    path.unlink(missing_ok=True)
+    with scratch_folder(path.parent) as scratch:
+        try:
+            flat = scratch / "flat.tif"
+            write_layers(flat, folder, grid, photo_below=True, objects=True)
+            # A copy, not a write: the driver brings it onto a zoom level of Web Mercator's pyramid.
+            options = {"TILE_FORMAT": "WEBP", "QUALITY": "80", "ZOOM_LEVEL_STRATEGY": "UPPER"}
+            copy_warped(flat, path, "EPSG:3857", "MBTILES", **options)
+            with rasterio.open(path, "r+") as sink:
+                levels = max(1, math.ceil(math.log2(_FARTHEST_M_PER_PX / sink.transform.a)))
+                sink.build_overviews([2**i for i in range(1, levels + 1)], Resampling.average)
+        except (rasterio.errors.RasterioError, CPLE_BaseError) as error:
+            raise DeliveryError(f"{path.name}: cannot be written ({error}); free some space") from error
+    _describe(path, folder)
 
 
 def _describe(path: Path, folder: DamageFolder) -> None:

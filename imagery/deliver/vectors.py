@@ -46,7 +46,8 @@ def export_gpkg(folder: DamageFolder, out_dir: Path) -> list[Path]:
 
 
 def export_geojson(folder: DamageFolder, out_dir: Path) -> list[Path]:
-    """One RFC 7946 file per layer: WGS84 longitude, latitude; rings wound as the RFC asks."""
+    """One RFC 7946 file per layer: WGS84 longitude, latitude to 7 decimals (a centimetre); rings wound as the
+    RFC asks."""
     made = []
     for name, features in _all(folder):
         target = out_dir / f"{name}.geojson"
@@ -56,8 +57,18 @@ def export_geojson(folder: DamageFolder, out_dir: Path) -> list[Path]:
             [layer],
             pyproj.CRS(4326),
             driver="GeoJSON",
-            layer_options={"RFC7946": "YES", "COORDINATE_PRECISION": "8"},
+            layer_options={"RFC7946": "YES", "COORDINATE_PRECISION": "7"},
         )
+        made.append(target)
+    return made
+
+
+def export_fgb(folder: DamageFolder, out_dir: Path) -> list[Path]:
+    """One FlatGeobuf per layer in WGS84, with its spatial index: large layers for web maps."""
+    made = []
+    for name, features in _all(folder):
+        target = out_dir / f"{name}.fgb"
+        write_vectors(target, [_as_layer(name, in_wgs84(features))], pyproj.CRS(4326), driver="FlatGeobuf")
         made.append(target)
     return made
 

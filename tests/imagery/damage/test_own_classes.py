@@ -17,7 +17,7 @@ from imagery.damage.legend import FIRST_OWN, LANDSLIDE, LAST_OWN, SHADOW, Legend
 from imagery.damage.own_classes import OwnClasses, meant, proper_name
 from imagery.deliver import export
 from imagery.deliver.folder import read_folder
-from imagery.deliver.picture import overlay
+from imagery.deliver.picture import codes, tinted
 from imagery.errors import DamageError
 
 WEST, NORTH, PIXEL_M = 500_000.0, 3_400_000.0, 0.2
@@ -240,7 +240,7 @@ def test_every_export_names_an_own_class(mapped_quarters, tmp_path) -> None:
 
 def test_own_classes_are_drawn_in_their_colour(mapped_quarters) -> None:
     folder = read_folder(mapped_quarters.folder)
-    drawn = overlay(folder, folder.grid, with_objects=False)
+    drawn = tinted(codes(folder.raster("classes"), folder.grid), folder.legend)
     assert tuple(drawn[300, 300, :3]) == own_colour(FIRST_OWN)
     assert drawn[300, 100, 3] == 0  # shadow is seen in the photo
     assert drawn[100, 300, 3] > 0

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import sqlite3
 import xml.etree.ElementTree as ET
 import zipfile
@@ -26,7 +27,7 @@ KML = "{http://www.opengis.net/kml/2.2}"
 @pytest.fixture(scope="module")
 def out(folder, tmp_path_factory):
     target = tmp_path_factory.mktemp("out")
-    export(folder, ["cog", "gpkg", "geojson", "shp", "kmz", "csv", "xlsx", "mbtiles"], target)
+    export(folder, ["cog", "gpkg", "geojson", "fgb", "shp", "kmz", "csv", "xlsx", "mbtiles"], target)
     return target
 
 
@@ -43,7 +44,9 @@ def test_rasters_are_cogs_with_their_class_tables(out, folder) -> None:
 
 
 def test_geojson_follows_rfc_7946(out, folder) -> None:
-    text = json.loads((out / "buildings.geojson").read_text(encoding="utf-8"))
+    raw = (out / "buildings.geojson").read_text(encoding="utf-8")
+    assert max(len(digits) for digits in re.findall(r"\d+\.(\d+)", raw.partition('"geometry"')[2])) <= 7
+    text = json.loads(raw)
     assert "crs" not in text
     first = text["features"][0]["geometry"]["coordinates"]
     lon, lat = np.ravel(first)[:2]
@@ -64,6 +67,17 @@ def test_geojson_lies_where_the_package_lies(out, folder) -> None:
         moved = shapely.transform(there, lambda xy: np.column_stack(to_map.transform(xy[:, 0], xy[:, 1])))
         for one, two in zip(moved, here, strict=True):
             assert shapely.hausdorff_distance(one, two) < 0.01
+
+
+def test_flatgeobufs_say_what_the_package_says(out, folder) -> None:
+    for layer in ("buildings", "roads", "water", "townships"):
+        meta, there, columns = _read(out / f"{layer}.fgb")
+        _, _, source = _read(folder / "damage.gpkg", layer)
+        assert pyproj.CRS(meta["crs"]).to_epsg() == 4326
+        assert len(there) == len(next(iter(source.values())))
+        assert set(columns) == set(source)
+    towns = _read(out / "townships.fgb")[2]
+    assert sorted(towns["name_zh"]) == sorted(["上河镇", "下河镇"])
 
 
 def test_shapefiles_keep_chinese_and_unique_short_names(out) -> None:
