@@ -1,7 +1,8 @@
 """A mosaic that grows while the drone flies: each photo is on the map within a second, the full one follows.
 
 A coarse map (imagery.live_map) is painted photo by photo, each placed among its neighbours. A second worker
-adjusts the whole block and paints anew what moved; it stands back while a photo is taken in. What is known
+adjusts what is new with what lies around it, and the whole block when it has doubled, and paints anew what
+moved; it stands back while a photo is taken in. What is known
 stands on disk: a run that was killed goes on where it was, and the full mosaic in the end begins with it.
 """
 
@@ -25,10 +26,11 @@ from imagery.errors import MosaicError
 from imagery.features import FeatureRules
 from imagery.found import Found
 from imagery.geo_file import read_geo_file
-from imagery.live_block import LiveBlock, Look
+from imagery.live_block import LiveBlock
+from imagery.live_correct import Correction
+from imagery.live_look import Look
 from imagery.live_map import LiveMap, MapGrid
 from imagery.live_paint import Canvas, paint_square
-from imagery.live_place import Fit
 from imagery.live_store import Cell, LiveStore
 from imagery.live_watch import Arrivals
 from imagery.mosaic import MosaicOptions, Progress, feature_rules, make_mosaic
@@ -68,8 +70,8 @@ NO_EVENT = "has no position, and no camera event of the flight is known to be it
 _OTHER_SCALE = 1.4
 _WRITE_EVERY_S = 2.0
 """Corrections go to the file so often; a new photo goes at once and takes them along."""
-_PAUSE_S = 3.0
-"""After so long without a photo the block is adjusted, however little it has grown."""
+_PAUSE_S, _LANDED_S = 3.0, 10.0
+"""After so long without a photo what is new is adjusted, however little it is; and the whole block."""
 _EVENTS_EVERY_S = 0.1
 _SWITCH_S = 0.001
 """A thread that corrects hands over to the one that takes a photo in after so long (Python's own: 5 ms)."""
@@ -138,10 +140,10 @@ def follow_photos(
         cv2.setNumThreads(threads)
         sys.setswitchinterval(switch_s)
     run.block.teach(found)
-    geo = run.block.geo_of_shots()
+    geo = run.block.looker.geo_of_shots()
     report = make_mosaic(folder, out, options, on_progress, found=found, workers=workers, geo=geo)
     run.store.remove()
-    return _with_missing(report, run.block.shots.expected)
+    return _with_missing(report, run.block.looker.shots.expected)
 
 
 def _with_missing(report: MosaicReport, missing: Sequence[CameraEvent]) -> MosaicReport:
@@ -177,7 +179,7 @@ class _Live:
         self._map: LiveMap | None = None
         self._looks: dict[str, tuple[Future[Look], float]] = {}
         self._held: set[str] = set()
-        self._work: Future[Fit | tuple[Cell, Canvas]] | None = None
+        self._work: Future[Correction | tuple[Cell, Canvas]] | None = None
         self._stale: dict[Cell, list[str]] = {}
         self._go_on = threading.Event()
         self._go_on.set()
@@ -197,8 +199,8 @@ class _Live:
     def begin(self) -> None:
         """Go on from what an earlier run has kept."""
         if self._options.geotags is not None:
-            self.block.geo = read_geo_file(self._options.geotags)
-        self.block.shots.hear(self._events())
+            self.block.looker.geo = read_geo_file(self._options.geotags)
+        self.block.looker.shots.hear(self._events())
         self.block.restore()
         if self.block.stands:
             self._stale = self._the_map().expect(self.block.outlines())
@@ -237,11 +239,11 @@ class _Live:
         if self._looks or self._clock() - self._heard_s < _EVENTS_EVERY_S:
             return
         self._heard_s = self._clock()
-        before = self.block.shots.expected
-        self.block.shots.hear(self._events())
+        before = self.block.looker.shots.expected
+        self.block.looker.shots.hear(self._events())
         for name in self.block.settle_shots():
             self._show(name, self.block.add_again(name), None, pool)
-        if self.block.shots.expected != before:
+        if self.block.looker.shots.expected != before:
             self._tell("", None)
 
     def _look_around(self, pool: Executor) -> None:
@@ -249,8 +251,8 @@ class _Live:
             return
         for path in self._arrivals.whole(lambda p: p.name in self._looks or self.block.known(p)):
             if path.name not in self._held:
-                self.block.arrive(path)
-            if self.block.can_look(path):
+                self.block.looker.arrive(path)
+            if self.block.looker.can_look(path):
                 self._held.discard(path.name)
                 self._go_on.clear()
                 self._looks[path.name] = (pool.submit(self.block.look, path), self._clock())
@@ -276,7 +278,7 @@ class _Live:
     def _tell(self, name: str, late_s: float | None, reason: str | None = None) -> None:
         area = self._map.area_m2 if self._map else 0.0
         waiting = len(self._looks.keys() - {name})
-        expected = self.block.shots.expected
+        expected = self.block.looker.shots.expected
         self._on_draft(Draft(name, self.count, waiting, late_s, reason, area, self.block.placed, expected))
 
     def _the_map(self) -> LiveMap:
@@ -308,18 +310,17 @@ class _Live:
             if not self._work.done():
                 return
             done, self._work = self._work.result(), None
-            if isinstance(done, Fit):
-                self.block.move(done)
-                self._choose_scale()
-                self._stale = self._the_map().expect(self.block.outlines())
+            if isinstance(done, Correction):
+                self._moved(done)
             else:
                 self._mended(*done)
         if self._unwritten and (not self._stale or self._clock() - self._written_s >= _WRITE_EVERY_S):
             self._write()
             self._tell("", None)
-        paused = not self._looks and self._clock() - self._taken_s >= _PAUSE_S
-        if self.block.due or (self.block.unadjusted and paused and not self._stale):
-            self._work = second.submit(self.block.adjustment())
+        calm_s = 0.0 if self._looks or self._stale else self._clock() - self._taken_s
+        correct = self.block.correction(paused=calm_s >= _PAUSE_S, landed=calm_s >= _LANDED_S)
+        if correct is not None:
+            self._work = second.submit(correct)
         elif self._stale and not self._looks:
             cell, names = next(iter(self._stale.items()))
             grid, surface, brushes = self._the_map().grid.square(cell), self.block.surface, self.block.brushes
@@ -327,6 +328,15 @@ class _Live:
             self._work = second.submit(
                 lambda: (cell, paint_square(grid, brushes(names), surface, stand_back))
             )
+
+    def _moved(self, made: Correction) -> None:
+        """Move what an adjustment moves, and see which squares do not show that yet."""
+        outlines = self.block.move(made)
+        if not made.scope.whole:
+            self._stale = self._the_map().expect_some(outlines)
+            return
+        self._choose_scale()
+        self._stale = self._the_map().expect(outlines)
 
     def _mended(self, cell: Cell, canvas: Canvas) -> None:
         """Take a square that was painted anew; it goes to the end of the row where a photo came to it

@@ -1,101 +1,82 @@
-"""The photos of a live mosaic as they stand: found, placed one by one, adjusted together, kept on disk."""
+"""The photos of a live mosaic as they stand: placed one by one, adjusted together, kept on disk."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import suppress
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
-from imagery.errors import MosaicError, PhotoError
-from imagery.features import FeatureRules, Features, UInt8, decode, extract_features, reduced
+from imagery.features import FeatureRules, Features
 from imagery.found import FileKey, Found, file_key
-from imagery.geo_file import GeoTags
+from imagery.live_correct import (
+    LEARN_FROM,
+    Correction,
+    correction,
+    scope_of,
+    some_are_due,
+    whole_is_due,
+)
+from imagery.live_ground import POINTS_KEPT, Ground
+from imagery.live_look import Look, Looker
 from imagery.live_map import LiveMap
 from imagery.live_paint import Brush, outline_of, picture_factor
-from imagery.live_place import (
-    Fit,
-    Stand,
-    adjust_all,
-    corrected,
-    follow,
-    neighbours_of,
-    place,
-    running_surface,
-)
-from imagery.live_shots import Shots, has_place, with_shot
+from imagery.live_place import Stand, corrected, follow, neighbours_of, place
 from imagery.live_stands import kept_stands, placed_photos, read_stands
 from imagery.live_store import LiveStore, PhotoRecord
+from imagery.live_ties import Ties
 from imagery.matching import PairMatches, match_pair
-from imagery.photo_tags import PhotoTags, read_tags
-from imagery.photos import Photo, read_block
+from imagery.photos import Photo
 from imagery.quality import PlacedPhoto
-from imagery.surface import Bounds, Surface, flat_surface, read_dem
+from imagery.surface import Surface
 from plans.cameras import Camera
-from plans.frames import FloatArray, GeoPoint, LocalFrame, Pose
+from plans.frames import FloatArray, LocalFrame
 
-CONTEXT = 30
-"""Tags are held against those of so many photos before."""
-LEARN_FROM = 60
-"""What tags are off by is learned from so many photos before."""
-PICTURE_QUALITY = 90
-GROWN, LEAST_NEW = 0.15, 2
-"""The whole block is adjusted when it has grown by that share, and by so many photos."""
 MAP_SCALE = 1.05
-_POINTS_KEPT = 60
-_DEM_STEPS_M = 200.0
-
-
-@dataclass(frozen=True)
-class Look:
-    """A photo looked into: its tags' place, features and small picture, or why it gives nothing."""
-
-    path: Path
-    key: FileKey
-    photo: Photo | None
-    features: Features | str
-    picture: bytes = b""
 
 
 class LiveBlock:
-    """The state of a live mosaic; `photos_dir` is where the photos come to, `store` where it is kept."""
+    """The state of a live mosaic; `photos_dir` is where the photos come to, `store` where it is kept.
+
+    `looker` looks into photos; `ground` is what they stand over; `gains` make photos as bright as others.
+    """
 
     def __init__(self, photos_dir: Path, store: LiveStore, rules: FeatureRules, dem: Path | None) -> None:
-        self._dir, self._store, self._rules, self._dem = photos_dir, store, rules, dem
-        self._own_tags = lru_cache(maxsize=None)(lambda path, key: read_tags(path))
+        self._dir, self._store = photos_dir, store
         self._records: dict[str, PhotoRecord] = {}
-        self._pairs: dict[tuple[str, str], PairMatches | None] = {}
+        self._ties = Ties()
         self._cameras: dict[Camera, Camera] = {}
-        self._points: FloatArray = np.zeros((0, 3))
-        self._fresh = self._points
-        self._ground_up_m: float | None = None
-        self._level_m = 0.0
         self._since: dict[str, str] = {}
         self._guessed: set[str] = set()
+        self._settled = 0
+        self.looker = Looker(photos_dir, rules)
+        self.ground = Ground(dem)
         self.stands: dict[str, Stand] = {}
         self.gains: dict[str, FloatArray] = {}
-        self.frame: LocalFrame | None = None
-        self.surface: Surface = flat_surface((-1.0, -1.0, 1.0, 1.0), 0.0)
-        self.geo: GeoTags | None = None
-        self.shots = Shots()
         self.left_out: dict[str, str] = {}
+
+    @property
+    def frame(self) -> LocalFrame | None:
+        """Where places are counted from; None as long as no photo has one."""
+        return self.looker.frame
+
+    @property
+    def surface(self) -> Surface:
+        """The ground under the photos."""
+        return self.ground.surface
 
     def restore(self) -> None:
         """Take up what an earlier run has kept; photos that were found but not placed are placed."""
         told, added = self._store.block()
         for record in self._store.photos(self._dir):
             self._take(record)
-            self.arrive(self._dir / record.name)
-        self.shots.settle()
+            self.looker.arrive(self._dir / record.name)
+        self.looker.shots.settle()
         if told or added:
-            self.frame = LocalFrame(*(told or added[0])["frame"])
+            self.looker.frame = LocalFrame(*(told or added[0])["frame"])
         stands = {name: stand for one in [told, *added] for name, stand in read_stands(one).items()}
         photos = self._tagged([self._dir / name for name in stands if self._features_of(name)])
         for name, stood in stands.items():
@@ -109,22 +90,32 @@ class LiveBlock:
             self.stands[name] = Stand(photo, features, stood.pose, stood.camera, stood.tied)
             self.gains[name] = stood.gain
         for one in [told, *added]:
-            self._points = np.concatenate(
-                [self._points, np.array(one.get("points", []), float).reshape(-1, 3)]
-            )
-            self._ground_up_m = one.get("ground_up_m", self._ground_up_m)
-            self._since |= {n: best for n, best in one.get("since", {}).items() if n in self.stands}
-            self.left_out |= {n: r for n, r in one.get("left_out", {}).items() if n in self._records}
+            self._restore_rest(one)
         self.left_out = {n: r for n, r in self.left_out.items() if n not in self.stands}
-        self._raise_ground()
+        self._renew_ground()
         for name, record in list(self._records.items()):
             if name not in self.stands and name not in self.left_out:
                 self._place(Look(self._dir / name, record.key, None, record.features))
                 self.keep_one(name)
 
+    def _restore_rest(self, one: Mapping[str, Any]) -> None:
+        for name, points in one.get("points", {}).items():
+            if name in self.stands:
+                self.ground.points[name] = np.array(points, float).reshape(-1, 3)
+        self.looker.ground_up_m = one.get("ground_up_m", self.looker.ground_up_m)
+        self._settled = one.get("settled", self._settled)
+        if "since" in one:
+            self._since = {}
+        new = one.get("since", {}) | one.get("new", {})
+        self._since |= {n: best for n, best in new.items() if n in self.stands}
+        self.left_out |= {n: r for n, r in one.get("left_out", {}).items() if n in self._records}
+
     def _features_of(self, name: str) -> Features | None:
         record = self._records.get(name)
         return record.features if record and not isinstance(record.features, str) else None
+
+    def _tagged(self, paths: Sequence[Path]) -> dict[str, Photo | str]:
+        return self.looker.tagged(paths, list(self.stands))
 
     def known(self, path: Path) -> bool:
         """Whether the file, as it is now, has been looked into."""
@@ -133,83 +124,12 @@ class LiveBlock:
 
     def look(self, path: Path) -> Look:
         """Look into a file that is whole; for a worker's thread."""
-        key = file_key(path)
-        photo = self._tagged([path])[path.name]
-        if isinstance(photo, str):
-            return Look(path, key, None, photo)
-        kept: list[UInt8] = []
-
-        def decode_once(file: Path, factor: int) -> UInt8:
-            kept.append(decode(file, factor))
-            return kept[-1]
-
-        try:
-            features = extract_features(photo, self._rules, decode_once)
-        except PhotoError as error:
-            return Look(path, key, None, str(error))
-        whole = kept[-1]
-        by = max(1, round(picture_factor(photo.camera) * whole.shape[1] / photo.camera.image_width_px))
-        _, data = cv2.imencode(".jpg", reduced(whole, by), [cv2.IMWRITE_JPEG_QUALITY, PICTURE_QUALITY])
-        return Look(path, key, photo, features, data.tobytes())
-
-    def _tagged(self, paths: Sequence[Path]) -> dict[str, Photo | str]:
-        """The photos by their tags, held against those of the ones before; or why one cannot be used."""
-        names = {path.name for path in paths}
-        if not paths:
-            return {}
-        before = [self._dir / n for n in list(self.stands)[-CONTEXT:] if n not in names]
-        anchors = []
-        if self.frame is not None:
-            anchors = [GeoPoint(self.frame.origin_lat_deg, self.frame.origin_lon_deg)]
-        try:
-            block, dropped = read_block(
-                [*before, *paths], self.frame, anchors, self.geo, read_tags=self.tags_of
-            )
-        except MosaicError as error:
-            return dict.fromkeys(names, str(error))
-        found: dict[str, Photo | str] = {d.name: d.reason for d in dropped if d.name in names}
-        mine = [photo for photo in block.photos if photo.name in names]
-        if mine and self._ground_up_m is None:
-            self._ground_up_m = block.ground_up_m
-        if mine and self.frame is None:
-            self.frame = block.frame
-        for photo in mine:
-            same = block.frame == self.frame
-            found[photo.name] = photo if same else replace(photo, prior=self._moved(photo, block.frame))
-        return {path.name: found.get(path.name, f"{path}: cannot be used") for path in paths}
-
-    def _moved(self, photo: Photo, frame: LocalFrame) -> Pose:
-        """The prior of a photo in our frame."""
-        assert self.frame is not None
-        east, north = self.frame.to_local(*frame.to_geo(photo.prior.east_m, photo.prior.north_m))
-        return replace(photo.prior, east_m=float(east), north_m=float(north))
-
-    def tags_of(self, path: Path) -> PhotoTags:
-        """A photo's tags, with those of its camera event where it has none. Raises PhotoTagError."""
-        own = self._own_tags(path, file_key(path))
-        return with_shot(own, self.shots.shot(path.name), self.shots.spacing_m)
-
-    def arrive(self, path: Path) -> None:
-        """A file has come: find its camera event, if there are any."""
-        try:
-            self.shots.arrive(path.name, self._own_tags(path, file_key(path)))
-        except PhotoError:
-            return  # who looks into it says so
-
-    def can_look(self, path: Path) -> bool:
-        """Whether it is known about where a photo was taken; it may stand by what it shows, too, once others
-        stand."""
-        if self.frame is not None or self.shots.shot(path.name) is not None or self.geo is not None:
-            return True
-        try:
-            return has_place(self._own_tags(path, file_key(path)))
-        except PhotoError:
-            return True  # looking into it tells what is the matter
+        return self.looker.look(path, list(self.stands))
 
     def settle_shots(self) -> list[str]:
         """Photos whose camera event is another than it seemed get its place as their prior; gives those that
         can be placed by it now and are not on the map."""
-        changed = self.shots.settle()
+        changed = self.looker.shots.settle()
         photos = self._tagged([self._dir / name for name in sorted(changed) if self._features_of(name)])
         again = []
         for name, photo in photos.items():
@@ -236,7 +156,7 @@ class LiveBlock:
         matches: dict[FileKey, PairMatches | None] = {}
         if look.photo is not None and not isinstance(look.features, str):
             stands = list(self.stands.values())
-            around = neighbours_of(corrected(look.photo, stands[-LEARN_FROM:]), stands, self._level_m)
+            around = neighbours_of(corrected(look.photo, stands[-LEARN_FROM:]), stands, self.ground.level_m)
             matches = _matched(look, around, self._records, pool)
         self._take(PhotoRecord(look.path.name, look.key, look.features, matches))
         self._store.keep_photo(self._records[look.path.name], look.picture)
@@ -250,20 +170,19 @@ class LiveBlock:
     def _forget(self, name: str) -> None:
         if name not in self._records:
             return
-        for kept in (self._records, self.stands, self.gains, self.left_out, self._since):
+        for kept in (self._records, self.stands, self.gains, self.left_out, self._since, self.ground.points):
             kept.pop(name, None)
-        self._pairs = {pair: m for pair, m in self._pairs.items() if name not in pair}
+        self._ties.forget(name)
 
     def _take(self, record: PhotoRecord) -> None:
         self._records[record.name] = record
         if isinstance(record.features, str):
             self.left_out[record.name] = record.features
         for (path, _, _), match in record.matches.items():
-            pair = sorted((record.name, Path(path).name))
-            self._pairs[pair[0], pair[1]] = match
+            self._ties.add(record.name, Path(path).name, match)
 
     def _place(self, look: Look) -> None:
-        name, self._fresh = look.path.name, self._points[:0]
+        name = look.path.name
         if isinstance(look.features, str):
             return
         photo: Photo | str = look.photo if look.photo is not None else self._tagged([look.path])[name]
@@ -272,16 +191,13 @@ class LiveBlock:
             return
         stands = list(self.stands.values())
         better = corrected(photo, stands[-LEARN_FROM:])
-        around = [
-            s
-            for s in stands
-            if self._pairs.get((min(name, s.photo.name), max(name, s.photo.name))) is not None
-        ]
+        around = [self.stands[mate] for mate in self._ties.mates(name) if mate in self.stands]
         if not around:
-            around = neighbours_of(better, stands, self._level_m)[:3]
+            around = neighbours_of(better, stands, self.ground.level_m)[:3]
         camera = self._cameras.setdefault(photo.camera, photo.camera)
+        matches = self._ties.among([name, *(s.photo.name for s in around)])
         held = replace(better, camera=camera)
-        placed = place(held, look.features, around, self._pairs, self.frame, self._ground_up_m)
+        placed = place(held, look.features, around, matches, self.frame, self.looker.ground_up_m)
         if isinstance(placed, str):
             self.left_out[name] = placed
             return
@@ -291,52 +207,20 @@ class LiveBlock:
             photo = replace(used, camera=photo.camera)
         self.stands[name] = Stand(photo, look.features, fit.poses[name], camera, fit.tied[name])
         self.gains.setdefault(name, np.ones(3))
-        best = max(around, key=lambda s: self._shared(name, s.photo.name), default=None)
+        best = max(around, key=lambda s: self._ties.shared(name, s.photo.name), default=None)
         self._since[name] = best.photo.name if best else ""
-        if fit.tied[name]:
-            some = np.linspace(0, len(fit.points) - 1, min(_POINTS_KEPT, len(fit.points))).astype(int)
-            self._fresh = fit.points[some]
-            self._points = np.concatenate([self._points, self._fresh])
-        self._raise_ground()
+        self.ground.points[name] = _some(fit.points[name])
+        self._renew_ground()
 
-    def _shared(self, a: str, b: str) -> int:
-        match = self._pairs.get((min(a, b), max(a, b)))
-        return 0 if match is None else len(match.first_ids)
-
-    def _level(self) -> float:
-        """The ground's usual height."""
-        if len(self._points):
-            return float(np.median(self._points[:, 2]))
-        if self._ground_up_m is not None:
-            return self._ground_up_m
-        ups = [s.pose.up_m for s in self.stands.values()]
-        return (float(np.median(ups)) if ups else 0.0) - 80.0
-
-    def _raise_ground(self) -> None:
-        """The running surface under all photos."""
-        if not self.stands:
-            return
-        self._level_m = self._level()
-        centres = np.array([s.pose.centre for s in self.stands.values()])
-        height = max(float(np.median(centres[:, 2])) - self._level_m, 5.0)
-        width = height * max(c.image_width_px / c.focal_px for c in self._cameras.values())
-        self.surface = running_surface(
-            self._points, centres[:, :2], width, self._level_m, self._read_dem if self._dem else None
-        )
-
-    def _read_dem(self, bounds: Bounds, step_m: float) -> Surface:
-        """The DEM over a somewhat larger place, so that it is seldom read."""
-        assert self._dem is not None
-        assert self.frame is not None
-        west, south, east, north = np.array(bounds) / _DEM_STEPS_M
-        sides = math.floor(west), math.floor(south), math.ceil(east), math.ceil(north)
-        step = 2.0 ** round(math.log2(max(1.0, step_m)))
-        return _dem(self._dem, self.frame, tuple(_DEM_STEPS_M * side for side in sides), step)
+    def _renew_ground(self) -> None:
+        self.ground.told_up_m = self.looker.ground_up_m
+        if self.frame is not None:
+            self.ground.renew(self.stands, self.frame)
 
     def map_gsd_m(self) -> float:
         """A pixel of the map: about that of the reduced photos."""
         stand = next(iter(self.stands.values()))
-        height = max(stand.pose.up_m - self._level_m, 5.0)
+        height = max(stand.pose.up_m - self.ground.level_m, 5.0)
         return float(f"{MAP_SCALE * height / stand.camera.focal_px * picture_factor(stand.camera):.2g}")
 
     def brush(self, name: str) -> Brush:
@@ -352,61 +236,55 @@ class LiveBlock:
         """(8, 2) local places around each photo's ground."""
         return {name: self.outline(name) for name in self.stands}
 
-    @property
-    def due(self) -> bool:
-        """Whether the whole block is to be adjusted."""
-        return len(self.stands) >= 3 and len(self._since) >= max(
-            LEAST_NEW, math.ceil(GROWN * len(self.stands))
-        )
+    def correction(self, *, paused: bool, landed: bool) -> Callable[[], Correction] | None:
+        """The work of adjusting what is due, for another thread; None when nothing is.
 
-    @property
-    def unadjusted(self) -> bool:
-        """Whether photos came since the block was last adjusted."""
-        return len(self.stands) >= 3 and bool(self._since)
+        While the flight has `paused` whatever is new is adjusted, once it seems to have `landed` the whole.
+        """
+        count, new = len(self.stands), len(self._since)
+        if count < 3 or self.frame is None:
+            return None
+        whole = (new > 0 and whole_is_due(count, self._settled)) or (landed and count > self._settled)
+        if not whole and not some_are_due(count, new) and not (paused and new):
+            return None
+        scope = scope_of(self.stands, self._ties, self._since, whole=whole)
+        settled = list(self.stands.values())[: self._settled]
+        return correction(scope, self.stands, settled, self._ties, self.frame, self.looker.ground_up_m)
 
-    def adjustment(self) -> Callable[[], Fit]:
-        """The work of adjusting all that stands now, for another thread."""
-        assert self.frame is not None
-        stands, pairs, frame, level = (
-            list(self.stands.values()),
-            dict(self._pairs),
-            self.frame,
-            self._ground_up_m,
-        )
-        return lambda: adjust_all(stands, pairs, frame, level)
-
-    def move(self, fit: Fit) -> None:
-        """Move all photos to where an adjustment puts them; those that came meanwhile follow their best
-        neighbour."""
-        before = {name: stand.pose for name, stand in self.stands.items()}
-        for name, pose in fit.poses.items():
-            stand = self.stands.get(name)
-            if stand is not None:
+    def move(self, made: Correction) -> dict[str, FloatArray]:
+        """Move photos to where an adjustment puts them; those that came meanwhile follow their best
+        neighbour. Gives the outlines of all that have moved."""
+        fit, moved = made.fit, set(made.fit.poses) & set(self.stands)
+        before = {name: self.stands[name].pose for name in moved}
+        for name in moved:
+            stand = self.stands[name]
+            if made.scope.whole:
                 self._cameras[stand.photo.camera] = fit.cameras[name]
-                self.stands[name] = replace(stand, pose=pose, camera=fit.cameras[name], tied=fit.tied[name])
-        late: dict[str, str] = {}
-        for name, best in self._since.items():
-            if name not in fit.poses and name in self.stands:
-                late[name] = best
-                if best in before and best in self.stands:
-                    pose = follow(before[name], before[best], self.stands[best].pose)
-                    self.stands[name] = replace(self.stands[name], pose=pose)
-        self._since = late
-        some = np.linspace(0, len(fit.points) - 1, min(_POINTS_KEPT * len(fit.poses), len(fit.points)))
-        self._points = fit.points[some.astype(int)]
-        self._raise_ground()
-        self.keep()
-
-    def keep(self) -> None:
-        """Keep what the block knows."""
-        if self.frame is not None:
-            self._store.keep_block(
-                {
-                    **self._told(self.stands, self._points),
-                    "since": self._since,
-                    "left_out": self.left_out,
-                }
+            self.stands[name] = replace(
+                stand, pose=fit.poses[name], camera=fit.cameras[name], tied=fit.tied[name]
             )
+            self.ground.points[name] = _some(fit.points[name])
+        self._since = {n: best for n, best in self._since.items() if n not in moved and n in self.stands}
+        for name, best in self._since.items():
+            if best in before:
+                before[name] = self.stands[name].pose
+                pose = follow(before[name], before[best], self.stands[best].pose)
+                self.stands[name] = replace(self.stands[name], pose=pose)
+                moved.add(name)
+        self._renew_ground()
+        if made.scope.whole:
+            self._settled = len(made.scope.free)
+            self._keep_all()
+        else:
+            self._keep_some({n: self.stands[n] for n in moved})
+        return self.outlines() if made.scope.whole else {n: self.outline(n) for n in moved}
+
+    def _keep_all(self) -> None:
+        self._store.keep_block({**self._told(self.stands), "since": self._since, "left_out": self.left_out})
+
+    def _keep_some(self, stands: Mapping[str, Stand]) -> None:
+        """Keep what has moved; the rest of the block stands where it stood."""
+        self._store.add_to_block({**self._told(stands), "since": self._since})
 
     def keep_one(self, name: str) -> None:
         """Keep what one more photo has brought; nothing of the others has changed."""
@@ -415,27 +293,29 @@ class LiveBlock:
         stands = {name: self.stands[name]} if name in self.stands else {}
         self._store.add_to_block(
             {
-                **self._told(stands, self._fresh),
+                **self._told(stands),
                 "name": name,
-                "since": {n: best for n, best in self._since.items() if n == name},
+                "new": {n: best for n, best in self._since.items() if n == name},
                 "left_out": {n: why for n, why in self.left_out.items() if n == name},
             }
         )
 
-    def _told(self, stands: Mapping[str, Stand], points: FloatArray) -> dict[str, Any]:
+    def _told(self, stands: Mapping[str, Stand]) -> dict[str, Any]:
         assert self.frame is not None
+        points = {n: self.ground.points[n] for n in stands if n in self.ground.points}
         return {
             "frame": [self.frame.origin_lat_deg, self.frame.origin_lon_deg],
-            "ground_up_m": self._ground_up_m,
+            "ground_up_m": self.looker.ground_up_m,
+            "settled": self._settled,
             **kept_stands(stands, self._guessed, self.gains),
-            "points": np.round(points, 2).tolist(),
+            "points": {n: np.round(p, 2).tolist() for n, p in points.items()},
         }
 
     def placed(self) -> tuple[PlacedPhoto, ...]:
         """All photos that stand, for the mission's record."""
-        return (
-            () if self.frame is None else placed_photos(self.frame, self.stands, self._pairs, self.outlines())
-        )
+        if self.frame is None:
+            return ()
+        return placed_photos(self.frame, self.stands, self._ties, self.outlines())
 
     def outline(self, name: str) -> FloatArray:
         """(8, 2) local places around a photo's ground."""
@@ -447,22 +327,17 @@ class LiveBlock:
         for record in self._records.values():
             found.learn(record.key, record.features)
         keys = {name: record.key for name, record in self._records.items()}
-        for (a, b), match in self._pairs.items():
+        for (a, b), match in self._ties:
             if a in keys and b in keys:
                 found.learn_match(keys[a], keys[b], match)
         for name, stand in self.stands.items():
             if stand.tied and self.frame is not None:
                 found.learn_place(keys[name], self.frame, stand.pose)
 
-    def geo_of_shots(self) -> GeoTags | None:
-        """The tags of photos that have a camera event, and what a file says of photos: that counts first."""
-        self.shots.settle(now=True)
-        told = {}
-        for name in self.shots.of_photos:
-            with suppress(PhotoError):
-                told[name.casefold()] = self.tags_of(self._dir / name)
-        said = self.geo.by_name if self.geo is not None else {}
-        return GeoTags(self._dir, {**told, **said}) if told or said else None
+
+def _some(points: FloatArray) -> FloatArray:
+    """A share of the points (k, 3) that shows their ground."""
+    return points[np.linspace(0, len(points) - 1, min(POINTS_KEPT, len(points))).astype(int)]
 
 
 def _matched(
@@ -478,8 +353,3 @@ def _matched(
         )
         jobs[records[other].key] = pool.submit(match_pair, 0, 1, *pair)
     return {key: job.result() for key, job in jobs.items()}
-
-
-@lru_cache(maxsize=2)
-def _dem(path: Path, frame: LocalFrame, bounds: Bounds, step_m: float) -> Surface:
-    return read_dem(path, frame, bounds, step_m)

@@ -119,6 +119,9 @@ class LiveMap:
         self._open: OrderedDict[Cell, Canvas] = OrderedDict()
         self._squares: dict[Cell, Painted] = dict(store.squares())
         self._wanted: dict[Cell, dict[str, FloatArray]] = {}
+        self._cells_of: dict[str, list[Cell]] = {}
+        self._stale: set[Cell] = set()
+        self._shares = {cell: _share(painted.square) for cell, painted in self._squares.items()}
         self._kept: KeptOverviews = {}
 
     def paint(self, brush: Brush, others: BrushesOf, surface: Surface, pool: Executor) -> FloatArray:
@@ -126,10 +129,7 @@ class LiveMap:
         to be opened again."""
         outline = brush.outline(surface)
         (cells,) = self.grid.cells([outline])
-        for names in self._wanted.values():
-            names.pop(brush.name, None)
-        for cell in cells:
-            self._wanted.setdefault(cell, {})[brush.name] = outline
+        self._want(brush.name, outline, cells)
 
         def lay_out(cell: Cell) -> tuple[Canvas, Touch | None]:
             canvas = self._canvas(cell, others, surface, brush.name)
@@ -177,7 +177,7 @@ class LiveMap:
             square = pack_square(*cell, canvas.colour, canvas.mask, JPEG_QUALITY)
         painted = Painted(square, dict(canvas.outlines))
         self._store.keep_square(cell, painted)
-        self._squares[cell] = painted
+        self._squares[cell], self._shares[cell] = painted, _share(square)
         self._open[cell] = canvas
         self._open.move_to_end(cell)
 
@@ -185,14 +185,29 @@ class LiveMap:
         while len(self._open) > OPEN_SQUARES:
             self._open.popitem(last=False)
 
+    def _want(self, name: str, outline: FloatArray, cells: list[Cell]) -> set[Cell]:
+        """Say where one photo lies; gives the squares that this concerns."""
+        before = self._cells_of.get(name, [])
+        for cell in before:
+            self._wanted.get(cell, {}).pop(name, None)
+        for cell in cells:
+            self._wanted.setdefault(cell, {})[name] = outline
+        self._cells_of[name] = cells
+        return {*before, *cells}
+
     def expect(self, outlines: Mapping[str, FloatArray]) -> dict[Cell, list[str]]:
         """Say where all photos lie; gives the squares that do not show that, and what they should."""
         self._wanted = {cell: {} for cell in self._squares}
+        self._cells_of, self._stale = {}, set(self._squares)
+        return self.expect_some(outlines)
+
+    def expect_some(self, outlines: Mapping[str, FloatArray]) -> dict[Cell, list[str]]:
+        """Say where some photos lie now; gives the squares that do not show what they should."""
         reached = self.grid.cells(list(outlines.values()))
         for (name, outline), cells in zip(outlines.items(), reached, strict=True):
-            for cell in cells:
-                self._wanted.setdefault(cell, {})[name] = outline
-        return {cell: list(names) for cell, names in self._wanted.items() if self.is_stale(cell)}
+            self._stale |= self._want(name, outline, cells)
+        self._stale = {cell for cell in self._stale if self.is_stale(cell)}
+        return {cell: self.wanted(cell) for cell in sorted(self._stale)}
 
     def wanted(self, cell: Cell) -> list[str]:
         """The photos that a square should show."""
@@ -215,5 +230,9 @@ class LiveMap:
     @property
     def area_m2(self) -> float:
         """Of what is painted, to a few squares' pixels of the overviews."""
-        shares = [p.square.quarter[1].mean() for p in self._squares.values() if p.square.quarter is not None]
-        return float(sum(shares)) * self.grid.side_m**2
+        return sum(self._shares.values()) * self.grid.side_m**2
+
+
+def _share(square: Square) -> float:
+    """How much of a square is painted."""
+    return float(square.quarter[1].mean()) if square.quarter is not None else 0.0

@@ -1,12 +1,13 @@
 """Where one photo stands, told by its tags and the photos around it; and where all of them stand.
 
 A photo that has just come is placed among neighbours that are held where they are: the block's own
-adjustment, with all but one photo known. Now and then the whole block is adjusted, and everything may move.
+adjustment, with all but one photo known. Now and then those of a place are adjusted together, with the ones
+around held, and more seldom the whole block.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -16,12 +17,13 @@ import numpy.typing as npt
 from imagery.adjust import AdjustRules, adjust_block
 from imagery.bundle_math import rotation_from_vector, vector_from_rotation
 from imagery.features import Features
+from imagery.live_ties import Pair
 from imagery.matching import PairMatches
 from imagery.pairs import corner_rays, footprint
 from imagery.photos import Block, Photo
 from imagery.strangers import without_strangers
 from imagery.surface import Surface, fill_holes, flat_surface, usual_value
-from imagery.tracks import build_tracks, thin_tracks
+from imagery.tracks import Tracks, build_tracks, thin_tracks
 from imagery.unplaced import place_unplaced
 from plans.cameras import Camera
 from plans.frames import FloatArray, LocalFrame, Pose, gimbal_angles
@@ -29,7 +31,7 @@ from plans.frames import FloatArray, LocalFrame, Pose, gimbal_angles
 NEIGHBOURS = 8
 MIN_OVERLAP = 0.12
 NEAREST = 2
-TIES_LOCALLY, TIES_IN_BLOCK = 120, 200
+TIES = 120
 _HELD = AdjustRules(
     focal_sigma=1e-5,
     focal_sigma_unknown=1e-5,
@@ -45,8 +47,7 @@ _LEARN_FROM, _SAME_COURSE_DEG = 6, 45.0
 _CELLS = 14
 """Of the running surface across a photo."""
 
-Pairs = Mapping[tuple[str, str], PairMatches | None]
-"""Matches by the names of the two photos, in order."""
+Matches = Mapping[Pair, PairMatches]
 
 
 @dataclass(frozen=True)
@@ -62,12 +63,19 @@ class Stand:
 
 @dataclass(frozen=True)
 class Fit:
-    """What an adjustment tells: poses, cameras and ties by name, and ground points (n, 3)."""
+    """What an adjustment tells, by the photos' names: poses, cameras, whether ties hold them, and the ground
+    points (k, 3) that each of them is the last to see."""
 
     poses: dict[str, Pose]
     cameras: dict[str, Camera]
     tied: dict[str, bool]
-    points: FloatArray
+    points: dict[str, FloatArray]
+
+    def of(self, names: Collection[str]) -> Fit:
+        """The same of some photos."""
+        poses = {n: self.poses[n] for n in names}
+        cameras, tied = {n: self.cameras[n] for n in names}, {n: self.tied[n] for n in names}
+        return Fit(poses, cameras, tied, {n: self.points[n] for n in names})
 
 
 def corrected(photo: Photo, stands: Sequence[Stand]) -> Photo:
@@ -106,7 +114,7 @@ def neighbours_of(photo: Photo, stands: Sequence[Stand], ground_up_m: float) -> 
     if not stands or not photo.placed:
         return list(stands[-NEIGHBOURS:])
     mine = footprint(corner_rays(photo), photo.prior, max(photo.prior.up_m - ground_up_m, 5.0))
-    centres = np.array([s.pose.centre[:2] for s in stands])
+    centres = np.array([(s.pose.east_m, s.pose.north_m) for s in stands])
     away = np.hypot(*(centres - photo.prior.centre[:2]).T)
     west, south, east, north = mine.bounds
     order = np.argsort(away, kind="stable")
@@ -126,7 +134,7 @@ def place(
     photo: Photo,
     features: Features,
     around: Sequence[Stand],
-    pairs: Pairs,
+    matches: Matches,
     frame: LocalFrame,
     ground_up_m: float | None,
 ) -> tuple[Fit, Photo] | str:
@@ -138,16 +146,15 @@ def place(
     photos = [*held, photo]
     everything = [*(s.features for s in around), features]
     block = Block(frame, _numbered(photos), ground_up_m)
-    matches = _matches(block.photos, pairs)
-    found = place_unplaced(block, everything, matches, ())
+    found = place_unplaced(block, everything, _numbered_matches(block.photos, matches), ())
     if found.dropped:
         return found.dropped[0].reason
     kept = without_strangers(found.block, found.features, found.matches)
     if any(d.name == photo.name for d in kept.dropped):
         return next(d.reason for d in kept.dropped if d.name == photo.name)
     block = kept.block
-    fit = _adjusted(block, kept.features, kept.matches, None, TIES_LOCALLY, _HELD)
-    return fit, block.photos[-1]
+    fit = _adjusted(block, kept.features, kept.matches, None, _HELD)
+    return fit.of([photo.name]), block.photos[-1]
 
 
 def _held(stand: Stand) -> Photo:
@@ -167,21 +174,39 @@ def _numbered(photos: Sequence[Photo]) -> tuple[Photo, ...]:
     return tuple(replace(p, index=i) for i, p in enumerate(photos))
 
 
-def _matches(photos: Sequence[Photo], pairs: Pairs) -> list[PairMatches]:
+def _numbered_matches(photos: Sequence[Photo], matches: Matches) -> list[PairMatches]:
     number = {p.name: p.index for p in photos}
-    return [
-        replace(match, first=number[a], second=number[b])
-        for (a, b), match in pairs.items()
-        if match is not None and a in number and b in number
-    ]
+    return [replace(match, first=number[a], second=number[b]) for (a, b), match in matches.items()]
 
 
-def adjust_all(stands: Sequence[Stand], pairs: Pairs, frame: LocalFrame, ground_up_m: float | None) -> Fit:
+def adjust_all(
+    stands: Sequence[Stand], matches: Matches, frame: LocalFrame, ground_up_m: float | None
+) -> Fit:
     """The whole block, from where it stands now."""
     block = Block(frame, _numbered([s.photo for s in stands]), ground_up_m)
-    features = [s.features for s in stands]
-    matches = _matches(block.photos, pairs)
-    return _adjusted(block, features, matches, [s.pose for s in stands], TIES_IN_BLOCK, AdjustRules())
+    numbered = _numbered_matches(block.photos, matches)
+    return _adjusted(block, [s.features for s in stands], numbered, [s.pose for s in stands], AdjustRules())
+
+
+def adjust_some(
+    free: Sequence[Stand],
+    around: Sequence[Stand],
+    settled: Sequence[Stand],
+    matches: Matches,
+    frame: LocalFrame,
+    ground_up_m: float | None,
+) -> Fit:
+    """Those of a place, from where they stand now, with the ones around them held; what their tags are off by
+    is learned from photos `settled` before."""
+    photos = [
+        *(_held(s) for s in around),
+        *(replace(corrected(s.photo, settled), camera=s.camera) for s in free),
+    ]
+    stands = [*around, *free]
+    block = Block(frame, _numbered(photos), ground_up_m)
+    numbered = _numbered_matches(block.photos, matches)
+    fit = _adjusted(block, [s.features for s in stands], numbered, [s.pose for s in stands], _HELD)
+    return fit.of([s.photo.name for s in free])
 
 
 def _adjusted(
@@ -189,19 +214,26 @@ def _adjusted(
     features: Sequence[Features],
     matches: Sequence[PairMatches],
     guess: Sequence[Pose] | None,
-    ties: int,
     rules: AdjustRules,
 ) -> Fit:
     sizes = [(p.camera.image_width_px, p.camera.image_height_px) for p in block.photos]
-    tracks = thin_tracks(build_tracks(features, matches), sizes, ties)
+    tracks = thin_tracks(build_tracks(features, matches), sizes, TIES)
     made = adjust_block(block, tracks, rules, guess=guess)
     names = [p.name for p in block.photos]
     return Fit(
         dict(zip(names, made.poses, strict=True)),
         dict(zip(names, made.cameras, strict=True)),
         dict(zip(names, (bool(t) for t in made.tied), strict=True)),
-        made.points,
+        dict(zip(names, _by_last_photo(made.tracks, made.points, len(names)), strict=True)),
     )
+
+
+def _by_last_photo(tracks: Tracks, points: FloatArray, photos: int) -> list[FloatArray]:
+    """The points (k, 3) that each photo is the last to see."""
+    last = np.zeros(tracks.count, np.int64)
+    last[tracks.track] = tracks.photo  # sorted: the last one stays
+    order = np.argsort(last, kind="stable")
+    return np.split(points[order], np.searchsorted(last[order], np.arange(1, photos)))
 
 
 def follow(old: Pose, was: Pose, now: Pose) -> Pose:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Set
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -10,7 +9,8 @@ from typing import Any
 import numpy as np
 from shapely import Polygon
 
-from imagery.live_place import Pairs, Stand
+from imagery.live_place import Stand
+from imagery.live_ties import Ties
 from imagery.quality import BY_PRIORS, BY_TIE_POINTS, PlacedPhoto
 from plans.cameras import Camera
 from plans.frames import FloatArray, LocalFrame, Pose
@@ -71,12 +71,9 @@ def _told(pose: Pose) -> list[float]:
 
 
 def placed_photos(
-    frame: LocalFrame, stands: Mapping[str, Stand], pairs: Pairs, outlines: Mapping[str, FloatArray]
+    frame: LocalFrame, stands: Mapping[str, Stand], ties: Ties, outlines: Mapping[str, FloatArray]
 ) -> tuple[PlacedPhoto, ...]:
     """The stands as the mission's record has them; `outlines` (8, 2) are local places around their ground."""
-    ties: Counter[str] = Counter()
-    for (a, b), match in pairs.items():
-        ties.update({name: len(match.first_ids) for name in (a, b)} if match is not None else {})
     out = []
     for name, stand in stands.items():
         lat, lon = frame.to_geo(*outlines[name].T)
@@ -89,7 +86,7 @@ def placed_photos(
                 float(centre_lat),
                 float(centre_lon),
                 BY_TIE_POINTS if stand.tied else BY_PRIORS,
-                ties[name],
+                sum(ties.shared(name, mate) for mate in ties.mates(name)),
                 stand.features.sharpness,
             )
         )

@@ -30,7 +30,7 @@ from plans.frames import FloatArray
 Cell = tuple[int, int]
 """Row and column of a square of the map."""
 
-VERSION = 2
+VERSION = 3
 _DAMAGED = (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile)
 
 

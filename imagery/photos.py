@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from imagery.dng import is_dng
 from imagery.errors import MosaicError
 from imagery.geo_file import GeoTags
 from imagery.photo_tags import PhotoTagError, PhotoTags, read_tags
@@ -18,7 +18,8 @@ from imagery.tag_faults import Judged, camera_key, judge_tags
 from plans.cameras import Camera, camera_for_exif_model
 from plans.frames import GeoPoint, LocalFrame, Pose
 
-PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".tif", ".tiff", ".dng"})
+_DNG = ".dng"
+PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".tif", ".tiff", _DNG})
 
 GPS_SIGMA_H_M = 2.0
 GPS_SIGMA_V_M = 3.0
@@ -86,21 +87,33 @@ def list_photo_files(folder: Path) -> list[Path]:
     """Files of the folder (not of folders inside) that look like photos, by name; of a photo that was saved
     as JPEG and as DNG only the JPEG.
 
-    Raises MosaicError when the folder is missing or holds none.
+    Raises MosaicError when the folder is missing, cannot be read, or holds none.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise MosaicError(f"{folder}: no such folder of photos; give the folder that holds the JPEG files")
-    files = sorted(
-        p for p in folder.iterdir() if p.suffix.lower() in PHOTO_SUFFIXES and not p.name.startswith(".")
-    )
-    developed = {p.stem for p in files if not is_dng(p)}
-    files = [p for p in files if not (is_dng(p) and p.stem in developed)]
-    if not files:
+    try:
+        names = photo_names(os.listdir(folder))
+    except OSError as error:
+        raise MosaicError(
+            f"{folder}: cannot be read ({error.strerror}); check the card and the folder's permissions"
+        ) from error
+    if not names:
         raise MosaicError(
             f"{folder}: holds no photos (.jpg, .jpeg, .tif); check that the card was copied here"
         )
-    return files
+    return [folder / name for name in names]
+
+
+def photo_names(names: Iterable[str]) -> list[str]:
+    """Those names of a folder's files that are a photo's, in order; of a JPEG and a DNG the JPEG's."""
+    photos = sorted(n for n in names if _suffix(n) in PHOTO_SUFFIXES and not n.startswith("."))
+    developed = {n.rpartition(".")[0] for n in photos if _suffix(n) != _DNG}
+    return [n for n in photos if not (_suffix(n) == _DNG and n.rpartition(".")[0] in developed)]
+
+
+def _suffix(name: str) -> str:
+    return name[name.rfind(".") :].lower()
 
 
 def read_block(
