@@ -43,12 +43,15 @@ class Found:
     _features: dict[FileKey, Features | str] = field(default_factory=dict, repr=False)
     _matches: dict[tuple[FileKey, FileKey], PairMatches | None] = field(default_factory=dict, repr=False)
     _places: dict[FileKey, tuple[LocalFrame, Pose]] = field(default_factory=dict, repr=False)
+    _keys: dict[Path, FileKey] = field(default_factory=dict, repr=False)
+    """Of the files as they were when features were asked for: some may have gone meanwhile."""
 
     def features(
         self, photos: tuple[Photo, ...], workers: Workers, on_share: OnShare, pictures: Pictures
     ) -> list[Features | str]:
         """For each photo its features, or the reason why it has none."""
         keys = [file_key(p.path) for p in photos]
+        self._keys = {p.path: key for p, key in zip(photos, keys, strict=True)}
         new = {key: photo for key, photo in zip(keys, photos, strict=True) if key not in self._features}
         found = workers.map(_features_or_reason, (self.rules, pictures), list(new.values()))
         for n, (key, features) in enumerate(zip(new, found, strict=True)):
@@ -60,7 +63,7 @@ class Found:
         self, photos: tuple[Photo, ...], pairs: list[tuple[int, int]], workers: Workers, on_share: OnShare
     ) -> list[PairMatches]:
         """The matches of those pairs (indices into `photos`, all with features) that show one ground."""
-        keys = [file_key(p.path) for p in photos]
+        keys = [self._key(p.path) for p in photos]
         new = [(i, j) for i, j in pairs if (keys[i], keys[j]) not in self._matches]
         needed = {i: self._of(keys[i]).without_picture for pair in new for i in pair}
         for n, ((i, j), match) in enumerate(zip(new, workers.map(_match, needed, new), strict=True)):
@@ -90,7 +93,7 @@ class Found:
         poses, learned = [], False
         for photo in block.photos:
             pose = photo.prior
-            if photo.placed and (told := self._places.get(file_key(photo.path))) is not None:
+            if photo.placed and (told := self._places.get(self._key(photo.path))) is not None:
                 frame, stood = told
                 east, north = block.frame.to_local(*frame.to_geo(stood.east_m, stood.north_m))
                 stood = replace(stood, east_m=float(east), north_m=float(north))
@@ -98,6 +101,9 @@ class Found:
                     pose, learned = stood, True
             poses.append(pose)
         return poses if learned else None
+
+    def _key(self, path: Path) -> FileKey:
+        return self._keys.get(path) or file_key(path)
 
     def _of(self, key: FileKey) -> Features:
         features = self._features[key]

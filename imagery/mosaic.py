@@ -22,8 +22,8 @@ from imagery.coherence import without_moving
 from imagery.consistency import mend_priors
 from imagery.control import ControlPoint, read_control
 from imagery.control_report import ControlReport, control_warnings
-from imagery.errors import MosaicError
-from imagery.features import FeatureRules, Features
+from imagery.errors import MosaicError, PhotoError
+from imagery.features import FeatureRules, Features, read_photo_bytes
 from imagery.found import Found
 from imagery.geo_file import GeoTags, read_geo_file
 from imagery.marks import marks_in_block
@@ -124,8 +124,12 @@ def make_mosaic(
         here = Threads(pool, options.workers)
         heavy = workers or here
         block, features = run.read(Path(photos_dir), heavy)
-        block, placed, adjustment = run.place(block, features, heavy)
-        return run.render(block, placed, adjustment, Path(out), here, heavy)
+        while True:
+            try:
+                placed_block, placed, adjustment = run.place(block, features, heavy)
+                return run.render(placed_block, placed, adjustment, Path(out), here, heavy)
+            except PhotoError as error:  # a card pulled, a share gone: what is left is enough to go on with
+                block, features = run.without_gone(block, features, error)
 
 
 @contextmanager
@@ -151,6 +155,7 @@ class _Run:
         self._seconds: dict[str, float] = {}
         self._dropped: list[Dropped] = []
         self._warnings: list[str] = []
+        self._told_by_reading: tuple[tuple[Dropped, ...], tuple[str, ...]] = (), ()
         self._given = 0
         self._control: tuple[ControlPoint, ...] = read_control(options.control) if options.control else ()
 
@@ -190,7 +195,25 @@ class _Run:
                     features.append(result)
             if not kept:
                 raise MosaicError(f"no usable photo: {self._dropped[-1].reason}")
+        self._told_by_reading = tuple(self._dropped), tuple(self._warnings)
         return replace(block, photos=tuple(kept)), features
+
+    def without_gone(
+        self, block: Block, features: list[Features], error: PhotoError
+    ) -> tuple[Block, list[Features]]:
+        """The block without the photos that can no longer be read. Raises `error` when all still can, and
+        MosaicError when none can."""
+        gone = [Dropped(p.name, reason) for p in block.photos if (reason := _why_gone(p.path))]
+        if not gone:
+            raise error
+        names = {d.name for d in gone}
+        self._dropped, self._warnings = [*self._told_by_reading[0], *gone], [*self._told_by_reading[1]]
+        self._told_by_reading = tuple(self._dropped), tuple(self._warnings)
+        left = [(p, f) for p, f in zip(block.photos, features, strict=True) if p.name not in names]
+        if not left:
+            raise MosaicError(f"no usable photo is left: {gone[0].reason}")
+        photos = tuple(replace(photo, index=i) for i, (photo, _) in enumerate(left))
+        return replace(block, photos=photos), [f for _, f in left]
 
     def _how_to_decode(self, block: Block) -> Pictures:
         """Each photo once, where all of them fit into a part of the memory."""
@@ -312,6 +335,14 @@ class _Run:
             control=ControlReport(adjustment.control, canvas.grid.gsd_m) if adjustment.control else None,
             account=account,
         )
+
+
+def _why_gone(path: Path) -> str | None:
+    try:
+        read_photo_bytes(path)
+    except PhotoError as error:
+        return f"{error} (it could be read when the run began)"
+    return None
 
 
 def feature_rules(options: MosaicOptions) -> FeatureRules:
