@@ -34,6 +34,8 @@ INPUT_NAMES = (
     "roads",
     "townships",
     "population",
+    "villages",
+    "safe",
     "samples",
     "world",
 )
@@ -115,6 +117,21 @@ LAYERS = (
         spatial=False,
         append_only=True,
         description="preflight checklists: who checked which vehicle for which plan",
+    ),
+    Layer(
+        "decisions",
+        {
+            "time_utc": "TEXT",
+            "actor": "TEXT",
+            "kind": "TEXT",
+            "source_id": "TEXT",
+            "grade": "TEXT",
+            "was": "TEXT",
+            "run": "TEXT",
+            "note": "TEXT",
+        },
+        append_only=True,
+        description="grades that analysts gave to buildings and roads; the last of a place holds",
     ),
     Layer(
         "jobs",

@@ -9,7 +9,7 @@ Analysed", never "No visible damage".
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -264,8 +264,3 @@ def suggest(evidence: Evidence) -> tuple[str, float, str]:
 
 def _surely(value: float, limit: float) -> float:
     return round(float(np.clip(0.5 + 0.5 * (value - limit) / (1.0 - limit), 0.0, 1.0)), 2)
-
-
-def confirmed(building: GradedBuilding, grade: str) -> GradedBuilding:
-    """The building with the grade that an analyst gave it: sure, and no longer a suggestion."""
-    return replace(building, grade=grade, confidence=1.0)

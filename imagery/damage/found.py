@@ -10,6 +10,7 @@ import numpy as np
 
 from imagery.damage import coarse
 from imagery.damage.buildings import GradedBuilding
+from imagery.damage.decisions import Standing
 from imagery.damage.legend import ACCESS, GRADES, ROAD_STATES, WATER
 from imagery.damage.objects import Found
 from imagery.damage.places import PlaceAccess
@@ -34,9 +35,9 @@ def write_found(
     """Write damage.gpkg: those layers that there is something for. `common` stands on every feature."""
     layers = []
     if found.buildings:
-        layers.append(_building_layer(found.buildings, common))
+        layers.append(_building_layer(found.buildings, found.building_standing, common))
     if found.roads:
-        layers.append(_road_layer(found.roads, common))
+        layers.append(_road_layer(found.roads, found.road_standing, common))
     if found.cuts:
         layers.append(_cut_layer(found.cuts, common))
     if found.places:
@@ -53,14 +54,27 @@ def _repeat(common: dict[str, Any], count: int) -> dict[str, list[Any]]:
     return {name: [value] * count for name, value in common.items()}
 
 
-def _building_layer(buildings: Sequence[GradedBuilding], common: dict[str, Any]) -> OutLayer:
+def _standing_columns(standing: Sequence[Standing]) -> dict[str, Sequence[Any]]:
+    """Whether somebody decided, who and when, and what the picture alone suggests."""
+    return {
+        "status": [s.status for s in standing],
+        "suggested": [s.suggested for s in standing],
+        "confirmed_by": [s.by for s in standing],
+        "confirmed_utc": [s.time_utc.isoformat(timespec="seconds") if s.time_utc else None for s in standing],
+        "note": [s.note for s in standing],
+    }
+
+
+def _building_layer(
+    buildings: Sequence[GradedBuilding], standing: Sequence[Standing], common: dict[str, Any]
+) -> OutLayer:
     columns: dict[str, Sequence[Any]] = {
         "id": [b.identifier for b in buildings],
         "grade": [b.grade for b in buildings],
         "flooded": [b.flooded for b in buildings],
         "flood_trace": [b.flood_trace for b in buildings],
         "confidence": [b.confidence for b in buildings],
-        "status": ["suggested"] * len(buildings),
+        **_standing_columns(standing),
         "reason": [b.reason for b in buildings],
         "footprint": [b.origin for b in buildings],
     }
@@ -84,12 +98,15 @@ def _building_layer(buildings: Sequence[GradedBuilding], common: dict[str, Any])
     )
 
 
-def _road_layer(roads: Sequence[RoadStretch], common: dict[str, Any]) -> OutLayer:
+def _road_layer(
+    roads: Sequence[RoadStretch], standing: Sequence[Standing], common: dict[str, Any]
+) -> OutLayer:
     columns: dict[str, Sequence[Any]] = {
         "id": [r.identifier for r in roads],
         "state": [r.state for r in roads],
         "length_m": [round(r.length_m, 1) for r in roads],
         "confidence": [r.confidence for r in roads],
+        **_standing_columns(standing),
         "offset_m": [r.offset_m for r in roads],
         **_repeat(common, len(roads)),
     }

@@ -44,6 +44,7 @@ from imagery.errors import DamageError
 
 Progress = Callable[[str, float], None]
 
+_PLACES = ("Point", "MultiPoint", "Polygon", "MultiPolygon")
 PRODUCTS = (
     "classes.tif", "confidence.tif", "not_analysed.tif", "depth.tif", "depth_peak.tif", "change.tif",
     "damage.gpkg", "report.json",
@@ -138,6 +139,8 @@ class _Vectors:
     footprints: VectorLayer | None
     roads: VectorLayer | None
     townships: VectorLayer | None
+    villages: VectorLayer | None
+    safe: VectorLayer | None
 
 
 @dataclass(frozen=True)
@@ -182,11 +185,11 @@ def _run(
         progress("depth", 0.0)
         cell_m = dem_cell_m(options.dem, grid)
         depth, peak = _depth(folder, grid, depth_cells, dem, cell_m, tags)
-    given = Given(vectors.footprints, vectors.roads)
+    given = Given(vectors.footprints, vectors.roads, vectors.villages, vectors.safe)
     found = Found()
     with Layers(folder, grid) as layers:
         if classifier is not None:
-            found = grade_objects(given, mosaic, folder, grid, layers, before, progress)
+            found = grade_objects(given, mosaic, folder, grid, layers, before, options, progress)
         elif given.footprints or given.roads:
             notes.append("Buildings and roads were not graded: that needs ground classes.")
         people = statistics.read_people(options.population, grid, layers) if options.population else None
@@ -212,6 +215,8 @@ def _read_vectors(options: DamageOptions, grid: GeoGrid) -> _Vectors:
         read_layer(options.footprints, grid.crs, "footprints") if options.footprints else None,
         read_layer(options.roads, grid.crs, "roads", kinds=lines) if options.roads else None,
         statistics.read_townships(options.townships, grid.crs) if options.townships else None,
+        read_layer(options.villages, grid.crs, "villages", kinds=_PLACES) if options.villages else None,
+        read_layer(options.safe, grid.crs, "safe places", kinds=_PLACES) if options.safe else None,
     )
 
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imagery.damage.buildings import GradedBuilding, grade_buildings
+from imagery.damage.decisions import Standing, decide_buildings, decide_roads
 from imagery.damage.ground_pass import NO_IMAGERY, Before, Pictures
+from imagery.damage.options import DamageOptions
 from imagery.damage.places import PlaceAccess, access_of, outside_of, villages
 from imagery.damage.rasters import Layers
 from imagery.damage.road_network import network
@@ -38,6 +40,9 @@ class Found:
     roads: tuple[RoadStretch, ...] = ()
     cuts: tuple[RoadCut, ...] = ()
     places: tuple[PlaceAccess, ...] = ()
+    building_standing: tuple[Standing, ...] = ()
+    """How each of `buildings` stands with the analysts."""
+    road_standing: tuple[Standing, ...] = ()
 
 
 def grade_objects(
@@ -47,12 +52,12 @@ def grade_objects(
     grid: GeoGrid,
     layers: Layers,
     before: Before | None,
+    options: DamageOptions,
     progress: Callable[[str, float], None],
 ) -> Found:
     """Grade the given buildings and roads by the rasters of `folder` (open as `layers`), and roofs by the
-    pictures; then say which villages the roads still reach."""
+    pictures; let what analysts decided stand over it; then say which villages the roads still reach."""
     buildings: tuple[GradedBuilding, ...] = ()
-    roads: tuple[RoadStretch, ...] = ()
     if given.footprints:
         progress("buildings", 0.0)
         houses = given.footprints
@@ -60,17 +65,20 @@ def grade_objects(
             buildings = grade_buildings(
                 houses.geometries, identifiers(houses), houses.fids, grid, layers, pictures
             )
+    moment = options.acquired_utc
+    buildings, houses_stand = decide_buildings(buildings, options.decisions, grid.crs, moment)
     if not given.roads:
-        return Found(buildings)
+        return Found(buildings, building_standing=houses_stand)
     progress("roads", 0.0)
     lines, tags = given.roads, given.roads.field(("bridge",))
     bridges = tuple(is_bridge(tags, i) for i in range(len(lines)))
     roads = grade_roads(lines.geometries, identifiers(lines), lines.fids, grid, layers, bridges)
+    roads, roads_stand = decide_roads(roads, options.decisions, grid.crs, moment)
     outside = outside_of(folder / "not_analysed.tif", grid, NO_IMAGERY)
     over = frozenset(fid for fid, bridge in zip(lines.fids, bridges, strict=True) if bridge)
     joined = network(roads, over, outside, given.safe.geometries if given.safe else ())
     places = access_of(villages(given.villages, given.footprints, buildings), joined)
-    return Found(buildings, roads, cut_places(roads), places)
+    return Found(buildings, roads, cut_places(roads), places, houses_stand, roads_stand)
 
 
 def identifiers(layer: VectorLayer) -> tuple[str, ...]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from imagery.damage.decisions import Decision
+
 VERSION = 1
 
 
@@ -20,6 +22,12 @@ class DamageOptions:
     roads: Path | None = None
     townships: Path | None = None
     population: Path | None = None
+    villages: Path | None = None
+    """Points or areas with a name, to say which the roads still reach."""
+    safe: Path | None = None
+    """Places from where help comes; without them the edge of the map."""
+    decisions: tuple[Decision, ...] = ()
+    """What analysts decided before; it stands over what the picture suggests."""
     samples: Path | None = None
     own_classes: Path | None = None
     """Folder of the analysts' own classes; by default beside the samples that the damage folder keeps."""
@@ -42,7 +50,18 @@ def method_of(options: DamageOptions) -> str:
 
 def inputs_of(options: DamageOptions) -> dict[str, str]:
     """File names of the inputs that were given."""
-    names = ("before", "dem", "footprints", "roads", "townships", "population", "samples", "model")
+    names = (
+        "before",
+        "dem",
+        "footprints",
+        "roads",
+        "townships",
+        "population",
+        "villages",
+        "safe",
+        "samples",
+        "model",
+    )
     return {n: Path(getattr(options, n)).name for n in names if getattr(options, n) is not None}
 
 

@@ -47,6 +47,7 @@ _LONGEST_PIECE_M = 200.0
 _STATES = (ROAD_NOT_ANALYSED, ROAD_PASSABLE, ROAD_FLOODED, ROAD_BLOCKED, ROAD_BRIDGE_OUT)
 _UNSEEN, _PASSABLE, _FLOODED, _BLOCKED, _BRIDGE_OUT, _HIDDEN = range(6)
 _CROWNS_M = 12.0
+_CLEAR_M, _CLEARLY = 6.0, 0.75
 _BESIDE_M = np.arange(4.0, 13.0, 0.5)
 _LASTING = 0.3
 _YES = ("yes", "true", "1", "viaduct", "桥")
@@ -161,8 +162,9 @@ def _stretches(
         shares.append(share)
         beside.append(offset)
     state = _under_crowns(np.concatenate(states), round(_CROWNS_M / step))
-    state = _without_short_runs(state, max(1, round(_SHORTEST_CUT_M / step)))
     share, offset = np.concatenate(shares), np.concatenate(beside)
+    state = _without_faint_blocks(state, share, max(1, round(_CLEAR_M / step)))
+    state = _without_short_runs(state, max(1, round(_SHORTEST_CUT_M / step)))
     edges = np.flatnonzero(np.diff(state)) + 1
     for start, stop in zip((0, *edges), (*edges, stations), strict=True):
         piece = substring(line, start * step, stop * step)
@@ -198,17 +200,18 @@ def _states(
     count = np.maximum(seen.sum(axis=1), 1)
     wet = (classes == WATER) & seen
     water = wet.sum(axis=1) / count
-    heaped = ((np.isin(classes, (DEBRIS, LANDSLIDE)) | gone) & seen & ~wet).sum(axis=1) / count
+    debris = (np.isin(classes, (DEBRIS, LANDSLIDE)) & seen).sum(axis=1) / count
+    heaped = debris + (gone & seen & ~wet & ~np.isin(classes, (DEBRIS, LANDSLIDE))).sum(axis=1) / count
     enough = seen.mean(axis=1) >= 0.5
     cut = water + heaped > 0.5
     was_water = bridge | _over_water(strip, grid, layers)
     states[enough] = _PASSABLE
-    flooded = enough & cut & (water >= heaped)
-    states[flooded] = np.where(was_water, _BRIDGE_OUT, _FLOODED)[flooded]
+    states[enough & cut & (water >= heaped)] = _FLOODED
     states[enough & cut & (water < heaped)] = _BLOCKED
-    # A deck that spans its river is the road itself, whatever its sides show.
+    # Over a river: what is gone is the bridge. A deck that spans it is the road, whatever its sides show.
+    states[enough & cut & was_water & (water + heaped - debris > debris)] = _BRIDGE_OUT
     deck = ((classes == ROAD) & seen).sum(axis=1) / count
-    states[flooded & was_water & (deck > 0.35)] = _PASSABLE
+    states[enough & was_water & (water >= heaped) & (deck > 0.35)] = _PASSABLE
     states[enough & ~cut & (((classes == VEGETATION) & seen).sum(axis=1) / count > 0.6)] = _HIDDEN
     shares[enough] = np.where(cut, water + heaped, 1.0 - water - heaped)[enough]
     return states, shares
@@ -239,6 +242,18 @@ def _under_crowns(states: npt.NDArray[np.int64], longest: int) -> npt.NDArray[np
         known = before if before == after or after is None else after if before is None else None
         short = stop - start <= longest and known is not None
         result[start:stop] = known if short else _UNSEEN
+    return result
+
+
+def _without_faint_blocks(
+    states: npt.NDArray[np.int64], shares: npt.NDArray[np.float64], clear: int
+) -> npt.NDArray[np.int64]:
+    """Short heaps count only where they lie across the whole road: a few odd cells are none."""
+    result = states.copy()
+    edges = np.concatenate([[0], np.flatnonzero(np.diff(states)) + 1, [len(states)]])
+    for start, stop in itertools.pairwise(edges):
+        if states[start] == _BLOCKED and stop - start < clear and shares[start:stop].mean() < _CLEARLY:
+            result[start:stop] = _PASSABLE
     return result
 
 

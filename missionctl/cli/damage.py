@@ -30,6 +30,14 @@ def damage(
     population: Annotated[
         Path | None, typer.Option(metavar="FILE", help="People, as points with a number.")
     ] = None,
+    villages: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Villages, points or areas: which do the roads still reach?"),
+    ] = None,
+    safe: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="From where help comes (default: the edge of the map)."),
+    ] = None,
     samples: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Painted samples: any vector file with `class`.")
     ] = None,
@@ -64,6 +72,8 @@ def damage(
         roads=roads,
         townships=townships,
         population=population,
+        villages=villages,
+        safe=safe,
         samples=samples,
         model=model,
         analyst=actor(),

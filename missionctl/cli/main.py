@@ -60,6 +60,7 @@ _COMMANDS = (
     "frames",
     "mosaic",
     "damage",
+    "grade",
     "export",
     "train",
     "replay",

@@ -11,11 +11,11 @@ import pyogrio
 import pyogrio.raw
 import pyproj
 import shapely
-from shapely import ops as shapely_ops
 
 from imagery.damage import DamageOptions, DamageReport, map_damage
 from missionctl import geopackage
 from missionctl.jobs import OnProgress, job
+from missionctl.services.decisions import decisions_of
 from missionctl.workspace import Workspace, find_workspace
 
 _INPUT_OF_OPTION = {
@@ -25,6 +25,8 @@ _INPUT_OF_OPTION = {
     "roads": "roads",
     "townships": "townships",
     "population": "population",
+    "villages": "villages",
+    "safe": "safe",
     "samples": "samples",
 }
 
@@ -38,7 +40,7 @@ def damage_from_mosaic(
     """
     workspace = find_workspace(out_dir.parent)
     if workspace:
-        options = _with_inputs(workspace, options)
+        options = replace(_with_inputs(workspace, options), decisions=decisions_of(workspace))
     with job(workspace, "damage", on_progress, mosaic=str(mosaic), out=str(out_dir)) as advance:
         report = map_damage(mosaic, out_dir, options, advance)
     if workspace:
@@ -82,7 +84,7 @@ def _rows_of(store: Path, layer: str, run: str) -> list[tuple[Any, dict[str, Any
         grade = next((str(values[k]) for k in ("grade", "state", "class") if values.get(k)), "")
         rows.append(
             (
-                shapely_ops.transform(to_wgs84, shapely.from_wkb(wkb)),
+                shapely.transform(shapely.from_wkb(wkb), to_wgs84, interleaved=False),
                 {
                     "kind": layer,
                     "source_id": str(values.get("id", number)),

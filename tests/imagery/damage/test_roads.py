@@ -95,9 +95,15 @@ def test_stretches_add_up_to_the_road(corners, start: int) -> None:
 def test_the_road_of_the_place_is_cut_by_the_river(mapped, place) -> None:
     meta, _, wkb, values = pyogrio.raw.read(mapped.folder / "damage.gpkg", layer="roads")
     states = dict(zip(meta["fields"], values, strict=True))["state"]
-    flooded_m = sum(line.length for line, s in zip(from_wkb(wkb), states, strict=True) if s == "Flooded")
+    lines = from_wkb(wkb)
+    flooded_m = sum(g.length for g, s in zip(lines, states, strict=True) if s in ("Flooded", "Bridge out"))
     road = LineString([(500_003, 3_400_060), (500_060, 3_400_056), (500_064, 3_400_002)])
     x, y = get_coordinates(road.interpolate(np.arange(0, road.length, 0.1))).T
     truth = place.classes[((3_400_080 - y) / 0.1).astype(int), ((x - 500_000) / 0.1).astype(int)]
     assert flooded_m == pytest.approx(0.1 * (truth == WATER).sum(), abs=3)
+    # The river ran under the road before: there the bridge is out, and the banks are flooded.
+    out = [g for g, s in zip(lines, states, strict=True) if s == "Bridge out"]
+    assert [g.length for g in out] == [pytest.approx(4.5, abs=1.6)]
+    river_y = 3_400_080 - (42 + 5 * np.sin(63 / 14))
+    assert out[0].centroid.y == pytest.approx(river_y, abs=2)
     assert mapped.report()["roads_m"] == pytest.approx(road.length, abs=0.2)
