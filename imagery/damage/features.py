@@ -64,32 +64,34 @@ class View:
     relief: Float | None = None
 
 
-def stack(after: View, pixel_m: float, before: View | None = None) -> Float:
-    """(features, rows, cols) float32 of a block.
+def stack(after: View, pixel_m: float, before: View | None = None, step: int = 1) -> Float:
+    """(features, rows, cols) float32 of a block, or of every `step`-th cell of every `step`-th row of it.
 
     Windows count valid cells only, so the edge of the coverage does not look like an edge on the ground.
     """
     lab = to_lab(after.rgb)
     weight = after.valid.astype(np.float32)
     gradient = _gradient(lab[0], after.valid)
-    planes = [*lab, *_indices(after.rgb), gradient]
+    kept = np.s_[::step, ::step]
+    planes = [*lab[(slice(None), *kept)], *_indices(after.rgb[kept]), gradient[kept]]
+    light, lit = planes[0], weight[kept]
     means: list[tuple[Float, Float, Float]] = []
     deviations: list[Float] = []
+    square = lab[0] * lab[0]
     for scale in SCALES_M:
-        size = _window_px(scale, pixel_m)
-        norm = _box(weight, size)
-        mean = tuple(_mean(plane, weight, norm, size) for plane in lab)
-        deviation = _deviation(lab[0], mean[0], weight, norm, size)
-        planes += [*mean, deviation, _mean(gradient, weight, norm, size)]
+        window = _Window(weight, _window_px(scale, pixel_m), step)
+        mean = tuple(window.mean(plane) for plane in lab)
+        deviation = _deviation(window.mean(square), mean[0])
+        planes += [*mean, deviation, window.mean(gradient)]
         means.append((mean[0], mean[1], mean[2]))
         deviations.append(deviation)
     for mean, deviation in zip(means[1:], deviations[1:], strict=True):
-        planes.append((lab[0] - mean[0]) / (deviation + np.float32(_FAINT_L)) * weight)
-    planes += [*_grain(lab[0], weight, pixel_m), _coherence(lab[0], weight, pixel_m)]
+        planes.append((light - mean[0]) / (deviation + np.float32(_FAINT_L)) * lit)
+    planes += [*_grain(lab[0], weight, pixel_m, step), _coherence(lab[0], weight, pixel_m)[kept]]
     if after.relief is not None:
-        planes += list(after.relief)
+        planes += [plane[kept] for plane in after.relief]
     if before is not None:
-        planes += _change_planes(lab[0], weight, means, deviations, before, pixel_m)
+        planes += _change_planes(lab[0], weight, means, deviations, before, pixel_m, step)
     return np.stack(planes)
 
 
@@ -122,16 +124,15 @@ def _blurred(plane: Float, weight: Float, sigma_px: float) -> Float:
     return np.asarray(mean, np.float32)
 
 
-def _grain(light: Float, weight: Float, pixel_m: float) -> list[Float]:
+def _grain(light: Float, weight: Float, pixel_m: float, step: int) -> list[Float]:
     """How strong the grain of each size is around: differences of Gaussians, their size averaged. Calm
     water, ripples, stubble and crowns differ in it where their colours do not."""
-    sizes = [_window_px(scale, pixel_m) for scale in _GRAIN_SCALES_M]
-    norms = [_box(weight, size) for size in sizes]
+    windows = [_Window(weight, _window_px(scale, pixel_m), step) for scale in _GRAIN_SCALES_M]
     planes, finer = [], light
     for band in BANDS_M:
         coarser = _blurred(light, weight, band / pixel_m)
         strength = np.abs(finer - coarser)
-        planes += [_mean(strength, weight, norm, size) for norm, size in zip(norms, sizes, strict=True)]
+        planes += [window.mean(strength) for window in windows]
         finer = coarser
     return planes
 
@@ -155,12 +156,19 @@ def _box(plane: Float, size: int) -> Float:
     return np.asarray(mean, np.float32)
 
 
-def _mean(plane: Float, weight: Float, norm: Float, size: int) -> Float:
-    return np.asarray(_box(plane * weight, size) / np.maximum(norm, np.float32(1e-6)), np.float32)
+class _Window:
+    """Means over what is valid in a square window around every `step`-th cell."""
+
+    def __init__(self, weight: Float, size: int, step: int) -> None:
+        self._weight, self._size, self._kept = weight, size, np.s_[::step, ::step]
+        self._norm = np.maximum(_box(weight, size)[self._kept], np.float32(1e-6))
+
+    def mean(self, plane: Float) -> Float:
+        """(rows, cols) of the cells kept."""
+        return np.asarray(_box(plane * self._weight, self._size)[self._kept] / self._norm, np.float32)
 
 
-def _deviation(plane: Float, mean: Float, weight: Float, norm: Float, size: int) -> Float:
-    square = _mean(plane * plane, weight, norm, size)
+def _deviation(square: Float, mean: Float) -> Float:
     return np.asarray(np.sqrt(np.maximum(square - mean * mean, 0.0)), np.float32)
 
 
@@ -171,21 +179,22 @@ def _change_planes(
     deviations: list[Float],
     before: View,
     pixel_m: float,
+    step: int,
 ) -> list[Float]:
     """Differences to the radiometrically matched before-ortho; zero where it shows nothing."""
     lab = to_lab(before.rgb)
     seen = before.valid.astype(np.float32)
+    shown = seen[::step, ::step]
     planes: list[Float] = []
     kept: list[Float] = []
     for scale, after_mean in zip(SCALES_M[:2], means, strict=False):
-        size = _window_px(scale, pixel_m)
-        norm = _box(seen, size)
-        mean = [_mean(plane, seen, norm, size) for plane in lab]
-        planes += [(new - old) * seen for new, old in zip(after_mean, mean, strict=True)]
-        kept = [*mean, _deviation(lab[0], mean[0], seen, norm, size)]
-    size = _window_px(SCALES_M[1], pixel_m)
-    both = weight * seen
-    product = _mean(light * lab[0], both, _box(both, size), size)
+        window = _Window(seen, _window_px(scale, pixel_m), step)
+        mean = [window.mean(plane) for plane in lab]
+        planes += [(new - old) * shown for new, old in zip(after_mean, mean, strict=True)]
+        kept = [*mean, _deviation(window.mean(lab[0] * lab[0]), mean[0])]
+    both = _Window(weight * seen, _window_px(SCALES_M[1], pixel_m), step)
+    product = both.mean(light * lab[0])
     spread = np.maximum(deviations[1] * kept[3], 4.0)  # below 2 L units there is no structure to compare
-    similarity = np.clip((product - means[1][0] * kept[0]) / spread, -1.0, 1.0) * both
-    return [*planes, *(plane * seen for plane in kept), similarity]
+    similarity = np.clip((product - means[1][0] * kept[0]) / spread, -1.0, 1.0)
+    similarity *= (weight * seen)[::step, ::step]
+    return [*planes, *(plane * shown for plane in kept), similarity]

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Protocol
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+import rasterio
 from rasterio.enums import Resampling
 from rasterio.features import rasterize
 from rasterio.windows import Window
@@ -25,6 +29,7 @@ from imagery.damage.register import ColourMatch, Registration
 from imagery.damage.scene import GeoGrid, Picture, RasterOnGrid, grown
 
 Progress = Callable[[str, float], None]
+Block = dict[str, npt.NDArray[np.uint8]]
 
 SEEN, NO_IMAGERY, TOO_FEW_PHOTOS, IN_SHADOW = 0, 1, 2, 3
 
@@ -44,6 +49,10 @@ DEPTH_KIND = RasterKind("depth", "float32", -9999.0, bands=("depth_m", "half_wid
 PEAK_KIND = RasterKind("depth_peak", "float32", -9999.0, bands=("depth_m", "half_width_80_percent_m"))
 
 _FEWEST_PHOTOS = 1
+_AT_ONCE = 2
+"""Blocks in work. OpenCV, the forest and GDAL let go of Python's lock, so threads are enough."""
+_CACHE_BYTES = 128_000_000
+"""For GDAL's blocks; its own measure is a twentieth of the machine."""
 
 
 class Classifier(Protocol):
@@ -172,49 +181,98 @@ class Pictures:
 def run(inputs: Inputs, folder: Path, tags: dict[str, str], on_progress: Progress) -> Counts:
     """Write classes.tif, confidence.tif, change.tif (those the inputs allow) and not_analysed.tif."""
     grid, counts = inputs.grid, Counts()
-    halo = max(features.halo_px(grid.pixel_m), inputs.classifier.halo_px if inputs.classifier else 0)
-    before = inputs.before
-    vectors = _Vectors(inputs.buildings), _Vectors(inputs.roads)
     with ExitStack() as stack:
-        pictures = stack.enter_context(
-            Pictures(inputs.mosaic, grid, before.source if before else None, inputs.relief)
-        )
-        views = (
-            stack.enter_context(
-                RasterOnGrid(inputs.views, grid, "photo count", resampling=Resampling.nearest)
-            )
-            if inputs.views
-            else None
-        )
+        stack.enter_context(rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES))
         kinds = [NOT_ANALYSED_KIND]
         kinds += [RasterKind("classes", "uint8", 0, inputs.legend.entries)] if inputs.classifier else []
         kinds += [CONFIDENCE_KIND] if inputs.classifier else []
-        kinds += [CHANGE_KIND] if before else []
+        kinds += [CHANGE_KIND] if inputs.before else []
         sinks = {kind.name: stack.enter_context(raster_sink(folder, kind, grid, tags)) for kind in kinds}
         windows = list(grid.blocks())
-        for done, window in enumerate(windows):
+        for done, (window, block) in enumerate(judged(inputs, windows)):
             on_progress("classify", done / len(windows))
-            after, old = pictures(grown(window, halo))
-            analysis = np.where(after.valid, SEEN, NO_IMAGERY).astype(np.uint8)
-            if views is not None:
-                photos, known = views.read(grown(window, halo), (1,))
-                analysis[after.valid & known & (photos[0] < _FEWEST_PHOTOS)] = TOO_FEW_PHOTOS
-            after = View(after.rgb, analysis == SEEN, after.relief)
-            block = _block(inputs, after, old, vectors, grid, grown(window, halo))
-            if inputs.classifier:
-                analysis[(block["classes"] == SHADOW) & (analysis == SEEN)] = IN_SHADOW
-            block["not_analysed"] = analysis
-            core = np.s_[halo : halo + int(window.height), halo : halo + int(window.width)]
             for name, sink in sinks.items():
-                sink.write(block[name][core], 1, window=window)
-            counts.add(counts.analysis, analysis[core])
+                sink.write(block[name], 1, window=window)
+            counts.add(counts.analysis, block["not_analysed"])
             if inputs.classifier:
-                counts.add(counts.classes, block["classes"][core])
-                counts.confidence_sum += float(block["confidence"][core].sum(dtype=np.float64))
-            if before:
-                counts.add(counts.changes, block["change"][core])
+                counts.add(counts.classes, block["classes"])
+                counts.confidence_sum += float(block["confidence"].sum(dtype=np.float64))
+            if inputs.before:
+                counts.add(counts.changes, block["change"])
     on_progress("classify", 1.0)
     return counts
+
+
+def judged(inputs: Inputs, windows: Sequence[Window]) -> Iterator[tuple[Window, Block]]:
+    """All products of each window, by name, in the order of the windows: some at once, each on a core, and
+    never more of them waiting than that."""
+    with ExitStack() as stack:
+        pool = stack.enter_context(ThreadPoolExecutor(_AT_ONCE))
+        benches = [stack.enter_context(_Bench(inputs)) for _ in range(min(_AT_ONCE, len(windows)))]
+        free = SimpleQueue[_Bench]()
+        for bench in benches:
+            free.put(bench)
+
+        def work(window: Window) -> Block:
+            bench = free.get()
+            try:
+                return bench.block(window)
+            finally:
+                free.put(bench)
+
+        waiting: deque[tuple[Window, Future[Block]]] = deque()
+        try:
+            for window in windows:
+                waiting.append((window, pool.submit(work, window)))
+                if len(waiting) > _AT_ONCE:
+                    first, future = waiting.popleft()
+                    yield first, future.result()
+            for first, future in waiting:
+                yield first, future.result()
+        finally:
+            for _, future in waiting:
+                future.cancel()
+
+
+class _Bench:
+    """What one thread reads with: GDAL's handles serve one at a time."""
+
+    def __init__(self, inputs: Inputs) -> None:
+        self._inputs = inputs
+        grid, judge, before = inputs.grid, inputs.classifier, inputs.before
+        self._halo = max(features.halo_px(grid.pixel_m), judge.halo_px if judge else 0)
+        self._vectors = _Vectors(inputs.buildings), _Vectors(inputs.roads)
+        self._stack = ExitStack()
+        self._pictures = self._stack.enter_context(
+            Pictures(inputs.mosaic, grid, before.source if before else None, inputs.relief)
+        )
+        self._views: RasterOnGrid | None = None
+        if inputs.views:
+            self._views = self._stack.enter_context(
+                RasterOnGrid(inputs.views, grid, "photo count", resampling=Resampling.nearest)
+            )
+
+    def __enter__(self) -> _Bench:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def block(self, window: Window) -> Block:
+        """All products of a window, by name."""
+        wide = grown(window, self._halo)
+        after, old = self._pictures(wide)
+        analysis = np.where(after.valid, SEEN, NO_IMAGERY).astype(np.uint8)
+        if self._views is not None:
+            photos, known = self._views.read(wide, (1,))
+            analysis[after.valid & known & (photos[0] < _FEWEST_PHOTOS)] = TOO_FEW_PHOTOS
+        after = View(after.rgb, analysis == SEEN, after.relief)
+        block = _block(self._inputs, after, old, self._vectors, self._inputs.grid, wide)
+        if self._inputs.classifier:
+            analysis[(block["classes"] == SHADOW) & (analysis == SEEN)] = IN_SHADOW
+        block["not_analysed"] = analysis
+        core = np.s_[self._halo : -self._halo, self._halo : -self._halo]
+        return {name: np.ascontiguousarray(values[core]) for name, values in block.items()}
 
 
 def _block(
@@ -224,9 +282,9 @@ def _block(
     vectors: tuple[_Vectors, _Vectors],
     grid: GeoGrid,
     window: Window,
-) -> dict[str, npt.NDArray[np.uint8]]:
+) -> Block:
     """All products of a block with its halo, by name."""
-    result: dict[str, npt.NDArray[np.uint8]] = {}
+    result: Block = {}
     nothing = np.zeros(after.valid.shape, np.uint8)
     classes = nothing
     if inputs.classifier is not None:

@@ -20,12 +20,22 @@ _EPS = 1e-3
 _STEP = 2
 
 
+def looked_at(pixel_m: float) -> int:
+    """The filter looks at every so-manieth cell of every so-manieth row: others need no probabilities."""
+    return _STEP if _radius(pixel_m) >= 1 else 1
+
+
+def _radius(pixel_m: float) -> int:
+    """Of the window, in the cells that are looked at."""
+    return round(RADIUS_M / pixel_m / _STEP)
+
+
 def guided(probabilities: Float, rgb: npt.NDArray[np.uint8], asked: Mask, pixel_m: float) -> Float:
     """Smooth (classes, rows, cols) along the picture (rows, cols, 3); 0 outside `asked`.
 
     Where cells are so coarse that the window is a single one, nothing changes.
     """
-    radius = round(RADIUS_M / pixel_m / _STEP)
+    radius = _radius(pixel_m)
     if radius < 1 or not asked.any():
         return probabilities
     size = 2 * radius + 1
