@@ -45,7 +45,8 @@ class MapView(QWidget):
         self._sources: dict[str, RasterSource] = {}
         self._faults: dict[RasterSource, str] = {}
         self._states: tuple[LayerState, ...] = ()
-        self._free_right_px, self._free_top_px = 0, 0
+        self._hidden: frozenset[str] = frozenset()
+        self._free_right_px, self._free_top_px, self._free_left_px = 0, 0, 0
         self._bounds: QRectF | None = None
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -119,10 +120,20 @@ class MapView(QWidget):
         self._states = states
         self._restack()
 
+    def hide_layers(self, keys: frozenset[str]) -> None:
+        """Layers that something else draws for now, whatever their switches say."""
+        self._hidden = keys
+        self._restack()
+
     def set_free_right(self, pixels: int) -> None:
         """Room at the right edge that something covers."""
         self._free_right_px = pixels
         self._place_overlays()
+        self._set_home()
+
+    def set_free_left(self, pixels: int) -> None:
+        """Room at the left edge that something covers."""
+        self._free_left_px = pixels
         self._set_home()
 
     def set_free_top(self, pixels: int) -> None:
@@ -190,11 +201,12 @@ class MapView(QWidget):
             if item is not None:
                 item.setZValue(height)
                 item.setOpacity(state.opacity)
-                item.setVisible(state.shown)
+                item.setVisible(state.shown and state.key not in self._hidden)
 
     def _set_home(self) -> None:
         if self._bounds is not None:
-            self.canvas.set_home(self._bounds, (24, 24 + self._free_top_px, self._free_right_px + 24, 64))
+            left, top, right = self._free_left_px, self._free_top_px, self._free_right_px
+            self.canvas.set_home(self._bounds, (left + 24, top + 24, right + 24, 64))
 
     # ------------------------------------------------------------------ overlays
 

@@ -46,6 +46,17 @@ class Palette:
     sample_mud: str = "#8d7350"
 
     zone: str = "#ffd23f"
+    no_fly: str = "#ff5a4f"
+    launch: str = "#e0218a"
+    sorties: tuple[str, ...] = (
+        "#ffffff", "#5ce1ff", "#ff9ae0", "#b7f36b", "#ffb45c", "#c9b6ff", "#fff27a", "#7dffd0",
+    )  # fmt: skip
+    """Lines of sorties on a photo, in turn."""
+    views_few: str = "#d7301f"
+    views_short: str = "#fc8d59"
+    views_enough: str = "#66a8d4"
+    views_many: str = "#1f5f9e"
+    """Ground by the photos that see it: one or none, too few, as many as asked for, twice as many."""
     lane: str = "#ffffff"
     track: str = "#ff7a1a"
     photo: str = "#bfe9ff"
@@ -90,6 +101,12 @@ class Theme:
     def colour(self, name: str, alpha: float = 1.0) -> QColor:
         """A colour of the palette by its name, `alpha` 0..1."""
         colour = QColor(getattr(self.colours, name))
+        colour.setAlphaF(alpha)
+        return colour
+
+    def sortie(self, number: int, alpha: float = 1.0) -> QColor:
+        """The colour of a sortie's line, numbers from 0."""
+        colour = QColor(self.colours.sorties[number % len(self.colours.sorties)])
         colour.setAlphaF(alpha)
         return colour
 
@@ -221,6 +238,29 @@ def style_sheet(theme: Theme) -> str:
     QPushButton#choice {{ padding: 0 8px; }}
     QPushButton#choice:checked {{ background: {c.accent_soft}; border-color: {c.accent}; color: {c.accent}; }}
     QPushButton#recent {{ text-align: left; padding: 0; min-height: {s.row}px; }}
+    QToolButton#tool {{ background: transparent; border: 0; border-radius: {s.radius}px;
+        font-size: {s.text_small - 1}px; padding: 2px 0; }}
+    QToolButton#tool:hover {{ background: {c.surface_soft}; }}
+    QToolButton#tool:checked {{ background: {c.accent_soft}; color: {c.accent}; font-weight: 700; }}
+    QToolButton#tool:focus {{ border: 1px solid {c.accent}; }}
+    QToolButton#tool:disabled {{ color: #9aa7af; }}
+    QLabel#hint {{ background: {c.surface}; border: 1px solid {c.line}; border-radius: {s.radius}px;
+        padding: 11px 14px; }}
+    QLabel#hint[wrong="true"] {{ background: {c.warn_soft}; color: {c.warn}; font-weight: 700; }}
+    QFrame#area {{ background: transparent; border: 1px solid transparent; border-radius: {s.radius}px; }}
+    QFrame#area:hover {{ background: {c.surface_soft}; }}
+    QFrame#area[chosen="true"] {{ background: {c.accent_soft}; border-color: {c.accent}; }}
+    QLineEdit#flat {{ background: transparent; border: 0; padding: 0 6px; font-weight: 700; }}
+    QLineEdit#flat:focus {{ background: {c.surface}; border: 1px solid {c.accent}; }}
+    QLineEdit#wrong {{ border-color: {c.bad}; background: {c.bad_soft}; color: {c.bad}; }}
+    QComboBox {{ background: {c.surface}; border: 1px solid {c.line}; border-radius: {s.radius}px;
+        padding: 0 12px; min-height: {s.target - 2}px; }}
+    QComboBox:focus {{ border-color: {c.accent}; }}
+    QComboBox::drop-down {{ border: 0; width: 32px; }}
+    QComboBox QAbstractItemView {{ background: {c.surface}; border: 1px solid {c.line}; outline: 0;
+        selection-background-color: {c.accent_soft}; selection-color: {c.ink}; }}
+    QCheckBox {{ spacing: 10px; }}
+    QCheckBox::indicator {{ width: 22px; height: 22px; }}
     QWidget#ground {{ background: {c.map_ground}; }}
     QFrame#lesson {{ background: {c.surface}; border: 1px solid {c.line}; border-radius: {s.radius}px; }}
     QPushButton#lesson {{ border: 0; text-align: left; padding: 0 {s.pad}px; min-height: {s.target}px; }}

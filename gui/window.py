@@ -32,6 +32,7 @@ from gui.panels.fly import FlyPanel
 from gui.panels.mapping import MapPanel
 from gui.panels.plan import PlanPanel
 from gui.panels.train import TrainPanel
+from gui.plan.control import PlanControl
 from gui.snapshot import Snapshot
 from gui.theme import Theme
 from gui.training import SimProcess
@@ -65,6 +66,8 @@ class MissionWindow(QMainWindow):
         self.live.trouble.connect(lambda line: self.notice.say("link", line))
         self.training = TrainingControl(SimProcess(parent=self), self.train, self.live, words, self)
         self.training.trouble.connect(lambda line: self.notice.say("training", line))
+        self.planning = PlanControl(path, self.plan, self.map, theme, words, self)
+        self.planning.trouble.connect(lambda line: self.notice.say("plan", line))
         self.setWindowTitle(f"{path.name} - {words('app')}")
         self._watch = FolderWatch(path, parent=self)
         self._watch.changed.connect(self._on_snapshot)
@@ -78,9 +81,10 @@ class MissionWindow(QMainWindow):
         self.rail.chosen.connect(self.show_view)
         self.side = Side(theme, words)
         self.side.open_wanted.connect(self.open_wanted)
+        self.plan = PlanPanel(theme, words)
         self.fly, self.train = FlyPanel(theme, words), TrainPanel(theme, words)
         self.panels: dict[str, Panel] = {
-            "plan": PlanPanel(theme, words),
+            "plan": self.plan,
             "fly": self.fly,
             "map": MapPanel(theme, words),
             "damage": DamagePanel(theme, words),
@@ -127,6 +131,8 @@ class MissionWindow(QMainWindow):
             return "mission"
         if not self.map.ready:
             return "tiles"
+        if self.planning.waiting:
+            return "plan"
         return "" if self.live.settled else "vehicle"
 
     @property
@@ -150,6 +156,8 @@ class MissionWindow(QMainWindow):
         self.rail.check(name)
         self.side.stack.setCurrentWidget(self.panels[name])
         self.live.set_view(name)
+        self.planning.set_view(name)
+        self.planning.set_states(self.states)
         self.map.set_states(self.states)
         self.layers.show_states(self.states, self.map.keys)
 
@@ -167,6 +175,7 @@ class MissionWindow(QMainWindow):
     def set_states(self, states: tuple[LayerState, ...]) -> None:
         """The switches of this workspace's layers."""
         self._states[self._view] = states
+        self.planning.set_states(states)
         self.map.set_states(states)
 
     def show_fault(self, line: str) -> None:
@@ -181,6 +190,7 @@ class MissionWindow(QMainWindow):
         for panel in self.panels.values():
             panel.show_snapshot(snapshot)
         self.training.set_mission(snapshot)
+        self.planning.show_snapshot(snapshot)
         self.map.show_snapshot(snapshot)
         self.layers.set_legends(legends_of(snapshot))
         self.layers.show_states(self.states, self.map.keys)
@@ -193,6 +203,7 @@ class MissionWindow(QMainWindow):
         self._watch.close()
         self.training.close()
         self.live.close()
+        self.planning.close()
         self.map.clear()
         super().closeEvent(event)
 

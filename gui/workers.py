@@ -40,3 +40,7 @@ class Workers:
     def close(self) -> None:
         """Drop what is queued and wait for what is being done."""
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def finish(self) -> None:
+        """Do all that is queued, then end: for what must not be lost."""
+        self._pool.shutdown(wait=True, cancel_futures=False)

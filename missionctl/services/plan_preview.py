@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +127,11 @@ def save_plan(draft: PlanDraft, workspace: Workspace, suffix: str = ".plan") -> 
     with tempfile.TemporaryDirectory(prefix="missionctl-draft-") as folder:
         report = plan_to_file(request_of(draft, Path(folder), out))
     keep_zones(draft, workspace)
+    if workspace.config.frame is None:  # from now on the map stays where it is, whatever is drawn next
+        lon, lat = draft.zones[0].polygon.centroid.coords[0]
+        workspace.write_config(
+            replace(workspace.config, origin_lat_deg=round(lat, 7), origin_lon_deg=round(lon, 7))
+        )
     return out, report
 
 

@@ -155,9 +155,9 @@ def _serve(pipe: Connection) -> None:
     while True:
         try:
             wish: _Wish = pipe.recv()
+            pipe.send(_planned(wish))
         except (EOFError, OSError):
             return
-        pipe.send(_planned(wish))
 
 
 def _planned(wish: _Wish) -> Planned:
