@@ -63,6 +63,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "plan_kicker": ("Survey plan", "航测规划"),
     "mosaic_kicker": ("Newest mosaic", "最新正射影像"),
     "damage_kicker": ("Newest damage map", "最新灾损图"),
+    "newest_plan": ("Newest plan: {name}", "最新规划：{name}"),
     "save_plan": ("Save plan", "保存规划"),
     "saved_as": ("Saved as {file}", "已保存为 {file}"),
     "not_saved": ("Not saved as a plan yet", "尚未保存为规划"),

@@ -11,7 +11,6 @@ from PyQt6.QtWidgets import (
     QComboBox,
     QFrame,
     QHBoxLayout,
-    QLabel,
     QLineEdit,
     QPushButton,
     QToolButton,
@@ -211,9 +210,7 @@ class PlanPanel(Panel):
         heat.setChecked(self._heat)
         heat.toggled.connect(self._on_heat)
         self._figures.addWidget(heat)
-        sorties = preview.report.get("sorties", [])
-        rows = [self._sortie(n, s) for n, s in enumerate(sorties)]
-        self._result.addWidget(section(w("sorties"), *rows))
+        self._show_sorties(preview.report)
         if preview.sorties and preview.sorties[0].profile is not None:
             self.profile = ProfileView(self.theme, w)
             self.profile.show_profile(preview.sorties[0].profile, 0)
@@ -221,6 +218,24 @@ class PlanPanel(Panel):
         notes = [str(note) for note in preview.report.get("notes", ())][:_MOST_NOTES]
         if notes:
             self._result.addWidget(section(w("notes"), *(label(note, "soft", wrap=True) for note in notes)))
+
+    def show_newest(self, name: str, report: Mapping[str, Any]) -> None:
+        """The mission's newest plan, while nobody draws."""
+        if self._preview is not None:
+            return
+        clear_layout(self._figures)
+        clear_layout(self._result)
+        w = self._words
+        self._figures.addWidget(
+            section(w("newest_plan", name=name), FigureGrid(plan_figures(report, w), self.theme))
+        )
+        self._show_sorties(report)
+
+    def _show_sorties(self, report: Mapping[str, Any]) -> None:
+        sorties = report.get("sorties", [])
+        if sorties:
+            rows = [self._sortie(n, s) for n, s in enumerate(sorties)]
+            self._result.addWidget(section(self._words("sorties"), *rows))
 
     def _on_heat(self, on: bool) -> None:
         self._heat = on
@@ -234,16 +249,15 @@ class PlanPanel(Panel):
             length=w.length(sortie["length_m"]),
             time=w.duration(sortie["duration_s"]),
         )
-        battery = w("sortie_battery", p=f"{100 * sortie['battery_share']:.0f}")
-        swatch = QLabel()
+        share = sortie.get("battery_share")
+        battery = "" if share is None else "\n" + w("sortie_battery", p=f"{100 * share:.0f}")
+        swatch = QFrame()
         swatch.setFixedSize(16, 16)
         colour = self.theme.sortie(number).name()
         swatch.setStyleSheet(
             f"background: {colour}; border: 2px solid {self.theme.colours.casing}; border-radius: 8px;"
         )
-        text = _column(
-            label(w("sortie", n=number + 1), "heading"), label(f"{line}\n{battery}", "soft"), gap=0
-        )
+        text = _column(label(w("sortie", n=number + 1), "heading"), label(f"{line}{battery}", "soft"), gap=0)
         return row_of(swatch, text, spacing=12)
 
 
@@ -263,7 +277,7 @@ class _AreaRow(QFrame):
         layout.setContentsMargins(10, 2, 4, 2)
         layout.setSpacing(0)
         head = QHBoxLayout()
-        self._dot = QLabel()
+        self._dot = QFrame()
         self._dot.setFixedSize(14, 14)
         self.name = QLineEdit(objectName="flat")
         self.name.setAccessibleName(words("area_name"))

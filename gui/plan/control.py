@@ -21,7 +21,7 @@ from gui.plan.editor import PlanEditor
 from gui.plan.scene import PlanItem, SceneDraft, scene_draft
 from gui.plan.select_tool import SelectTool
 from gui.plan.toolbar import TOOLS, HintLine, PlanToolbar
-from gui.snapshot import Snapshot
+from gui.snapshot import Snapshot, report_of
 from gui.theme import Theme
 from gui.words import Words
 from missionctl.services.plan_draft import NO_FLY, ZONE, PlanDraft
@@ -64,6 +64,7 @@ class PlanControl(QObject):
         self._states: tuple[LayerState, ...] = ()
         self._heat = False
         self._known = False
+        self._newest = False
         self._fault = ""
         self._wrong = QTimer(self)
         self._wrong.setSingleShot(True)
@@ -121,14 +122,24 @@ class PlanControl(QObject):
             shortcut.setEnabled(self._in_view)
         self.toolbar.setVisible(self._in_view)
         self.item.setVisible(self._in_view)
-        self._map.hide_layers(frozenset({"zones", "lanes"}) if self._in_view else frozenset())
+        self._hide_layers()
         if self._in_view:
             self.take(self._tool)
-            self.editor.refresh()
+            self._refresh()
         else:
             self._map.canvas.set_tool(MapTool())
         self._say_hint()
         self._place()
+
+    def _refresh(self) -> None:
+        """Plan what is drawn, unless the mission's newest plan is still what is seen."""
+        if self._known and not (self.editor.untouched and self._newest):
+            self.editor.refresh()
+
+    def _hide_layers(self) -> None:
+        """What is drawn takes the place of the mission's own zones, its plan that of the newest plan."""
+        drawn = {"zones"} if self.editor.untouched else {"zones", "lanes"}
+        self._map.hide_layers(frozenset(drawn) if self._in_view else frozenset())
 
     def set_states(self, states: tuple[LayerState, ...]) -> None:
         """The layers' switches."""
@@ -146,7 +157,14 @@ class PlanControl(QObject):
         wished = self.editor.draft.wishes.camera
         names = sorted({*camera_database(), *own, *([wished] if wished else [])})
         self._panel.show_cameras(names)
+        plans = snapshot.features["plans"]
+        self._newest = bool(plans)
+        if plans and self.editor.untouched:
+            self._panel.show_newest(str(plans[-1].values["name"]), report_of(plans[-1]))
+        self.editor.follow(snapshot)
         self._show_draft()
+        if self._in_view:
+            self._refresh()
 
     @property
     def waiting(self) -> bool:
@@ -179,6 +197,7 @@ class PlanControl(QObject):
         if self._frame is None and draft.areas:
             lon, lat = draft.areas[0].polygon.centroid.coords[0]
             self._map.frame_at(lat, lon)
+        self._hide_layers()
         self.item.show_draft(self._scene())
         self._panel.show_draft(draft, self._selected)
         self._panel.show_restored(self.editor.restored)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from PyQt6.QtCore import QObject, QTimer, pyqtSignal
 from shapely import MultiLineString
 
 from gui.plan.history import History
+from gui.snapshot import Snapshot
 from gui.workers import Workers
-from missionctl.services.plan_draft import PlanDraft, draft_of, keep_draft, read_draft
+from missionctl.services.plan_draft import PlanDraft, draft_of, keep_draft, read_draft, with_zones_of
 from missionctl.services.plan_preview import PlanPreview, sketch_lanes
 from missionctl.services.plan_worker import Planned, PlanWorker
 from missionctl.workspace import Workspace
@@ -43,6 +45,8 @@ class PlanEditor(QObject):
         self._disk = Workers(1, "draft")
         self.preview: PlanPreview | None = None
         self.restored = False
+        self._of_folder = PlanDraft()
+        self._untouched = True
         self._history = History(self._begin())
         self._asked = -1
         self._saving: PlanDraft | None = None
@@ -59,13 +63,10 @@ class PlanEditor(QObject):
         except MissionError as fault:
             QTimer.singleShot(0, lambda line=str(fault): self.trouble.emit(line))
             kept = None
-        try:
-            of_folder = draft_of(self._workspace)
-        except MissionError:
-            of_folder = PlanDraft()
         if kept is None:
-            return of_folder
-        self.restored = not kept.saved and kept != of_folder and bool(kept.areas)
+            return PlanDraft()
+        self._untouched = False
+        self.restored = not kept.saved
         return kept
 
     # ------------------------------------------------------------------ what is drawn
@@ -102,23 +103,41 @@ class PlanEditor(QObject):
         """Take it again."""
         self._become(self._history.redone())
 
+    @property
+    def untouched(self) -> bool:
+        """Whether nobody has drawn anything: what is seen is the mission's own."""
+        return self._untouched
+
+    def follow(self, snapshot: Snapshot) -> None:
+        """Take up what the mission folder has now: all of it while nothing is drawn, later the zones that
+        somebody else has added."""
+        self._of_folder = draft_of(snapshot.config, snapshot.features["zones"], snapshot.features["plans"])
+        before = self.draft
+        if self._untouched:
+            self._history = History(self._of_folder)
+        else:
+            self._history = self._history.mapped(lambda d: with_zones_of(d, snapshot.features["zones"]))
+        if self.draft.areas != before.areas or self.draft.wishes != before.wishes:
+            self.draft_changed.emit(self.draft)
+
     def start_over(self) -> None:
         """Drop what is drawn for the mission's own zones; one step to undo."""
         self.restored = False
-        self.edit(draft_of(self._workspace))
+        self.edit(self._of_folder)
 
     def drag(self, draft: PlanDraft) -> None:
         """A draft that the hand is still changing: only lanes are drawn, nothing is kept."""
         self._sketch(draft)
 
     def refresh(self) -> None:
-        """Plan what is drawn, when nothing has been planned yet."""
+        """Plan what is drawn and not planned yet."""
         if self.preview is None and self.draft.zones and not self.busy:
             self._rest.start()
 
     def _become(self, history: History[PlanDraft]) -> None:
         if history is self._history:
             return
+        self._untouched = False
         self._history = history
         self._keep.start()
         self.draft_changed.emit(self.draft)
@@ -168,9 +187,7 @@ class PlanEditor(QObject):
             if self._saving is not None:
                 name = done.file.name
                 saved = self._saving
-                self._history = self._history.mapped(
-                    lambda d: PlanDraft(d.areas, d.launches, d.wishes, name) if d == saved else d
-                )
+                self._history = self._history.mapped(lambda d: replace(d, saved=name) if d == saved else d)
                 self.restored = False
                 self._keep_now()
             self._saving = None

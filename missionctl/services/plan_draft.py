@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,9 @@ from shapely import Polygon
 from shapely.geometry import mapping, shape
 
 from missionctl.errors import WorkspaceError
+from missionctl.geopackage import Feature
 from missionctl.services.planning import PlanRequest
-from missionctl.workspace import Workspace
+from missionctl.workspace import MissionConfig, Workspace
 from plans.errors import ZoneError
 from plans.formats import PLAN_SUFFIXES
 from plans.frames import GeoPoint
@@ -56,12 +57,15 @@ class Wishes:
 
 @dataclass(frozen=True)
 class PlanDraft:
-    """Everything that a plan is made of. `saved` is the plan file that was made of exactly this, if any."""
+    """Everything that a plan is made of. `saved` is the plan file that was made of exactly this, if any;
+    `known` are the names of the mission's zones that it has taken up: one of these that is not drawn any more
+    was removed by hand, any other one is somebody else's."""
 
     areas: tuple[DraftArea, ...] = ()
     launches: tuple[GeoPoint, ...] = ()
     wishes: Wishes = field(default_factory=Wishes)
     saved: str = ""
+    known: tuple[str, ...] = ()
 
     @property
     def zones(self) -> tuple[DraftArea, ...]:
@@ -136,15 +140,25 @@ def read_draft(workspace: Workspace) -> PlanDraft | None:
         raise WorkspaceError(f"{file}: cannot be read ({error}); mend or remove it") from None
 
 
-def draft_of(workspace: Workspace) -> PlanDraft:
-    """A draft of the zones that the mission has, for the first time somebody edits them."""
-    draft = PlanDraft(wishes=Wishes(camera=workspace.config.camera, autopilot=workspace.config.autopilot))
-    for row in workspace.features("zones"):
-        for part in shapely.get_parts(row.geometry).tolist() if row.geometry is not None else ():
+def draft_of(config: MissionConfig, zones: Sequence[Feature], plans: Sequence[Feature]) -> PlanDraft:
+    """A draft of a mission's zones, for the first time somebody edits them; the camera is the mission's or
+    the newest plan's."""
+    camera = config.camera or (str(plans[-1].values["camera"] or "").split(",")[0] if plans else "")
+    return with_zones_of(PlanDraft(wishes=Wishes(camera=camera, autopilot=config.autopilot)), zones)
+
+
+def with_zones_of(draft: PlanDraft, zones: Sequence[Feature]) -> PlanDraft:
+    """The draft with those zones of the mission that it has not taken up yet: somebody else's."""
+    drawn = {area.name for area in draft.areas}
+    names = [str(row.values["name"]) for row in zones]
+    for name, row in zip(names, zones, strict=True):
+        if name in draft.known or name in drawn or row.geometry is None:
+            continue
+        for part in shapely.get_parts(row.geometry).tolist():
             if part.geom_type == "Polygon" and not part.is_empty:
-                name, priority = str(row.values["name"]), float(row.values["priority"] or 1.0)
+                priority = float(row.values["priority"] or 1.0)
                 draft = draft.with_area(ZONE, shapely.force_2d(part), name, priority)
-    return draft
+    return replace(draft, known=tuple(dict.fromkeys((*draft.known, *names))))
 
 
 def _to_json(draft: PlanDraft) -> dict[str, Any]:
@@ -166,6 +180,7 @@ def _to_json(draft: PlanDraft) -> dict[str, Any]:
         "launches": launches,
         "wishes": wishes,
         "saved": draft.saved,
+        "known": list(draft.known),
     }
 
 
@@ -182,6 +197,7 @@ def _from_json(data: Mapping[str, Any]) -> PlanDraft:
         tuple(GeoPoint(float(lat), float(lon)) for lat, lon in data["launches"]),
         Wishes(**{k: v for k, v in data["wishes"].items() if k in known}),
         str(data["saved"]),
+        tuple(str(name) for name in data["known"]),
     )
 
 

@@ -136,16 +136,19 @@ def save_plan(draft: PlanDraft, workspace: Workspace, suffix: str = ".plan") -> 
 
 
 def keep_zones(draft: PlanDraft, workspace: Workspace) -> None:
-    """The mission's zones as they are drawn; what a zone was before stands in the journal."""
+    """The mission's zones as they are drawn; what a zone was before stands in the journal. A zone that
+    somebody else has added meanwhile stays."""
     drawn = {area.name: area for area in draft.zones}
     for row in workspace.features("zones"):
         name = str(row.values["name"])
         area = drawn.pop(name, None)
         was = "" if row.geometry is None else shapely.to_wkt(row.geometry, rounding_precision=8)
-        if area is None:
+        if area is None and name in draft.known:
             workspace.log("zone removed", zone=name, was=was)
             geopackage.delete_where(workspace.store, "zones", "fid", row.fid)
-        elif row.geometry is None or not shapely.equals_exact(row.geometry, area.polygon, 1e-9):
+        elif area is not None and (
+            row.geometry is None or not shapely.equals_exact(row.geometry, area.polygon, 1e-9)
+        ):
             workspace.log("zone changed", zone=name, was=was)
             geopackage.set_geometry(workspace.store, "zones", row.fid, area.polygon)
     for name, area in drawn.items():

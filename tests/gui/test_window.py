@@ -270,7 +270,7 @@ def test_work_of_another_process_appears(mission, open_window, qtbot):
     window._watch.look()
 
     def told():
-        return any(w.text() == "School yard" for w in window.panels["plan"].findChildren(QLabel))
+        return any(w.text() == "School yard" for w in window.panels["plan"].findChildren(QLineEdit))
 
     qtbot.waitUntil(told, timeout=5000)
 

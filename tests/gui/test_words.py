@@ -61,6 +61,7 @@ def test_no_word_is_left_over():
     text = "\n".join(s.read_text(encoding="utf-8") for s in SOURCES)
     text += (Path(gui.__file__).parent / "words.py").read_text(encoding="utf-8").partition("class Words")[2]
     made = {"alert_": "_alert(", "layer_": 'f"layer_', "job_": 'f"job_', "gps_": "_FIXES"}
+    made |= {"tool_": 'f"tool_', "hint_": 'f"hint_'}
     for key in PAIRS:
         built = any(key.startswith(stem) and how in text for stem, how in made.items())
         assert built or re.search(rf"""["']{key}["']""", text), f"{key} is not used"

@@ -21,6 +21,7 @@ from missionctl.services.plan_draft import (
     free_plan_file,
     keep_draft,
     read_draft,
+    with_zones_of,
 )
 from missionctl.services.plan_preview import preview_plan, save_plan, sketch_lanes, views_range
 from missionctl.services.plan_worker import PlanWorker
@@ -115,6 +116,7 @@ def test_saving_brings_the_zones_in_line_and_the_journal_keeps_what_they_were(wo
     zones = {f.values["name"]: f for f in workspace.features("zones")}
     assert set(zones) == {"Zone", "North"}
     assert zones["Zone"].geometry.equals_exact(moved.area(1).polygon, 1e-9)
+    moved = with_zones_of(moved, workspace.features("zones"))
     save_plan(moved.without(1), workspace)
     assert [f.values["name"] for f in workspace.features("zones")] == ["North"]
     told = [f.values for f in workspace.features("events")]
@@ -125,9 +127,25 @@ def test_saving_brings_the_zones_in_line_and_the_journal_keeps_what_they_were(wo
 
 def test_a_mission_with_zones_begins_with_them(workspace, draft):
     save_plan(draft, workspace)
-    begun = draft_of(workspace)
+    zones, plans = workspace.features("zones"), workspace.features("plans")
+    begun = draft_of(workspace.config, zones, plans)
     assert [(a.kind, a.name) for a in begun.areas] == [(ZONE, "Zone")]
     assert begun.wishes.camera == CAMERA
+    assert begun.known == ("Zone",)
+    assert draft_of(MissionConfig("No camera"), zones, plans).wishes.camera == CAMERA
+
+
+def test_a_zone_that_somebody_else_adds_is_taken_up_and_never_removed(workspace, draft):
+    save_plan(draft, workspace)
+    mine = with_zones_of(draft, workspace.features("zones"))
+    assert [a.name for a in mine.areas] == ["Zone", "Mast"]
+    workspace.add("zones", [(ground(400, 0, 500, 100), {"name": "Theirs", "priority": 2.0})])
+    save_plan(mine, workspace)
+    assert {f.values["name"] for f in workspace.features("zones")} == {"Zone", "Theirs"}
+    both = with_zones_of(mine, workspace.features("zones"))
+    assert [(a.name, a.priority) for a in both.areas][-1] == ("Theirs", 2.0)
+    save_plan(both.without(both.areas[-1].number), workspace)
+    assert {f.values["name"] for f in workspace.features("zones")} == {"Zone"}
 
 
 def test_a_draft_without_a_zone_is_no_plan(workspace):
