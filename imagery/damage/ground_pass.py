@@ -15,32 +15,21 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import rasterio
-from rasterio.enums import Resampling
 from rasterio.features import rasterize
 from rasterio.windows import Window
 from shapely import Geometry, STRtree, box
 
 from imagery.damage import change, features
+from imagery.damage.analysable import ANALYSIS, IN_SHADOW, SEEN, Analysable
 from imagery.damage.classify import decide
 from imagery.damage.features import Float, Mask, View
-from imagery.damage.legend import BARE, CHANGES, DEBRIS, LANDSLIDE, MUD, SHADOW, WATER, Entry, Legend
+from imagery.damage.legend import BARE, CHANGES, DEBRIS, LANDSLIDE, MUD, SHADOW, WATER, Legend
 from imagery.damage.rasters import RasterKind, raster_sink
 from imagery.damage.register import ColourMatch, Registration
-from imagery.damage.scene import GeoGrid, Picture, RasterOnGrid, grown
+from imagery.damage.scene import GeoGrid, Picture, grown
 
 Progress = Callable[[str, float], None]
 Block = dict[str, npt.NDArray[np.uint8]]
-
-SEEN, NO_IMAGERY, TOO_FEW_PHOTOS, IN_SHADOW = 0, 1, 2, 3
-
-ANALYSIS: tuple[Entry, ...] = (
-    Entry(SEEN, "analysed", (255, 255, 255), "Analysed", "已判读"),
-    Entry(NO_IMAGERY, "no_imagery", (160, 160, 160), "Not analysed: no imagery", "未判读：无影像"),
-    Entry(
-        TOO_FEW_PHOTOS, "too_few_photos", (120, 120, 120), "Not analysed: too few photos", "未判读：影像不足"
-    ),
-    Entry(IN_SHADOW, "in_shadow", (70, 74, 92), "Not analysed: in shadow", "未判读：阴影"),
-)
 
 CONFIDENCE_KIND = RasterKind("confidence", "uint8", 0, bands=("confidence_percent",))
 CHANGE_KIND = RasterKind("change", "uint8", 0, CHANGES)
@@ -48,7 +37,6 @@ NOT_ANALYSED_KIND = RasterKind("not_analysed", "uint8", 255, ANALYSIS)
 DEPTH_KIND = RasterKind("depth", "float32", -9999.0, bands=("depth_m", "half_width_80_percent_m"))
 PEAK_KIND = RasterKind("depth_peak", "float32", -9999.0, bands=("depth_m", "half_width_80_percent_m"))
 
-_FEWEST_PHOTOS = 1
 _AT_ONCE = 2
 """Blocks in work. OpenCV, the forest and GDAL let go of Python's lock, so threads are enough."""
 _CACHE_BYTES = 128_000_000
@@ -91,7 +79,6 @@ class Inputs:
     """What the pass reads."""
 
     mosaic: Path
-    views: Path | None
     grid: GeoGrid
     classifier: Classifier | None
     before: Before | None
@@ -99,6 +86,8 @@ class Inputs:
     buildings: tuple[Geometry, ...] = ()
     roads: tuple[Geometry, ...] = ()
     legend: Legend = field(default_factory=Legend)
+    overviews: bool = False
+    """Read the mosaic from its overviews: quicker on a coarse grid, and for a first look good enough."""
 
 
 @dataclass
@@ -151,10 +140,12 @@ class Pictures:
         grid: GeoGrid,
         before: tuple[Path, Registration, ColourMatch] | None,
         relief: Relief | None,
+        *,
+        overviews: bool = False,
     ) -> None:
         self._grid, self._relief = grid, relief
         self._stack = ExitStack()
-        self._after = self._stack.enter_context(Picture(mosaic, grid, "mosaic"))
+        self._after = self._stack.enter_context(Picture(mosaic, grid, "mosaic", overviews=overviews))
         self._before: Picture | None = None
         if before is not None:
             path, registration, self._colours = before
@@ -244,13 +235,15 @@ class _Bench:
         self._vectors = _Vectors(inputs.buildings), _Vectors(inputs.roads)
         self._stack = ExitStack()
         self._pictures = self._stack.enter_context(
-            Pictures(inputs.mosaic, grid, before.source if before else None, inputs.relief)
-        )
-        self._views: RasterOnGrid | None = None
-        if inputs.views:
-            self._views = self._stack.enter_context(
-                RasterOnGrid(inputs.views, grid, "photo count", resampling=Resampling.nearest)
+            Pictures(
+                inputs.mosaic,
+                grid,
+                before.source if before else None,
+                inputs.relief,
+                overviews=inputs.overviews,
             )
+        )
+        self._analysable = self._stack.enter_context(Analysable(inputs.mosaic, grid))
 
     def __enter__(self) -> _Bench:
         return self
@@ -262,10 +255,7 @@ class _Bench:
         """All products of a window, by name."""
         wide = grown(window, self._halo)
         after, old = self._pictures(wide)
-        analysis = np.where(after.valid, SEEN, NO_IMAGERY).astype(np.uint8)
-        if self._views is not None:
-            photos, known = self._views.read(wide, (1,))
-            analysis[after.valid & known & (photos[0] < _FEWEST_PHOTOS)] = TOO_FEW_PHOTOS
+        analysis = self._analysable.codes(after, wide)
         after = View(after.rgb, analysis == SEEN, after.relief)
         block = _block(self._inputs, after, old, self._vectors, self._inputs.grid, wide)
         if self._inputs.classifier:

@@ -176,7 +176,7 @@ def _run(
     if comparison is not None and options.before is not None:
         before = Before(options.before, *comparison, trained.plain)
     inputs = Inputs(
-        mosaic, _views_beside(mosaic), grid, classifier, before, relief, _geometries(vectors.footprints),
+        mosaic, grid, classifier, before, relief, _geometries(vectors.footprints),
         tuple(road.buffer(2.0) for road in _geometries(vectors.roads)), legend,
     )  # fmt: skip
     counts = ground_pass.run(inputs, folder, tags, progress)
@@ -222,12 +222,6 @@ def _read_vectors(options: DamageOptions, grid: GeoGrid) -> _Vectors:
 
 def _geometries(layer: VectorLayer | None) -> tuple[Any, ...]:
     return layer.geometries if layer else ()
-
-
-def _views_beside(mosaic: Path) -> Path | None:
-    """The mosaic's companion with the number of photos per cell, where the mosaic has one."""
-    views = mosaic.with_name(f"{mosaic.stem}.views.tif")
-    return views if views.exists() else None
 
 
 def _compare(

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from imagery.damage.analysable import NO_IMAGERY
 from imagery.damage.buildings import GradedBuilding, grade_buildings
 from imagery.damage.decisions import Standing, decide_buildings, decide_roads
-from imagery.damage.ground_pass import NO_IMAGERY, Before, Pictures
+from imagery.damage.ground_pass import Before, Pictures
 from imagery.damage.options import DamageOptions
 from imagery.damage.places import PlaceAccess, access_of, outside_of, villages
 from imagery.damage.rasters import Layers

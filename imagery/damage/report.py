@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from imagery.damage import classify, register, statistics
+from imagery.damage.analysable import ANALYSIS, SEEN
 from imagery.damage.depth import DepthMap, HighWater
-from imagery.damage.ground_pass import SEEN, Counts
+from imagery.damage.ground_pass import Counts
 from imagery.damage.legend import CHANGES, ROAD_STATES, ROADS_CUT, Legend
 from imagery.damage.objects import Found
 from imagery.damage.options import VERSION, DamageOptions, inputs_of, method_of
@@ -75,6 +76,11 @@ def report_of(
     figures |= {
         "analysed_m2": round(analysed * grid.cell_m2, 1),
         "not_analysed_m2": round((sum(counts.analysis.values()) - analysed) * grid.cell_m2, 1),
+        "not_analysed_by_reason_m2": {
+            e.key: round(counts.analysis[e.code] * grid.cell_m2, 1)
+            for e in ANALYSIS[1:]
+            if counts.analysis.get(e.code)
+        },
         "confidence_mean": round(counts.confidence_sum / max(sum(counts.classes.values()), 1) / 100, 3),
         "accuracy": asdict(learnt.accuracy) if learnt and learnt.accuracy else None,
         "registration": _registration(comparison),

@@ -22,8 +22,8 @@ from pystac.stac_io import DefaultStacIO
 from shapely import Geometry
 from shapely.geometry import mapping
 
+from imagery.damage.analysable import ANALYSIS, SEEN
 from imagery.damage.coarse import outlines
-from imagery.damage.ground_pass import ANALYSIS, SEEN
 from imagery.damage.legend import CHANGES, Entry
 from imagery.deliver.cog import export_cog
 from imagery.deliver.folder import DamageFolder
