@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,6 +67,18 @@ def inputs_of(options: DamageOptions) -> dict[str, str]:
     return {n: Path(getattr(options, n)).name for n in names if getattr(options, n) is not None}
 
 
+def digests_of(mosaic: Path, options: DamageOptions) -> dict[str, str]:
+    """SHA-256 of every file that went in, by file name: which mosaic this was can be proved later."""
+    names = (*inputs_of(options),)
+    files = [mosaic, *(Path(getattr(options, name)) for name in names)]
+    return {path.name: _digest(path) for path in files if path.is_file()}
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as source:
+        return hashlib.file_digest(source, "sha256").hexdigest()
+
+
 def raster_tags(mosaic: Path, options: DamageOptions, produced: dt.datetime) -> dict[str, str]:
     """Tags of the rasters: who says so, by what, when."""
     tags = {
@@ -74,6 +88,7 @@ def raster_tags(mosaic: Path, options: DamageOptions, produced: dt.datetime) -> 
         "EVENT": options.event,
         "PRODUCED_UTC": produced.isoformat(timespec="seconds"),
         "ACQUIRED_UTC": options.acquired_utc.isoformat(timespec="seconds") if options.acquired_utc else "",
+        "SOURCES": json.dumps(digests_of(mosaic, options), ensure_ascii=False),
         "VERSION": str(VERSION),
         "NOTICE": "Preliminary image interpretation, not verified in the field",
     }

@@ -1,19 +1,27 @@
-"""Cloud Optimized GeoTIFFs with their class names, and a check that they are what they say."""
+"""Cloud Optimized GeoTIFFs with their class names and QGIS styles; each is checked to be what it says."""
 
 from __future__ import annotations
 
 import shutil
 from pathlib import Path
 
+import numpy as np
 from rio_cogeo.cogeo import cog_validate
 
+from imagery.damage.analysable import ANALYSIS
+from imagery.damage.legend import CHANGES, Entry
 from imagery.deliver.folder import DamageFolder
+from imagery.deliver.picture import codes, fitted
+from imagery.deliver.raster_styles import write_class_style, write_depth_style
 from imagery.errors import DeliveryError
 from imagery.raster_io import whole_file
 
+_CELLS_LOOKED_AT = 4_000_000
+
 
 def export_cog(folder: DamageFolder, out_dir: Path) -> list[Path]:
-    """Copy the product rasters and their class tables; each copy is validated before it gets its name."""
+    """Copy the product rasters with their class tables, each with a QGIS style beside it; each copy is
+    validated."""
     made = []
     for raster in folder.rasters:
         for source in (raster, Path(f"{raster}.aux.xml")):
@@ -27,4 +35,24 @@ def export_cog(folder: DamageFolder, out_dir: Path) -> list[Path]:
         valid, errors, _ = cog_validate(str(out_dir / raster.name), quiet=True)
         if not valid:
             raise DeliveryError(f"{out_dir / raster.name}: is no valid COG ({'; '.join(errors)})")
+        made += _style(folder, out_dir / raster.name)
     return made
+
+
+def legend_of_raster(folder: DamageFolder, name: str) -> tuple[Entry, ...]:
+    """What the values of a class raster mean; nothing for one of measures."""
+    return {"classes": folder.legend.entries, "change": CHANGES, "not_analysed": ANALYSIS}.get(name, ())
+
+
+def _style(folder: DamageFolder, raster: Path) -> list[Path]:
+    if raster.stem.startswith("depth"):
+        return [write_depth_style(raster)]
+    legend = legend_of_raster(folder, raster.stem)
+    if not legend:
+        return []
+    report = folder.report
+    told = {"classes": report["classes"], "change": report["changes"]}.get(raster.stem)
+    if told is not None:
+        return [write_class_style(raster, legend, (part["value"] for part in told.values()))]
+    found = np.unique(codes(raster, fitted(folder.grid, _CELLS_LOOKED_AT)))
+    return [write_class_style(raster, legend, found.tolist())]

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from imagery.deliver.brief import export_brief
 from imagery.deliver.cog import export_cog
+from imagery.deliver.ems import DEFAULT_PRODUCT, Product, export_ems, read_product
 from imagery.deliver.folder import DamageFolder, read_folder
 from imagery.deliver.kmz import export_kmz
 from imagery.deliver.sheet import export_sheet
@@ -30,6 +32,7 @@ class _Job:
     lang: str
     paper: str
     title: str
+    product: Product
 
 
 _PLAIN: Final = {
@@ -46,7 +49,8 @@ _PLAIN: Final = {
 }
 _SHEETS: Final = ("pdf", "png")
 FORMATS: Final = (
-    "cog", "gpkg", "geojson", "fgb", "kmz", "shp", "pdf", "png", "csv", "xlsx", "mbtiles", "pmtiles", "stac",
+    "cog", "gpkg", "geojson", "fgb", "kmz", "shp", "pdf", "png", "brief", "csv", "xlsx", "mbtiles", "pmtiles",
+    "ems", "stac",
 )  # fmt: skip
 """What `export` can write."""
 
@@ -59,6 +63,7 @@ def export(
     lang: str = "en",
     paper: str = "a3",
     title: str = "",
+    product: str = DEFAULT_PRODUCT,
     on_progress: Progress | None = None,
 ) -> list[Path]:
     """Write a damage folder's products for others; returns the files made, in the order of `FORMATS`.
@@ -67,18 +72,20 @@ def export(
         folder: what `map_damage` wrote.
         formats: some of `FORMATS`.
         out_dir: where to, by default the folder itself.
-        lang: "en" or "zh", the language of the map sheet.
-        paper: "a3" or "a4".
-        title: of the map sheet; by default the event, or what the sheet shows.
+        lang: "en" or "zh", the language of sheets and brief.
+        paper: "a4", "a3" or "a1".
+        title: of sheets and brief; by default the event, or what the sheet shows.
+        product: name of the EMS-style package, like EMSR517_AOI15_r1_v1.
         on_progress: called with the format and the share done.
 
-    Raises DeliveryError for a format, language or paper that there is not, a folder that is none, and an
-    output folder that cannot be written.
+    Raises DeliveryError for a format, language, paper or product name that there is not, a folder that is
+    none, and an output folder that cannot be written.
     """
     wanted = _checked(formats, lang, paper)
+    named = read_product(product)
     source = read_folder(folder)
     target = _writable(Path(out_dir) if out_dir is not None else source.path)
-    job = _Job(source, target, lang.lower(), paper.lower(), title)
+    job = _Job(source, target, lang.lower(), paper.lower(), title, named)
     made: list[Path] = []
     for done, name in enumerate(wanted):
         if on_progress:
@@ -122,6 +129,10 @@ def _writable(folder: Path) -> Path:
 def _write(name: str, job: _Job, made: Sequence[Path]) -> list[Path]:
     if name in _SHEETS:
         return export_sheet(job.folder, job.out_dir, name, lang=job.lang, paper=job.paper, title=job.title)
+    if name == "brief":
+        return export_brief(job.folder, job.out_dir, lang=job.lang, title=job.title)
+    if name == "ems":
+        return export_ems(job.folder, job.out_dir, job.product)
     if name == "stac":
         return export_stac(job.folder, job.out_dir, made)
     return _PLAIN[name](job.folder, job.out_dir)

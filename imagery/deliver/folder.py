@@ -25,7 +25,7 @@ from imagery.damage.legend import Legend, legend_of
 from imagery.damage.scene import GeoGrid
 from imagery.errors import DeliveryError
 
-RASTERS = ("classes", "confidence", "change", "depth", "not_analysed")
+RASTERS = ("classes", "confidence", "change", "depth", "depth_peak", "not_analysed")
 
 
 @dataclass(frozen=True)
@@ -121,6 +121,14 @@ def read_folder(path: Path) -> DamageFolder:
     except pyogrio.errors.DataSourceError as error:
         raise DeliveryError(f"{path}: damage.gpkg cannot be read ({error}); map the damage again") from error
     return folder
+
+
+def names_of(folder: DamageFolder) -> list[str]:
+    """Names that people gave: of the event, the analyst, townships and villages."""
+    report = folder.report
+    units = [*report["townships"], *(report.get("places") or [])]
+    names = [str(unit[key]) for unit in units for key in ("name", "name_zh", "name_en") if key in unit]
+    return [report["event"], report["analyst"], *names]
 
 
 @contextmanager

@@ -20,8 +20,10 @@ from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 from shapely import Geometry
 
+from imagery.damage.depth import depth_class
 from imagery.damage.legend import (
     DEBRIS,
+    DEPTHS,
     FIRST_OWN,
     GRADES,
     LANDSLIDE,
@@ -29,6 +31,7 @@ from imagery.damage.legend import (
     ROAD_PASSABLE,
     ROAD_STATES,
     WATER,
+    Entry,
     Legend,
 )
 from imagery.damage.scene import GeoGrid, Picture, nearest_overview
@@ -38,6 +41,10 @@ Rgba = npt.NDArray[np.uint8]
 
 _SHOWN = {WATER: 0.55, MUD: 0.42, DEBRIS: 0.75, LANDSLIDE: 0.6}
 _OWN_OPACITY = 0.6
+DEPTH_OPACITY = 0.82
+DEPTH_UNKNOWN = Entry(9, "unknown", (196, 160, 214), "Water, depth not known", "水体，水深不明")
+"""Water that no depth was estimated for: beyond the DEM, or too small."""
+
 _CACHE_BYTES = 256 * 2**20
 """GDAL's own measure is a twentieth of the machine's memory."""
 
@@ -69,6 +76,11 @@ def codes(path: Path | None, grid: GeoGrid) -> npt.NDArray[np.uint8]:
     none."""
     if path is None:
         return np.zeros((grid.height, grid.width), np.uint8)
+    return np.asarray(_on_grid(path, grid, Resampling.mode), np.uint8)
+
+
+def _on_grid(path: Path, grid: GeoGrid, resampling: Resampling) -> npt.NDArray[Any]:
+    """(rows, cols) a raster's first band on a grid; of a raster of fractions NaN for nodata."""
     with rasterio.open(path) as source:
         level = nearest_overview(source, grid)
     options = {} if level is None else {"overview_level": level}
@@ -80,10 +92,30 @@ def codes(path: Path | None, grid: GeoGrid) -> npt.NDArray[np.uint8]:
             transform=grid.transform,
             width=grid.width,
             height=grid.height,
-            resampling=Resampling.mode,
+            resampling=resampling,
         ) as vrt,
     ):
-        return np.asarray(vrt.read(1), np.uint8)
+        values: npt.NDArray[Any] = vrt.read(1)
+        if values.dtype.kind == "f" and vrt.nodata is not None:
+            values[values == vrt.nodata] = np.nan
+        return values
+
+
+def depth_codes(folder: DamageFolder, grid: GeoGrid) -> npt.NDArray[np.uint8]:
+    """(rows, cols) the code of `DEPTHS` on a grid, 0 where no depth was estimated."""
+    path = folder.raster("depth")
+    if path is None:
+        return np.zeros((grid.height, grid.width), np.uint8)
+    return depth_class(_on_grid(path, grid, Resampling.average))
+
+
+def depth_tints(depths: npt.NDArray[np.uint8], ground: npt.NDArray[np.uint8]) -> Rgba:
+    """(rows, cols, 4) depth classes as colours, and in a colour of its own water whose depth is not known."""
+    table = np.zeros((256, 4), np.uint8)
+    for entry in DEPTHS:
+        table[entry.code] = (*entry.colour, round(255 * DEPTH_OPACITY))
+    table[DEPTH_UNKNOWN.code] = (*DEPTH_UNKNOWN.colour, round(255 * DEPTH_OPACITY))
+    return table[np.where((depths == 0) & (ground == WATER), DEPTH_UNKNOWN.code, depths)]
 
 
 def write_layers(

@@ -13,11 +13,12 @@ from typing import Any, Final
 import matplotlib as mpl
 import pyproj
 
-from imagery.deliver.folder import DamageFolder
+from imagery.deliver.folder import DamageFolder, names_of
 from imagery.deliver.fonts import drawable
 from imagery.deliver.sheet_bars import draw_bars
+from imagery.deliver.sheet_figures import draw_figures, length_text
 from imagery.deliver.sheet_frame import draw_frame, draw_locator, draw_north, draw_scale_bar, grid_step_m
-from imagery.deliver.sheet_map import View, choose_view, draw_map, map_layer
+from imagery.deliver.sheet_map import draw_map
 from imagery.deliver.sheet_page import (
     ACCENT,
     DPI,
@@ -31,18 +32,17 @@ from imagery.deliver.sheet_page import (
     line_mm,
 )
 from imagery.deliver.sheet_panels import (
-    draw_figures,
     draw_legend,
     draw_sources,
     heading,
-    length_text,
     source_lines,
     sources_height,
 )
+from imagery.deliver.sheet_view import Shown, Theme, View, choose_view, map_layer
 from imagery.deliver.words import NOTICE, WORDS, moment
 from imagery.raster_io import whole_file
 
-_STYLE: Final[Any] = {  # matplotlib types each key by name
+STYLE: Final[Any] = {  # matplotlib types each key by name
     "pdf.fonttype": 42,
     "hatch.linewidth": 0.35,
     "axes.unicode_minus": True,
@@ -53,16 +53,25 @@ _STYLE: Final[Any] = {  # matplotlib types each key by name
 def export_sheet(
     folder: DamageFolder, out_dir: Path, kind: str, *, lang: str = "en", paper: str = "a3", title: str = ""
 ) -> list[Path]:
-    """map_sheet.pdf or map_sheet.png (`kind`) of a damage folder; PNG has 200 dots per inch."""
-    target = out_dir / f"map_sheet.{kind}"
-    with mpl.rc_context(_STYLE):
-        page = compose(folder, lang, paper, title)
-        with whole_file(target) as part:
-            page.figure.savefig(part, format=kind, dpi=DPI, metadata=_metadata(folder, kind, lang, title))
-    return [target]
+    """map_sheet.pdf or map_sheet.png (`kind`) of a damage folder, and depth_sheet beside it where depth was
+    estimated; PNG has 200 dots per inch."""
+    themes: dict[Theme, str] = {"damage": "map_sheet"}
+    if folder.raster("depth") is not None:
+        themes["depth"] = "depth_sheet"
+    made = []
+    for theme, name in themes.items():
+        target = out_dir / f"{name}.{kind}"
+        with mpl.rc_context(STYLE):
+            page = compose(folder, lang, paper, title, theme)
+            with whole_file(target) as part:
+                page.figure.savefig(
+                    part, format=kind, dpi=DPI, metadata=sheet_metadata(folder, kind, lang, title)
+                )
+        made.append(target)
+    return made
 
 
-def compose(folder: DamageFolder, lang: str, paper: str, title: str = "") -> Page:
+def compose(folder: DamageFolder, lang: str, paper: str, title: str = "", theme: Theme = "damage") -> Page:
     """Lay out the sheet."""
     page = Page(PAPERS[paper], lang)
     sheet = page.paper
@@ -75,16 +84,16 @@ def compose(folder: DamageFolder, lang: str, paper: str, title: str = "") -> Pag
         sheet.height_mm - edge - sheet.strip_mm - ticks,
     )
     view = choose_view(folder, frame)
-    shown = draw_map(page, frame, folder, view)
+    shown = draw_map(page, frame, folder, view, theme)
     draw_frame(page, frame, view)
     draw_north(page, frame, view)
-    _draw_header(page, folder, title)
+    _draw_header(page, folder, title, theme)
     _draw_strip(page, frame, view)
-    _draw_panel(page, panel, folder, view, shown)
+    _draw_panel(page, panel, folder, view, shown, title, theme)
     return page
 
 
-def _draw_header(page: Page, folder: DamageFolder, title: str) -> None:
+def _draw_header(page: Page, folder: DamageFolder, title: str, theme: Theme) -> None:
     """Title and what it is about on the left, the notice on the right, a rule below."""
     sheet, sizes, report = page.paper, page.sizes, folder.report
     words = WORDS[page.language]
@@ -93,13 +102,14 @@ def _draw_header(page: Page, folder: DamageFolder, title: str) -> None:
     notice = NOTICE[page.language]
     wide = sheet.panel_mm
     room = right - wide - sheet.gap_mm - left
-    name = title or report["event"] or words["title"]
+    kind = words["title"] if theme == "damage" else words["depth_title"]
+    name = title or report["event"] or kind
     size = sizes.title
     while page.width_mm(name, size, "bold") > room and size > 0.6 * sizes.title:
         size -= 0.5
     line = page.shortened(name, size, room, "bold")
     page.text(left, top + sizes.title * 0.31, line, size, weight="bold", colour=ACCENT)
-    about = [words["title"]] if name != words["title"] else []
+    about = [kind] if name != kind else []
     if report["acquired_utc"]:
         about.append(words["situation"].format(moment(report["acquired_utc"], page.language)))
     else:
@@ -141,10 +151,12 @@ def _paper_name(page: Page) -> str:
     return next(name.upper() for name, paper in PAPERS.items() if paper is page.paper)
 
 
-def _draw_panel(page: Page, panel: Box, folder: DamageFolder, view: View, shown: Any) -> None:
+def _draw_panel(
+    page: Page, panel: Box, folder: DamageFolder, view: View, shown: Shown, title: str, theme: Theme
+) -> None:
     """Legend and figures from above, locator and sources from below, the table between as room allows."""
     sheet, words = page.paper, WORDS[page.language]
-    lines = source_lines(page, folder, crs_name(view.grid.crs))
+    lines = source_lines(page, folder, crs_name(view.grid.crs), theme, [title, *names_of(folder)])
     side = sheet.panel_mm * 0.31
     space = page.sizes.body * 0.5
     beside = panel.width - side - sheet.gap_mm * 0.8
@@ -152,8 +164,8 @@ def _draw_panel(page: Page, panel: Box, folder: DamageFolder, view: View, shown:
     high = max(side + line_mm(page.sizes.tick) * 1.4, sources_height(page, beside, lines))
     top = panel.bottom - high - head
     y = draw_legend(page, panel.left, panel.right, panel.top + sheet.header_mm, shown)
-    y = draw_figures(page, panel.left, panel.right, y + space, top - space, folder)
-    draw_bars(page, panel.left, panel.right, y + space, top - space, folder)
+    y = draw_figures(page, panel.left, panel.right, y + space, top - space, folder, theme)
+    draw_bars(page, panel.left, panel.right, y + space, top - space, folder, theme)
     spot_top = heading(page, panel.left, panel.left + side, top, words["locator"])
     heading(page, panel.left + side + sheet.gap_mm * 0.8, panel.right, top, words["sources"])
     spot = Box(panel.left, spot_top, panel.left + side, spot_top + side)
@@ -167,7 +179,8 @@ def crs_name(crs: pyproj.CRS) -> str:
     return f"{crs.name} (EPSG:{code})" if code else str(crs.name)
 
 
-def _metadata(folder: DamageFolder, kind: str, lang: str, title: str) -> dict[str, Any]:
+def sheet_metadata(folder: DamageFolder, kind: str, lang: str, title: str) -> dict[str, Any]:
+    """What a PDF or PNG says of itself: title, author, the notice, when."""
     report = folder.report
     name = drawable(title or report["event"] or WORDS[lang]["title"])
     author = drawable(report["analyst"] or "missionctl")

@@ -8,6 +8,7 @@ from typing import Final
 from imagery.damage.legend import DEPTHS, GRADES, Entry
 from imagery.deliver.folder import DamageFolder
 from imagery.deliver.sheet_page import INK, SOFT, Box, Page, line_mm
+from imagery.deliver.sheet_view import Theme
 from imagery.deliver.words import WORDS
 
 _LEAST_M2: Final = 50.0
@@ -22,11 +23,11 @@ class Bar:
     parts: tuple[tuple[Entry, float, str], ...]
 
 
-def bars(page: Page, folder: DamageFolder) -> list[Bar]:
+def bars(page: Page, folder: DamageFolder, theme: Theme = "damage") -> list[Bar]:
     """What the inputs allowed, the most urgent first; parts that are nought are left out."""
     words, report = WORDS[page.language], folder.report
     found = []
-    if any(report["buildings"].values()):
+    if theme == "damage" and any(report["buildings"].values()):
         counts = [(e, float(report["buildings"].get(e.key, 0))) for e in reversed(GRADES)]
         found.append(Bar(words["bar_buildings"], tuple((e, n, f"{n:,.0f}") for e, n in counts if n)))
     depths = report["depth_classes_m2"] or {}
@@ -45,11 +46,11 @@ def _hectares(areas: list[tuple[Entry, float]]) -> tuple[tuple[Entry, float, str
 
 
 def draw_bars(
-    page: Page, left: float, right: float, top: float, bottom: float, folder: DamageFolder
+    page: Page, left: float, right: float, top: float, bottom: float, folder: DamageFolder, theme: Theme
 ) -> float:
     """Draw the bars that fit between top and bottom; returns the lower end."""
     y = top
-    for bar in bars(page, folder):
+    for bar in bars(page, folder, theme):
         rows = _rows(page, bar, right - left)
         high = _head_mm(page) + _bar_mm(page) + len(rows) * line_mm(page.sizes.small) + _gap_mm(page)
         if y + high > bottom:

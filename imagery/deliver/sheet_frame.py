@@ -14,8 +14,9 @@ from matplotlib.patches import Polygon
 from shapely import box
 
 from imagery.deliver.folder import Features
-from imagery.deliver.sheet_map import BOUNDARY, View, outline
+from imagery.deliver.sheet_objects import BOUNDARY
 from imagery.deliver.sheet_page import ACCENT, INK, PALE, RULE, SOFT, Box, Page
+from imagery.deliver.sheet_view import View, outline
 
 _GRID_MM: Final = 45.0
 _DEGREE_STEPS_S: Final = (
@@ -153,9 +154,10 @@ def draw_scale_bar(page: Page, left: float, middle: float, longest_mm: float, vi
     size = page.sizes.small
     for share in (0.0, 0.5, 1.0) if parts == 4 else (0.0, 1.0):
         value = f"{length_m * share / factor:g}"
-        page.text(left + width * share, middle - 0.9, value, size, align="center")
-    page.text(left + width + 1.6, middle + high, unit, size)
-    return left + width + 1.6 + page.width_mm(unit, size)
+        page.text(left + width * share, middle - size * 0.13, value, size, align="center")
+    after = left + width + page.width_mm(value, size) / 2 + size * 0.1
+    page.text(after, middle - size * 0.13, unit, size)
+    return after + page.width_mm(unit, size)
 
 
 def _step_below(length: float) -> float:
@@ -174,7 +176,7 @@ def _kilometre(page: Page) -> str:
 def draw_north(page: Page, frame: Box, view: View) -> None:
     """An arrow to true north in the map's upper right corner."""
     high = page.sizes.figure * 0.62
-    x, y = frame.right - high * 0.85, frame.top + high * 1.15
+    x, y = frame.right - high * 0.85, frame.top + high * 1.3
     turn = math.radians(convergence_deg(view))
     up = np.array([math.sin(-turn), -math.cos(turn)])
     side = np.array([-up[1], up[0]])

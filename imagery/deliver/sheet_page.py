@@ -19,6 +19,7 @@ from imagery.deliver.fonts import drawable, families
 DPI: Final = 200
 MM_PER_INCH: Final = 25.4
 MM_PER_POINT: Final = MM_PER_INCH / 72
+_MEASURED: Final = 8
 
 INK: Final = "#16222e"
 SOFT: Final = "#5a6773"
@@ -106,6 +107,11 @@ class Page:
         self._canvas = FigureCanvasAgg(self.figure)
         self.axes = self.layer(zorder=5)
 
+    @property
+    def stroke(self) -> float:
+        """How much wider lines and marks are drawn than on A3; never thinner."""
+        return max(1.0, self.sizes.body / PAPERS["a3"].sizes.body)
+
     def layer(self, zorder: float) -> Any:
         """A transparent axes over the whole page, in mm."""
         axes = self.figure.add_axes((0, 0, 1, 1), zorder=zorder)
@@ -161,12 +167,12 @@ class Page:
         return artist
 
     def width_mm(self, text: object, size: float, weight: Weight = "normal") -> float:
-        """Width of one line."""
+        """Width of one line, as a PDF sets it: measured large, since hinting narrows small type."""
         renderer = self._canvas.get_renderer()
         width_px, _, _ = renderer.get_text_width_height_descent(
-            drawable(text), self.font(size, weight, text), ismath=False
+            drawable(text), self.font(_MEASURED * size, weight, text), ismath=False
         )
-        return float(width_px) / DPI * MM_PER_INCH
+        return float(width_px) / _MEASURED / DPI * MM_PER_INCH
 
     def wrapped(
         self, text: object, size: float, width_mm: float, *, most: int = 99, weight: Weight = "normal"

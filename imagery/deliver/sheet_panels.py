@@ -1,30 +1,31 @@
-"""The side of the sheet: legend, figures and sources."""
+"""The side of the sheet: legend and sources."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from imagery.damage.legend import (
-    GRADE_DAMAGED,
-    GRADE_DESTROYED,
-    GRADE_NOT_ANALYSED,
-    GRADE_POSSIBLE,
+    ACCESS,
     GRADES,
     ROAD_STATES,
-    grade_entry,
 )
 from imagery.deliver.folder import DamageFolder
-from imagery.deliver.picture import opacity_of
-from imagery.deliver.sheet_map import BOUNDARY, FLOODED_EDGE, HATCH_FILL, HATCH_INK, Shown, draw_cut_mark
-from imagery.deliver.sheet_page import ACCENT, INK, PALE, RULE, SOFT, Box, Page, line_mm
-from imagery.deliver.tables import whole_mosaic
+from imagery.deliver.fonts import GETA, without_type
+from imagery.deliver.picture import DEPTH_OPACITY, opacity_of
+from imagery.deliver.sheet_map import HATCH_FILL, HATCH_INK
+from imagery.deliver.sheet_objects import (
+    BOUNDARY,
+    FLOODED_EDGE,
+    PLAIN_HOUSE,
+    draw_cut_mark,
+    draw_place_mark,
+)
+from imagery.deliver.sheet_page import ACCENT, INK, RULE, SOFT, Box, Page, line_mm
+from imagery.deliver.sheet_view import Shown, Theme
 from imagery.deliver.words import WORDS, method_name, note_text
 from imagery.deliver.words import moment as moment_text
-
-NOTHING: Final = "–"
-_HARM: Final = (GRADE_DESTROYED, GRADE_DAMAGED, GRADE_POSSIBLE)
 
 
 def heading(page: Page, left: float, right: float, top: float, text: str, aside: str = "") -> float:
@@ -40,9 +41,6 @@ def heading(page: Page, left: float, right: float, top: float, text: str, aside:
     return base + size * 0.17 + 1.2
 
 
-# --- legend ----------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class _Key:
     """A line of the legend: how its sample is drawn, and its name."""
@@ -53,24 +51,37 @@ class _Key:
     opacity: float = 1.0
 
 
-def draw_legend(page: Page, left: float, right: float, top: float, shown: Shown) -> float:
-    """Only what the map shows, in two columns; returns the lower end."""
-    words = WORDS[page.language]
-    y = heading(page, left, right, top, words["legend"])
-    columns = _columns(_groups(page, shown))
-    width = (right - left) / len(columns)
+def draw_legend(
+    page: Page, left: float, right: float, top: float, shown: Shown, *, columns: int = 2, scale: float = 1.0
+) -> float:
+    """Only what the map shows, in columns, its type scaled; returns the lower end."""
+    y = heading(page, left, right, top, WORDS[page.language]["legend"])
+    small, body = page.sizes.small * scale, page.sizes.body * scale
+    parts = _columns(_groups(page, shown), columns)
+    width = (right - left) / len(parts)
     lowest = y
-    for index, groups in enumerate(columns):
+    for index, groups in enumerate(parts):
         x, line = left + index * width, y
         for name, keys in groups:
-            line += line_mm(page.sizes.small)
-            page.text(x, line, name, page.sizes.small, colour=SOFT)
+            line += line_mm(small)
+            page.text(x, line, name, small, colour=SOFT)
             for key in keys:
-                line += line_mm(page.sizes.body) * 1.06
-                _draw_key(page, x, line, key)
-            line += line_mm(page.sizes.small) * 0.35
+                line += line_mm(body) * 1.06
+                _draw_key(page, x, line, key, body, width)
+            line += line_mm(small) * 0.35
         lowest = max(lowest, line)
     return lowest
+
+
+def legend_height(page: Page, shown: Shown, columns: int = 2) -> float:
+    """Height of the unscaled legend with its head, mm."""
+
+    def high(groups: Sequence[tuple[str, list[_Key]]]) -> float:
+        keys = sum(len(part) for _, part in groups)
+        return 1.35 * len(groups) * line_mm(page.sizes.small) + 1.06 * keys * line_mm(page.sizes.body)
+
+    head = page.sizes.head * 0.53 + 1.2
+    return head + max(high(part) for part in _columns(_groups(page, shown), columns))
 
 
 def _groups(page: Page, shown: Shown) -> list[tuple[str, list[_Key]]]:
@@ -78,36 +89,43 @@ def _groups(page: Page, shown: Shown) -> list[tuple[str, list[_Key]]]:
     buildings = [
         _Key("house", e.hex_colour, e.name(language)) for e in reversed(GRADES) if e.key in shown.grades
     ]
+    if shown.houses and not buildings:
+        buildings.append(_Key("house", PLAIN_HOUSE, words["house"]))
     if shown.flooded_houses:
         buildings.append(_Key("wet", FLOODED_EDGE, words["flooded_house"]))
     roads = [_Key("road", e.hex_colour, e.name(language)) for e in ROAD_STATES if e.key in shown.roads]
     if shown.cuts:
         roads.append(_Key("cut", "", words["cut_mark"]))
+    places = [_Key("place", e.key, e.name(language)) for e in reversed(ACCESS) if e.key in shown.places]
+    depths = [_Key("fill", e.hex_colour, e.name(language), DEPTH_OPACITY) for e in shown.depths]
     ground = [_Key("fill", e.hex_colour, e.name(language), opacity_of(e.code)) for e in shown.classes]
     areas = [_Key("hatch", "", words["not_analysed"])] if shown.not_analysed else []
     if shown.townships:
         areas.append(_Key("boundary", BOUNDARY, words["township"]))
+    houses = words["buildings"] if shown.grades else words["buildings_plain"]
     found = [
-        (words["buildings"], buildings), (words["roads"], roads), (words["ground"], ground),
-        (words["areas"], areas),
+        (words["depth_classes"], depths), (houses, buildings), (words["roads"], roads),
+        (words["places"], places), (words["ground"], ground), (words["areas"], areas),
     ]  # fmt: skip
     return [(name, keys) for name, keys in found if keys]
 
 
-def _columns(groups: list[tuple[str, list[_Key]]]) -> list[list[tuple[str, list[_Key]]]]:
-    """Two columns of about the same length, the order kept."""
+def _columns(groups: list[tuple[str, list[_Key]]], count: int) -> list[list[tuple[str, list[_Key]]]]:
+    """One column, or two of about the same length, the order kept."""
 
     def lines(part: Sequence[tuple[str, list[_Key]]]) -> int:
         return sum(len(keys) + 1 for _, keys in part)
 
+    if count == 1:
+        return [groups]
     if len(groups) < 2:
         return [groups, []]
     cut = min(range(1, len(groups)), key=lambda n: max(lines(groups[:n]), lines(groups[n:])))
     return [groups[:cut], groups[cut:]]
 
 
-def _draw_key(page: Page, left: float, base: float, key: _Key) -> None:
-    high = page.sizes.body * 0.30
+def _draw_key(page: Page, left: float, base: float, key: _Key, size: float, width: float) -> None:
+    high = size * 0.30
     wide = high * 2.0
     swatch = Box(left, base - high * 0.95, left + wide, base + high * 0.05)
     middle = (swatch.top + swatch.bottom) / 2
@@ -126,11 +144,15 @@ def _draw_key(page: Page, left: float, base: float, key: _Key) -> None:
             [swatch.left, swatch.right], [middle, middle], color=key.colour, linewidth=1.3,
             linestyle=(0, (4, 1.3, 1.2, 1.3)),
         )  # fmt: skip
-    else:
-        draw_cut_mark(
-            page.axes, (swatch.left + swatch.right) / 2, middle, zorder=6, size_pt=page.sizes.body * 0.85
+    elif key.kind == "place":
+        side = size * 0.8
+        draw_place_mark(
+            page.axes, (swatch.left + swatch.right) / 2, middle, key.colour, zorder=6, size_pt=side
         )
-    page.text(left + wide + high * 0.55, base, key.name, page.sizes.body)
+    else:
+        draw_cut_mark(page.axes, (swatch.left + swatch.right) / 2, middle, zorder=6, size_pt=size * 0.85)
+    at = wide + high * 0.55
+    page.text(left + at, base, page.shortened(key.name, size, width - at - 0.5), size)
 
 
 def _faded(colour: str, opacity: float) -> tuple[float, ...]:
@@ -139,227 +161,11 @@ def _faded(colour: str, opacity: float) -> tuple[float, ...]:
     return tuple(v * opacity + 0.78 * (1 - opacity) for v in rgb)
 
 
-# --- figures ---------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Column:
-    """A column of the township table: its head, the colour it is marked with, and its values."""
-
-    head: str
-    colour: str | None
-    keys: tuple[str, ...]
-    kind: str
-
-
-def draw_figures(
-    page: Page, left: float, right: float, top: float, bottom: float, folder: DamageFolder
-) -> float:
-    """Headline figures, then the worst-hit townships and the whole; returns the lower end."""
-    words, report = WORDS[page.language], folder.report
-    seen, unseen = report["analysed_m2"], report["not_analysed_m2"]
-    share = seen / (seen + unseen) if seen + unseen else 0.0
-    aside = words["analysed_aside"].format(area=area_text(page, seen), share=share)
-    y = heading(page, left, right, top, words["statistics"], aside)
-    y = _tiles(page, left, right, y, headline_figures(page, folder))
-    return _table(page, left, right, y + page.sizes.body * 0.2, bottom, folder)
-
-
-def headline_figures(page: Page, folder: DamageFolder) -> list[tuple[str, str, str]]:
-    """(figure, what it is, further detail) of what the inputs allowed."""
-    words, report = WORDS[page.language], folder.report
-    tiles = []
-    if report["water_area_m2"] is not None:
-        share = report["water_area_m2"] / report["analysed_m2"] if report["analysed_m2"] else 0.0
-        detail = words["of_analysed"].format(share)
-        tiles.append((area_text(page, report["water_area_m2"]), words["water"], detail))
-    grades = report["buildings"]
-    if grades:
-        harmed = grades.get(GRADE_DESTROYED, 0) + grades.get(GRADE_DAMAGED, 0)
-        seen = sum(grades.values()) - grades.get(GRADE_NOT_ANALYSED, 0)
-        detail = words["of_seen"].format(seen)
-        tiles.append((f"{harmed:,}", words["harmed"], detail))
-        wet = report["buildings_flooded"]
-        tiles.append((f"{wet:,}", words["flooded_house"], words["suspected"]))
-    if report["roads_cut_m"] is not None:
-        detail = words["of_roads"].format(length_text(page, report["roads_m"]))
-        tiles.append((length_text(page, report["roads_cut_m"]), words["cut"], detail))
-    depth = report["depth_m"]
-    if depth:
-        figure = f"{depth['mean']:.1f} / {depth['p90']:.1f} {words['metre']}"
-        tiles.append((figure, words["depth"], words["depth_band"].format(depth["half_width_mean"])))
-    if report["people_exposed"] is not None:
-        tiles.append((f"{report['people_exposed']:,.0f}", words["people"], words["near_water"]))
-    return tiles
-
-
-def _tiles(page: Page, left: float, right: float, top: float, tiles: list[tuple[str, str, str]]) -> float:
-    """Boxes of large figures, three in a row."""
-    sizes, gap, per_row = page.sizes, page.sizes.body * 0.16, 3
-    width = (right - left - gap * (per_row - 1)) / per_row
-    pad = page.sizes.body * 0.2
-    high = sizes.figure * 0.36 + line_mm(sizes.small) + line_mm(sizes.tick) + 2.6 * pad
-    y = top
-    for index, (figure, name, detail) in enumerate(tiles):
-        row, column = divmod(index, per_row)
-        x, y = left + column * (width + gap), top + row * (high + gap)
-        page.box(Box(x, y, x + width, y + high), fill=PALE, round_mm=0.8)
-        base = y + pad + sizes.figure * 0.34
-        size = page.shrunk(figure, sizes.figure, width - 2 * pad, "bold")
-        page.text(x + pad, base, figure, size, weight="bold", colour=INK)
-        base += line_mm(sizes.small) * 1.08
-        page.text(x + pad, base, page.shortened(name, sizes.small, width - 1.4 * pad), sizes.small)
-        base += line_mm(sizes.tick)
-        detail = page.shortened(detail, sizes.tick, width - 1.4 * pad)
-        page.text(x + pad, base, detail, sizes.tick, colour=SOFT)
-    return y + high if tiles else top
-
-
-def _table(page: Page, left: float, right: float, top: float, bottom: float, folder: DamageFolder) -> float:
-    """A row per township, the worst first, as many as there is room for; then the whole."""
-    size = page.sizes.small
-    columns = table_columns(page, folder)
-    if len(columns) == 1 and not folder.report["townships"]:
-        return top
-    row_mm = line_mm(size) * 1.16
-    name_mm = (right - left) * (0.27 if len(columns) > 5 else 0.34)
-    column_mm = (right - left - name_mm) / len(columns)
-    ends = [left + name_mm + column_mm * (i + 1) for i in range(len(columns))]
-    base = _table_head(page, left, right, top, columns, ends)
-    room = max(1, int((bottom - base - 0.4 * row_mm) / row_mm) - 1)
-    rows = table_rows(folder, room)
-    for row in rows:
-        base += row_mm
-        name = _row_name(page, row)
-        strong = row["row"] == "whole"
-        if strong and len(rows) > 1:
-            page.rule(left, right, base - row_mm * 0.72, colour=INK, width_pt=0.6)
-        weight: Any = "bold" if strong else "normal"
-        page.text(left, base, page.shortened(name, size, name_mm - 0.8, weight), size, weight=weight)
-        for column, end in zip(columns, ends, strict=True):
-            cell = _cell(column, row)
-            fits = page.shrunk(cell, size, column_mm - 0.8, weight)
-            page.text(end, base, cell, fits, weight=weight, align="right")
-        if not strong:
-            page.rule(left, right, base + row_mm * 0.28, width_pt=0.35)
-    return base + row_mm * 0.3
-
-
-def _row_name(page: Page, row: dict[str, Any]) -> str:
-    words = WORDS[page.language]
-    if row["row"] == "others":
-        return words["others"].format(row["count"])
-    if row["row"] == "whole":
-        return words["whole"]
-    return str(row["name_zh"] if page.language == "zh" else row["name_en"])
-
-
-def _table_head(
-    page: Page, left: float, right: float, top: float, columns: list[_Column], ends: list[float]
-) -> float:
-    """Heads in one or two lines, graded columns marked with their colour; returns the last baseline."""
-    size = page.sizes.tick
-    heads = [column.head.split("|") for column in columns]
-    deepest = max(len(head) for head in heads)
-    mark = size * 0.26 if any(c.colour for c in columns) else 0.0
-    base = top + size * 0.3 + mark + 1.0 + (deepest - 1) * line_mm(size)
-    for column, head, end in zip(columns, heads, ends, strict=True):
-        for up, line in enumerate(reversed(head)):
-            y = base - up * line_mm(size)
-            page.text(end, y, line, size, colour=SOFT, align="right")
-        if column.colour:
-            y = base - len(head) * line_mm(size) - 0.1
-            page.box(Box(end - mark * 2, y - mark * 0.4, end, y + mark * 0.6), fill=column.colour, edge=INK,
-                     width_pt=0.3)  # fmt: skip
-    page.rule(left, right, base + size * 0.18, colour=SOFT, width_pt=0.6)
-    return base + size * 0.18 - line_mm(page.sizes.small) * 0.16
-
-
-def table_columns(page: Page, folder: DamageFolder) -> list[_Column]:
-    """What the inputs allowed to count."""
-    words, report = WORDS[page.language], folder.report
-    columns = [_Column(words["col_seen"], None, ("seen_share",), "percent")]
-    if report["water_area_m2"] is not None:
-        columns.append(_Column(words["col_water"], None, ("water_area_m2",), "hectares"))
-    if report["buildings"]:
-        for key in _HARM:
-            entry = grade_entry(key)
-            head = words[f"col_{key.lower().split()[0]}"]
-            columns.append(_Column(head, entry.hex_colour, ("buildings", key), "count"))
-    if report["roads_cut_m"] is not None:
-        columns.append(_Column(words["col_cut"], None, ("roads_cut_m",), "count"))
-    if report["people_exposed"] is not None:
-        columns.append(_Column(words["col_people"], None, ("people_exposed",), "count"))
-    return columns
-
-
-def table_rows(folder: DamageFolder, most: int) -> list[dict[str, Any]]:
-    """At most `most` rows of townships, the worst hit first, the rest summed up in one; then the whole."""
-    towns = sorted(folder.report["townships"], key=_harm, reverse=True)
-    shown = towns if len(towns) <= most else towns[: most - 1]
-    rows: list[dict[str, Any]] = [{**town, "row": "town"} for town in shown]
-    rest = towns[len(shown) :]
-    if rest:
-        rows.append({**_summed(rest), "row": "others", "count": len(rest)})
-    return [*rows, {**whole_mosaic(folder), "row": "whole"}]
-
-
-def _harm(town: dict[str, Any]) -> tuple[float, ...]:
-    grades = town["buildings"]
-    worst = grades.get(GRADE_DESTROYED, 0) + grades.get(GRADE_DAMAGED, 0)
-    return worst, grades.get(GRADE_POSSIBLE, 0), town["water_area_m2"], town["seen_share"]
-
-
-def _summed(towns: list[dict[str, Any]]) -> dict[str, Any]:
-    area = sum(t["area_m2"] for t in towns)
-    people = [t["people_exposed"] for t in towns if t["people_exposed"] is not None]
-    return {
-        "seen_share": sum(t["area_m2"] * t["seen_share"] for t in towns) / area if area else 0.0,
-        "water_area_m2": sum(t["water_area_m2"] for t in towns),
-        "buildings": {key: sum(t["buildings"].get(key, 0) for t in towns) for key in _HARM},
-        "roads_cut_m": sum(t["roads_cut_m"] for t in towns),
-        "people_exposed": sum(people) if people else None,
-    }
-
-
-def _cell(column: _Column, row: dict[str, Any]) -> str:
-    """A value as text; a dash where nothing was seen, for unseen is not unharmed."""
-    value: Any = row
-    for key in column.keys:
-        value = value.get(key) if value is not None else None
-    if value is None or (column.kind != "percent" and row["seen_share"] < 0.005):
-        return NOTHING
-    if column.kind == "percent":
-        return "< 1" if 0 < value < 0.01 else f"{100 * value:.0f}"
-    if column.kind == "hectares":
-        hectares = value / 1e4
-        digits = 2 if hectares < 10 else 1 if hectares < 100 else 0
-        return f"{hectares:,.{digits}f}"
-    return f"{value:,.0f}"
-
-
-def area_text(page: Page, area_m2: float) -> str:
-    """An area in hectares or square kilometres."""
-    words = WORDS[page.language]
-    if area_m2 >= 1e6:
-        return f"{area_m2 / 1e6:,.2f} {words['square_kilometre']}"
-    hectares = area_m2 / 1e4
-    return f"{hectares:.2f} {words['hectare']}" if hectares < 10 else f"{hectares:.1f} {words['hectare']}"
-
-
-def length_text(page: Page, length_m: float) -> str:
-    """A length in metres or kilometres."""
-    words = WORDS[page.language]
-    if length_m >= 1000:
-        return f"{length_m / 1000:,.1f} {words['kilometre']}"
-    return f"{length_m:.0f} {words['metre']}"
-
-
-# --- sources ---------------------------------------------------------------------------------------------
-
-
-def source_lines(page: Page, folder: DamageFolder, crs_name: str) -> list[tuple[str, str]]:
-    """(what, value) of where the map comes from and how sure it is."""
+def source_lines(
+    page: Page, folder: DamageFolder, crs_name: str, theme: Theme = "damage", names: Sequence[str] = ()
+) -> list[tuple[str, str]]:
+    """(what, value) of where the map comes from and how sure it is. Of the sheet's `names` those characters
+    are told that no font here has."""
     words, report = WORDS[page.language], folder.report
     mosaic = report["mosaic"].replace("\\", "/").rsplit("/", 1)[-1]
     if folder.mosaic is None:
@@ -373,10 +179,18 @@ def source_lines(page: Page, folder: DamageFolder, crs_name: str) -> list[tuple[
         (words["analyst"], report["analyst"] or words["unknown"]),
         (words["crs"], crs_name),
     ]
+    depth = report["depth_m"]
+    if depth and theme == "depth":
+        said = words["depth_method"].format(depth["half_width_mean"])
+        lines.insert(4, (words["depth_short"], said))
     inputs = report.get("inputs") or {}
     if inputs:
         lines.append((words["inputs"], ", ".join(inputs.values())))
+    lines.append((words["version"], f"{report['version']}  ·  missionctl"))
     lines += [(words["note"], note_text(note, page.language)) for note in report["notes"]]
+    missing = without_type(names)
+    if missing:
+        lines.append((words["note"], f"{GETA} = {', '.join(f'U+{ord(c):04X}' for c in missing)}"))
     return lines
 
 
@@ -400,7 +214,7 @@ def _set_sources(page: Page, width_mm: float, lines: list[tuple[str, str]]) -> l
 
 
 def _label_mm(page: Page, lines: list[tuple[str, str]]) -> float:
-    return max(page.width_mm(name, page.sizes.small) for name, _ in lines) + 2.2
+    return max(page.width_mm(name, page.sizes.small) for name, _ in lines) + page.sizes.small * 0.32
 
 
 def draw_sources(page: Page, left: float, right: float, top: float, lines: list[tuple[str, str]]) -> float:

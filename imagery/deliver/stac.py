@@ -22,10 +22,9 @@ from pystac.stac_io import DefaultStacIO
 from shapely import Geometry
 from shapely.geometry import mapping
 
-from imagery.damage.analysable import ANALYSIS, SEEN
+from imagery.damage.analysable import SEEN
 from imagery.damage.coarse import outlines
-from imagery.damage.legend import CHANGES, Entry
-from imagery.deliver.cog import export_cog
+from imagery.deliver.cog import export_cog, legend_of_raster
 from imagery.deliver.folder import DamageFolder
 from imagery.deliver.picture import codes, fitted
 from imagery.deliver.vectors import export_gpkg
@@ -55,14 +54,11 @@ _TITLES: Final = {
     "confidence": "Confidence of the classes, per cent",
     "change": "Change since the before-ortho",
     "depth": "Water depth and half width of its 80 % band, metres (estimate)",
+    "depth_peak": "Water depth at the flood's highest and half width of its 80 % band, metres (estimate)",
     "not_analysed": "What was not analysed",
     "damage": "Graded buildings, roads, water, townships",
     "map_sheet": "Map sheet",
     "townships": "Figures per township",
-}
-_LEGENDS: Final[dict[str, tuple[Entry, ...]]] = {
-    "change": CHANGES,
-    "not_analysed": ANALYSIS,
 }
 _FOOTPRINT_CELLS: Final = 200_000
 
@@ -196,10 +192,10 @@ def _describe_raster(asset: pystac.Asset, path: Path, folder: DamageFolder) -> N
         asset.extra_fields["data_type"] = source.dtypes[0]
         if source.nodata is not None:
             asset.extra_fields["nodata"] = source.nodata
-    if path.stem == "depth":
+    if path.stem.startswith("depth"):
         asset.extra_fields["unit"] = "m"
-    legends = {**_LEGENDS, "classes": folder.legend.entries}
-    if path.stem in legends:
+    legend = legend_of_raster(folder, path.stem)
+    if legend:
         ClassificationExtension.ext(asset, add_if_missing=True).apply(
             classes=[
                 Classification.create(
@@ -208,6 +204,6 @@ def _describe_raster(asset: pystac.Asset, path: Path, folder: DamageFolder) -> N
                     name=e.key if e.key.isascii() else f"class_{e.code}",
                     color_hint=e.hex_colour[1:].upper(),
                 )
-                for e in legends[path.stem]
+                for e in legend
             ]
         )

@@ -9,6 +9,7 @@ from shutil import which
 import numpy as np
 import pyproj
 import pytest
+import rasterio
 import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,14 +17,18 @@ from PIL import Image
 from shapely import box
 
 from imagery.damage import mapping
-from imagery.deliver import export
+from imagery.damage.depth import depth_class
+from imagery.damage.legend import DEPTHS, GRADES, WATER
+from imagery.deliver import export, fonts
 from imagery.deliver.folder import read_folder
 from imagery.deliver.fonts import drawable
+from imagery.deliver.picture import DEPTH_UNKNOWN, depth_codes, depth_tints
 from imagery.deliver.sheet import compose
+from imagery.deliver.sheet_figures import table_rows
 from imagery.deliver.sheet_frame import degrees, metric, nice_step
-from imagery.deliver.sheet_map import choose_view, place_label, sheet_crs
+from imagery.deliver.sheet_objects import place_label
 from imagery.deliver.sheet_page import PAPERS, Box, Page
-from imagery.deliver.sheet_panels import table_rows
+from imagery.deliver.sheet_view import choose_view, sheet_crs
 from imagery.deliver.words import WORDS, moment, note_text
 
 EVERY = [(lang, paper) for lang in ("en", "zh") for paper in ("a4", "a3", "a1")]
@@ -62,6 +67,50 @@ def sheet(folder):
 @pytest.mark.parametrize(("lang", "paper"), EVERY)
 def test_no_words_collide_or_leave_the_page(sheet, lang, paper) -> None:
     _check(sheet(lang, paper))
+
+
+@pytest.mark.parametrize(("lang", "paper"), [("en", "a4"), ("zh", "a3")])
+def test_the_depth_sheet_shades_depth_and_says_how_it_was_found(folder, lang, paper) -> None:
+    page = compose(read_folder(folder), lang, paper, theme="depth")
+    _check(page)
+    said = " ".join(text for text, _ in _texts(page))
+    words = WORDS[lang]
+    assert words["depth_title"] in said
+    assert words["depth_classes"] in said
+    assert DEPTHS[1].name(lang) in said
+    assert words["house"] in said
+    assert GRADES[4].name(lang) not in said  # grades stand on the damage sheet
+
+
+def test_depth_on_the_sheet_is_that_of_the_raster(folder) -> None:
+    source = read_folder(folder)
+    depths = depth_codes(source, source.grid)
+    with rasterio.open(folder / "depth.tif") as raster:
+        values = raster.read(1)
+        truth = depth_class(np.where(values == raster.nodata, np.nan, values))
+        step = round(raster.transform.a / source.grid.pixel_m)
+    there = np.kron(truth, np.ones((step, step), np.uint8))[: depths.shape[0], : depths.shape[1]]
+    assert (depths == there).mean() > 0.999
+    assert set(np.unique(depths)) >= {0, 1, 2}
+
+
+def test_water_without_a_depth_has_a_colour_of_its_own() -> None:
+    ground = np.array([[WATER, WATER, 6]], np.uint8)
+    tints = depth_tints(np.array([[2, 0, 0]], np.uint8), ground)
+    assert tuple(tints[0, 0, :3]) == DEPTHS[1].colour
+    assert tuple(tints[0, 1, :3]) == DEPTH_UNKNOWN.colour
+    assert tints[0, 2, 3] == 0
+
+
+def test_a_name_that_no_font_has_is_told_on_the_sheet(copied, folder, monkeypatch) -> None:
+    monkeypatch.setattr(fonts, "_system_fonts", lambda: ())
+    fonts._family_of.cache_clear()
+    towns = read_folder(folder).report["townships"]
+    source = copied(townships=[{**towns[0], "name_zh": "甲\U00020000村"}, towns[1]])
+    said = [text for text, _ in _texts(compose(read_folder(source), "zh", "a3"))]
+    fonts._family_of.cache_clear()
+    assert "甲〓村" in said
+    assert "〓 = U+20000" in said
 
 
 def test_words_that_collide_would_be_noticed(bare) -> None:
@@ -125,7 +174,8 @@ def test_the_legend_has_only_what_the_map_shows(sheet) -> None:
 
 
 def test_png_has_the_size_of_the_paper_and_the_colours_of_the_flood(folder, tmp_path) -> None:
-    (path,) = export(folder, ["png"], tmp_path, paper="a4")
+    path, depth = export(folder, ["png"], tmp_path, paper="a4")
+    assert (path.name, depth.name) == ("map_sheet.png", "depth_sheet.png")
     with Image.open(path) as picture:
         assert picture.size == pytest.approx((297 / 25.4 * 200, 210 / 25.4 * 200), abs=2)
         assert picture.info["dpi"] == pytest.approx((200, 200), abs=0.1)
@@ -138,7 +188,11 @@ def test_png_has_the_size_of_the_paper_and_the_colours_of_the_flood(folder, tmp_
 
 @pytest.mark.parametrize(("lang", "paper"), [("en", "a4"), ("zh", "a3")])
 def test_pdf_is_one_page_of_paper_with_its_fonts(folder, tmp_path, lang, paper) -> None:
-    (path,) = export(folder, ["pdf"], tmp_path, lang=lang, paper=paper, title="Test & title")
+    for path in export(folder, ["pdf"], tmp_path, lang=lang, paper=paper, title="Test & title"):
+        _check_pdf(path, lang, paper)
+
+
+def _check_pdf(path, lang, paper) -> None:
     raw = path.read_bytes()
     assert raw.startswith(b"%PDF-1.")
     assert raw.rstrip().endswith(b"%%EOF")
@@ -154,7 +208,7 @@ def test_pdf_is_one_page_of_paper_with_its_fonts(folder, tmp_path, lang, paper) 
 
 @pytest.mark.skipif(which("pdftotext") is None, reason="no pdftotext")
 def test_words_of_the_pdf_can_be_searched(folder, tmp_path) -> None:
-    (path,) = export(folder, ["pdf"], tmp_path, lang="zh")
+    path, _ = export(folder, ["pdf"], tmp_path, lang="zh")
     text = subprocess.run(["pdftotext", str(path), "-"], capture_output=True, check=True, text=True).stdout
     assert "房屋（疑似）" in text
     assert "水体" in text
