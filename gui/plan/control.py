@@ -202,6 +202,8 @@ class PlanControl(QObject):
         self._panel.show_draft(draft, self._selected)
         self._panel.show_restored(self.editor.restored)
         self._panel.show_place_asked(self._known and self._frame is None)
+        if not self._wrong.isActive():
+            self._say_hint()
         chosen = draft.area(self._selected or 0)
         touching = len(self._touching()) > 1
         self.toolbar.enable(

@@ -3,16 +3,16 @@ dropped, and one that takes too long for a newer one to wait is broken off."""
 
 from __future__ import annotations
 
-import multiprocessing as mp
+import pickle
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
 from missionctl.services.plan_draft import PlanDraft
 from missionctl.services.plan_preview import PlanPreview, preview_plan, save_plan
@@ -49,8 +49,7 @@ class PlanWorker:
     def __init__(self, give: Callable[[Planned], object]):
         self._give = give
         self._lock = threading.Lock()
-        self._process: Any = None
-        self._pipe: Connection | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         self._running: tuple[_Wish, float] | None = None
         self._waiting: list[_Wish] = []
         self._tickets = 0
@@ -80,7 +79,7 @@ class PlanWorker:
             if not saving and not self._waiting:
                 self._kill()
         if process is not None:
-            process.join()
+            process.wait()
 
     def _wish(self, draft: PlanDraft, folder: Path, save_as: str) -> int:
         with self._lock:
@@ -100,42 +99,45 @@ class PlanWorker:
         """Hand out what waits longest. The lock is held."""
         if not self._waiting:
             return
-        if self._pipe is None:
+        if self._process is None:
             self._start()
+        assert self._process is not None
+        assert self._process.stdin is not None
         wish = self._waiting.pop(0)
         self._running = wish, time.monotonic()
-        assert self._pipe is not None
-        with suppress(BrokenPipeError):  # it has just died: the listener hears that and tells it
-            self._pipe.send(wish)
+        with suppress(OSError, ValueError):  # it has just died: the listener hears that and tells it
+            pickle.dump(wish, self._process.stdin)
+            self._process.stdin.flush()
 
     def _start(self) -> None:
-        context = mp.get_context("spawn")
-        ours, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs,), name="planner", daemon=True)
-        self._process.start()
-        theirs.close()
-        self._pipe = ours
-        threading.Thread(target=self._listen, args=(ours,), name="planner", daemon=True).start()
+        command = [sys.executable, "-m", "missionctl.services.plan_worker"]
+        started = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._process = started
+        threading.Thread(target=self._listen, args=(started,), name="planner", daemon=True).start()
 
     def _kill(self) -> None:
         """End the process at once. The lock is held."""
         if self._process is not None:
             self._process.kill()
-        self._process, self._pipe, self._running = None, None, None
+        self._process, self._running = None, None
 
-    def _listen(self, pipe: Connection) -> None:
+    def _listen(self, process: subprocess.Popen[bytes]) -> None:
         """Hand over results until the process ends; one that died in the midst of a wish is told."""
+        assert process.stdout is not None
         while True:
             try:
-                done: Planned = pipe.recv()
-            except (EOFError, OSError):
+                done: Planned = pickle.load(process.stdout)
+            except (EOFError, OSError, pickle.UnpicklingError):
                 done = Planned(0)
+                _let_go(process)
             with self._lock:
-                if pipe is not self._pipe:
-                    return  # another process has taken over
+                if process is not self._process:
+                    if done.ticket:
+                        continue  # it is being ended
+                    return
                 running, self._running = self._running, None
                 if done.ticket == 0:
-                    self._process, self._pipe = None, None
+                    self._process = None
                 newer = any(not w.save_as for w in self._waiting)
                 if self._closed and not self._waiting:
                     self._kill()
@@ -149,15 +151,24 @@ class PlanWorker:
                 self._give(done)
 
 
-def _serve(pipe: Connection) -> None:
+def _let_go(process: subprocess.Popen[bytes]) -> None:
+    """Close the pipes of a process that has ended."""
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            with suppress(OSError):
+                pipe.close()
+    process.wait()
+
+
+def main() -> None:
     """The planning process: a wish in, a result out, until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the window
-    while True:
-        try:
-            wish: _Wish = pipe.recv()
-            pipe.send(_planned(wish))
-        except (EOFError, OSError):
-            return
+    results, sys.stdout = sys.stdout.buffer, sys.stderr  # nothing else may go into the pipe
+    with suppress(EOFError, BrokenPipeError):
+        while True:
+            wish = pickle.load(sys.stdin.buffer)
+            pickle.dump(_planned(wish), results)
+            results.flush()
 
 
 def _planned(wish: _Wish) -> Planned:
@@ -171,3 +182,9 @@ def _planned(wish: _Wish) -> Planned:
         return Planned(wish.ticket, fault=" ".join(str(fault).split()))
     except Exception as bug:  # the window goes on, and says what happened
         return Planned(wish.ticket, fault=f"the planner failed ({type(bug).__name__}: {bug})")
+
+
+if __name__ == "__main__":
+    from missionctl.services import plan_worker  # results are of this name's classes, not of __main__'s
+
+    plan_worker.main()
