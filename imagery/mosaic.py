@@ -28,6 +28,7 @@ from imagery.found import Found
 from imagery.geo_file import GeoTags, read_geo_file
 from imagery.marks import marks_in_block
 from imagery.matching import PairMatches
+from imagery.outward import with_outward
 from imagery.photos import Block, Dropped, Photo, list_photo_files, read_block
 from imagery.quality import (
     BY_PRIORS,
@@ -247,7 +248,7 @@ class _Run:
             sizes = [(p.camera.image_width_px, p.camera.image_height_px) for p in block.photos]
             tracks = thin_tracks(build_tracks(features, fair), sizes, TIES_PER_PHOTO)
             marks = marks_in_block(self._control, block) if self._control else None
-            measure, guess = self._measure(block, doubted, workers), self._found.guess(block)
+            measure, guess = self._measure(block, features, doubted, workers), self._found.guess(block)
             adjustment = adjust_block(block, tracks, measure=measure, marks=marks, guess=guess)
         return block, features, adjustment
 
@@ -260,9 +261,11 @@ class _Run:
             raise MosaicError(f"no usable photo: {kept.dropped[0].reason}")
         return kept.block, kept.features, kept.matches
 
-    def _measure(self, block: Block, doubted: Tracks, workers: Workers) -> Measure | None:
-        """Tie points, with what the block proves of `doubted` ones, in pictures of two megapixels and more;
-        not at all where speed goes first."""
+    def _measure(
+        self, block: Block, features: Sequence[Features], doubted: Tracks, workers: Workers
+    ) -> Measure | None:
+        """Tie points, with what the block proves of `doubted` ones and finds on bare slopes, in pictures of
+        two megapixels and more; not at all where speed goes first."""
         if self._options.quick:
             return None
         factors = []
@@ -273,6 +276,7 @@ class _Run:
 
         def measure(tracks: Tracks, state: State, lenses: FloatArray) -> tuple[Tracks, FloatArray]:
             tracks, points = with_proven(tracks, state, lenses, doubted, block.photos, TIES_PER_PHOTO)
+            tracks, points = with_outward(tracks, points, features, block.photos, lenses, state)
             tracks, left = refine_tracks(
                 tracks, state.rotations, state.centres, lenses, points, factors, greys, workers
             )

@@ -186,18 +186,27 @@ def write_companions(canvas: Canvas, block: Block, out: Path) -> None:
 
 def make_surface(block: Block, adjustment: Adjustment, dem: Path | None) -> Surface:
     """The ground under the block: the DEM where given, bent to the adjusted points."""
-    level = flat_surface(_bounds(adjustment, adjustment.ground_up_m, 0.0), adjustment.ground_up_m)
+    bounds = _seen_bounds(adjustment, adjustment.ground_up_m)
+    points = good_points(adjustment)
+    base = None
+    if dem is not None:
+        low = min(adjustment.ground_up_m, float(points[:, 2].min(initial=np.inf)))  # from there more is seen
+        step_m = max(1.0, (bounds[2] - bounds[0]) / 1500)
+        base = read_dem(dem, block.frame, _seen_bounds(adjustment, low), step_m)
+    if len(points):
+        return surface_from_points(points, bounds, 1.0, base=base)
+    return base or flat_surface(bounds, adjustment.ground_up_m)
+
+
+def _seen_bounds(adjustment: Adjustment, ground_up_m: float) -> Bounds:
+    """What the photos would see of level ground at this height, and a little more."""
+    level = flat_surface(_bounds(adjustment, ground_up_m, 0.0), ground_up_m)
     outlines = np.concatenate(
         [ground_outline(c, p, level) for c, p in zip(adjustment.cameras, adjustment.poses, strict=True)]
     )
     west, south = outlines.min(axis=0) - 10.0
     east, north = outlines.max(axis=0) + 10.0
-    bounds = (float(west), float(south), float(east), float(north))
-    points = good_points(adjustment)
-    base = None
-    if dem is not None:
-        base = read_dem(dem, block.frame, bounds, max(1.0, (bounds[2] - bounds[0]) / 1500))
-    return surface_from_points(points, bounds, 1.0, base=base) if len(points) else base or level
+    return float(west), float(south), float(east), float(north)
 
 
 def _look(

@@ -32,6 +32,8 @@ _LEAST_ANGLE = np.sin(np.radians(3.0))
 _NEIGHBOURS = 12
 _ALIKE = 0.02
 """Of the height of flight: so near to one plane lie a place and most of those about it."""
+_APART = 0.05
+"""Of the height of flight: so far apart lies what it is compared with. A crown's side is steep, too."""
 _REACH = 0.15
 """Of the height of flight: farther away a place is not beside another."""
 _LEVEL = 0.25
@@ -62,6 +64,8 @@ def with_proven(
     """The tracks that a block stands by and those of the `doubted` ones that it proves, about `per_photo` a
     photo, and their points (p, 3). `lenses` (m, 7) are of each photo."""
     more, places = proven(doubted, photos, lenses, state, state.points)
+    if not more.count:
+        return tracks, state.points
     tracks, points = tracks.with_more(more), np.concatenate([state.points, places])
     sizes = [(p.camera.image_width_px, p.camera.image_height_px) for p in photos]
     kept, left = tracks.thinned(worth_adjusting(tracks, sizes, per_photo)[tracks.track])
@@ -135,10 +139,14 @@ def _on_one_sheet(points: FloatArray, among: FloatArray, height_m: float) -> Boo
     """Which points (p, 3) lie on one plane with most of those of `among` about them, and a steep one."""
     if not len(points):
         return np.zeros(0, bool)
+    cell = np.floor(among[:, :2] / (_APART * height_m))
+    among = among[np.unique(cell, axis=0, return_index=True)[1]]
+    if len(among) <= _NEIGHBOURS:
+        return np.zeros(len(points), bool)
     away, near = cKDTree(among[:, :2]).query(points[:, :2], _NEIGHBOURS + 1)
     own = away[:, :1] == 0  # it may be among them itself
     near = np.where(own, near[:, 1:], near[:, :-1])
     beside = off_neighbours(points, among[near])
     close = away[:, _NEIGHBOURS // 2] < _REACH * height_m
     alike = np.maximum(np.abs(beside.off_m), beside.spread_m) < _ALIKE * height_m
-    return np.asarray(close & alike & (beside.slope > _LEVEL))
+    return np.asarray(close & alike & (np.hypot(*beside.slope.T) > _LEVEL))

@@ -187,7 +187,7 @@ def _trust(points: FloatArray, tolerance_m: float) -> FloatArray:
 @dataclass(frozen=True)
 class Beside:
     """How far points lie above the plane that most of their neighbours are on, how far from it half of these
-    lie, and how steep it is (metres up for each across): (n,) each."""
+    lie: (n,) each, and its `slope` (n, 2), metres up for each east and north."""
 
     off_m: FloatArray
     spread_m: FloatArray
@@ -208,7 +208,7 @@ def off_neighbours(points: FloatArray, around: FloatArray) -> Beside:
         weight = 1 / (1 + (off / (2 * spread)) ** 2)
     own = points - middle[:, 0]
     height = (own[:, :2] * plane[:, :2, 0]).sum(axis=1) + plane[:, 2, 0]
-    return Beside(own[:, 2] - height, spread[:, 0], np.hypot(*plane[:, :2, 0].T))
+    return Beside(own[:, 2] - height, spread[:, 0], plane[:, :2, 0])
 
 
 class _Sheet:

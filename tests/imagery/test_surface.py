@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from imagery.surface import Surface, surface_from_points
+from imagery.adjust import adjust_block
+from imagery.ortho import ground_outline
+from imagery.render import make_surface
+from imagery.surface import Surface, flat_surface, surface_from_points
+from sim.world.store import write_grid
+from sim.world.terrain import Grid
+from tests.imagery.synthetic import made
 
 BOUNDS = (-100.0, -100.0, 100.0, 100.0)
 
@@ -71,3 +77,20 @@ def test_a_steep_valley_is_followed_and_points_far_from_it_are_not():
     off = surface.at(east[10:], north[10:]) - height(east, north)[10:]
     assert float(np.sqrt((off**2).mean())) < 1.0
     assert float(np.percentile(np.abs(off), 99)) < 3.5
+
+
+def test_a_dem_counts_as_far_as_photos_see_down_into_a_gorge(tmp_path):
+    """On level ground at the points' usual height they would see less."""
+    truth = made(1, relief_m=45.0)
+    adjustment = adjust_block(truth.block, truth.tracks)
+    grid = Grid(-300.0, 300.0, 5.0, 120, 120)
+    gorge = 500 - 0.5 * np.abs(grid.east_centres_m[None, :]) * np.ones((120, 1))
+    write_grid(tmp_path / "dem.tif", gorge.astype(np.float32), grid, truth.block.frame)
+    surface = make_surface(truth.block, adjustment, tmp_path / "dem.tif")
+    level = flat_surface((-1.0, -1.0, 1.0, 1.0), adjustment.ground_up_m)
+    seen = np.concatenate(
+        [ground_outline(c, p, level) for c, p in zip(adjustment.cameras, adjustment.poses, strict=True)]
+    )
+    beyond = float(seen[:, 0].max()) + np.array([15.0, 30.0])
+    assert beyond.max() < 250
+    assert np.diff(surface.at(beyond, np.zeros(2))) == pytest.approx([-7.5], abs=0.5)
