@@ -6,7 +6,8 @@ together, because neighbouring cells are no independent witnesses (Roberts et al
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -156,11 +157,19 @@ def collect(samples: Samples, grid: GeoGrid, views: Views, with_before: bool, se
 
     Raises DamageError when fewer than two classes have a cell where the mosaic shows something.
     """
+    return training_set(samples, *cells_under(samples, grid, views, with_before, seed))
+
+
+def cells_under(
+    samples: Samples, grid: GeoGrid, views: Views, with_before: bool, seed: int
+) -> tuple[Float, npt.NDArray[np.int64]]:
+    """Features (n, features) and stroke numbers (n,) of the cells under strokes, some of each stroke's; none
+    where the mosaic shows nothing."""
     rng = np.random.default_rng(seed)
     halo = features.halo_px(grid.pixel_m)
     rows: list[Float] = []
     strokes: list[npt.NDArray[np.int64]] = []
-    for block in grid.blocks(512):
+    for block in _touched(samples, grid):
         window = _tight(samples, grid, block)
         if window is None:
             continue
@@ -177,17 +186,42 @@ def collect(samples: Samples, grid: GeoGrid, views: Views, with_before: bool, se
                 where = np.sort(rng.choice(where, CELLS_PER_STROKE, replace=False))
             rows.append(stack.reshape(len(stack), -1)[:, where].T)
             strokes.append(np.full(len(where), number - 1, np.int64))
-    codes = np.array([stroke.code for stroke in samples.strokes], np.int64)
-    numbers = np.concatenate(strokes) if strokes else np.zeros(0, np.int64)
-    if len(np.unique(codes[numbers])) < 2:
+    if not rows:
+        return np.zeros((0, 0), np.float32), np.zeros(0, np.int64)
+    return np.concatenate(rows).astype(np.float32), np.concatenate(strokes)
+
+
+def training_set(samples: Samples, cells: Float, numbers: npt.NDArray[np.int64]) -> TrainingSet:
+    """Cells with their strokes' classes and places.
+
+    Raises DamageError when they are of fewer than two classes.
+    """
+    codes = np.array([stroke.code for stroke in samples.strokes], np.int64)[numbers]
+    if len(np.unique(codes)) < 2:
         raise DamageError(
             f"{samples.source}: samples of fewer than two classes lie where the mosaic shows something; "
             "paint on the picture"
         )
     middles = np.array([stroke.area.representative_point().coords[0] for stroke in samples.strokes])
-    return TrainingSet(
-        np.concatenate(rows).astype(np.float32), codes[numbers], numbers, middles, samples.legend
-    )
+    return TrainingSet(cells, codes, numbers, middles, samples.legend)
+
+
+def _touched(samples: Samples, grid: GeoGrid, size: int = 512) -> Iterator[Window]:
+    """Squares of the grid that strokes reach into, row by row."""
+    squares: set[tuple[int, int]] = set()
+    for stroke in samples.strokes:
+        window = grid.window_of(stroke.area)
+        if window is not None:
+            rows, cols = window.toranges()
+            squares |= set(
+                itertools.product(
+                    range(rows[0] // size, (rows[1] - 1) // size + 1),
+                    range(cols[0] // size, (cols[1] - 1) // size + 1),
+                )
+            )
+    for row, col in sorted(squares):
+        top, left = row * size, col * size
+        yield Window(left, top, min(size, grid.width - left), min(size, grid.height - top))
 
 
 def _tight(samples: Samples, grid: GeoGrid, block: Window) -> Window | None:

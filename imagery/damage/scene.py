@@ -32,7 +32,7 @@ from imagery.errors import DamageError
 WORK_PIXEL_M = 0.2
 """Side of a work cell: fine enough for a car and a kerb, coarse enough that texture means something."""
 
-BLOCK_PX = 1024
+BLOCK_PX = 768
 _LARGEST_PX = 200_000
 _SMALLEST_PX = 16
 

@@ -50,6 +50,13 @@ def damage(
     model: Annotated[
         Path | None, typer.Option(metavar="FILE.onnx", help="A segmentation model of your own.")
     ] = None,
+    preview: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WEST,SOUTH,EAST,NORTH",
+            help="Only a quick look at this window (degrees): what samples make of it, in DIR/preview.tif.",
+        ),
+    ] = None,
     report: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the report as JSON here too.")
     ] = None,
@@ -58,13 +65,16 @@ def damage(
     """Map the damage on a mosaic: those results that the inputs allow."""
     from imagery.damage import DamageOptions
     from imagery.damage.versions import file_of
-    from missionctl.services.damage import damage_from_mosaic
+    from missionctl.services.damage import damage_from_mosaic, preview_damage
     from missionctl.workspace import actor, write_text
 
     if samples_version is not None:
         if samples is not None:
             raise typer.BadParameter("give either --samples or --samples-version")
         samples = file_of(out, samples_version)
+    if preview is not None:
+        give(preview_damage(mosaic, out, samples, _degrees(preview)), as_json)
+        return
     options = DamageOptions(
         before=before,
         dem=dem,
@@ -83,3 +93,13 @@ def damage(
     if report:
         write_text(report, to_json(result) + "\n")
     give(result, as_json)
+
+
+def _degrees(text: str) -> tuple[float, float, float, float]:
+    try:
+        west, south, east, north = (float(part) for part in text.split(","))
+    except ValueError:
+        raise typer.BadParameter(f"'{text}' is not WEST,SOUTH,EAST,NORTH in degrees") from None
+    if not (-180 <= west < east <= 180 and -90 <= south < north <= 90):
+        raise typer.BadParameter(f"'{text}' is no window: west below east, south below north, in degrees")
+    return west, south, east, north

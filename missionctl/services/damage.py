@@ -7,12 +7,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyogrio
 import pyogrio.raw
 import pyproj
 import shapely
 
 from imagery.damage import DamageOptions, DamageReport, map_damage
+from imagery.damage.own_classes import OwnClasses
+from imagery.damage.preview import LivePreview, bounds_of_degrees
+from imagery.damage.samples import read_samples
+from imagery.damage.statistics import class_areas
+from imagery.errors import DamageError
+from imagery.raster_io import write_cog
 from missionctl import geopackage
 from missionctl.jobs import OnProgress, job
 from missionctl.services.decisions import decisions_of
@@ -39,6 +46,7 @@ def damage_from_mosaic(
     Inside a mission folder its inputs are taken where none are named, and the graded objects are stored.
     """
     workspace = find_workspace(out_dir.parent)
+    options = replace(options, own_classes=_own_classes(workspace, out_dir))
     if workspace:
         options = replace(_with_inputs(workspace, options), decisions=decisions_of(workspace))
     with job(workspace, "damage", on_progress, mosaic=str(mosaic), out=str(out_dir)) as advance:
@@ -48,13 +56,53 @@ def damage_from_mosaic(
     return report
 
 
+def preview_damage(
+    mosaic: Path, out_dir: Path, samples: Path | None, degrees: tuple[float, float, float, float]
+) -> dict[str, Any]:
+    """Classes of a window (WGS84 west, south, east, north) in `out_dir`/preview.tif: what the strokes make of
+    it so far. Inside a mission folder its samples are taken when none are named; nothing else is touched.
+
+    Raises DamageError when there are no samples, they do not suffice, or the window misses the mosaic.
+    """
+    workspace = find_workspace(out_dir.parent)
+    samples = samples or (workspace.input("samples") if workspace else None)
+    if samples is None:
+        raise DamageError(f"{mosaic}: a preview shows what samples make of it; give --samples")
+    live = LivePreview(mosaic)
+    own = OwnClasses(_own_classes(workspace, out_dir))
+    strokes = read_samples(samples, live.grid, own)
+    seen = live.show(strokes, bounds_of_degrees(degrees, live.grid))
+    legend = strokes.legend.entries
+    path = out_dir / "preview.tif"
+    write_cog(
+        path, seen.classes, seen.grid.transform, seen.grid.crs, nodata=0,
+        colormap={e.code: e.colour for e in legend}, names={e.code: e.name_en for e in legend},
+        tags={"NOTICE": "Preview of a part, from the picture alone", "SAMPLES": samples.name},
+    )  # fmt: skip
+    counts = dict(enumerate(np.bincount(seen.classes.ravel()).tolist()))
+    sure = seen.confidence[seen.classes > 0]
+    return {
+        "preview": str(path),
+        "pixel_m": seen.grid.pixel_m,
+        "classes": class_areas(counts, seen.grid, legend),
+        "confidence_mean": round(float(sure.mean()) / 100, 3) if sure.size else 0.0,
+        "samples": strokes.counts(),
+        "notes": strokes.notes(),
+    }
+
+
+def _own_classes(workspace: Workspace | None, out_dir: Path) -> Path:
+    """Where the analysts' own classes are kept."""
+    return workspace.path / "classes" if workspace else out_dir / "samples" / "classes"
+
+
 def _with_inputs(workspace: Workspace, options: DamageOptions) -> DamageOptions:
     found: dict[str, Any] = {
         option: workspace.input(name)
         for option, name in _INPUT_OF_OPTION.items()
         if getattr(options, option) is None
     }
-    return replace(options, own_classes=options.own_classes or workspace.path / "classes", **found)
+    return replace(options, **found)
 
 
 def _record(workspace: Workspace, out_dir: Path) -> None:
