@@ -77,7 +77,7 @@ class NumberField(QWidget):
         self.edit.editingFinished.connect(self._on_left)
         layout.addWidget(self.edit)
         suffix = label(unit, "soft")
-        suffix.setFixedWidth(44)
+        suffix.setFixedWidth(52)
         layout.addWidget(suffix)
 
     @property

@@ -310,6 +310,8 @@ _WORDS: dict[str, tuple[str, str]] = {
     "pace_x": ("{x} x", "{x} 倍"),
     # units
     "unit_m": ("m", "米"),
+    "unit_cm": ("cm", "厘米"),
+    "unit_min": ("min", "分钟"),
     "unit_mps": ("m/s", "米/秒"),
     "ha": ("{v} ha", "{v} 公顷"),
     "m2": ("{v} m²", "{v} 平方米"),

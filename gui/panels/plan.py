@@ -100,22 +100,22 @@ class PlanPanel(Panel):
                 automatic=height,
             ),
             "height_m": NumberField(
-                w("wish_height"), "m", theme, least=10, most=1000, step=5, decimals=1, automatic=pixel
+                w("wish_height"), w("unit_m"), theme, least=10, most=1000, step=5, decimals=1, automatic=pixel
             ),
             "overlap_percent": NumberField(w("wish_overlap"), "%", theme, least=0, most=95, step=5),
             "sidelap_percent": NumberField(w("wish_sidelap"), "%", theme, least=0, most=95, step=5),
             "speed_mps": NumberField(
-                w("wish_speed"), "m/s", theme, least=1, most=40, step=1, decimals=1, automatic=auto
+                w("wish_speed"), w("unit_mps"), theme, least=1, most=40, step=1, decimals=1, automatic=auto
             ),
             "angle_deg": NumberField(
                 w("wish_angle"), "°", theme, least=0, most=360, step=5, decimals=1, automatic=auto
             ),
             "clearance_m": NumberField(
-                w("wish_clearance"), "m", theme, least=0, most=500, step=5, decimals=1
+                w("wish_clearance"), w("unit_m"), theme, least=0, most=500, step=5, decimals=1
             ),
             "drones": NumberField(w("wish_drones"), "", theme, least=1, most=50),
             "endurance_min": NumberField(
-                w("wish_endurance"), "min", theme, least=1, most=240, step=1, decimals=1
+                w("wish_endurance"), w("unit_min"), theme, least=1, most=240, step=1, decimals=1
             ),
         }
         for name, field in self.fields.items():
