@@ -148,5 +148,5 @@ def blurred(after: View, pixel_m: float) -> Mask:
 
 
 def _wide(mask: npt.NDArray[np.uint8], least_m: float, pixel_m: float) -> Mask:
-    side = max(2, round(least_m / pixel_m))
+    side = 2 * max(1, round(least_m / pixel_m / 2)) + 1
     return np.asarray(cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((side, side), np.uint8)) > 0)

@@ -23,7 +23,7 @@ from imagery.damage import change, features
 from imagery.damage.analysable import ANALYSIS, IN_SHADOW, SEEN, Analysable
 from imagery.damage.classify import decide
 from imagery.damage.features import Float, Mask, View
-from imagery.damage.legend import BARE, CHANGES, DEBRIS, LANDSLIDE, MUD, SHADOW, WATER, Legend
+from imagery.damage.legend import BARE, BUILDING, CHANGES, DEBRIS, LANDSLIDE, MUD, SHADOW, WATER, Legend
 from imagery.damage.rasters import RasterKind, raster_sink
 from imagery.damage.register import ColourMatch, Registration
 from imagery.damage.scene import GeoGrid, Picture, grown
@@ -294,7 +294,8 @@ def _block(
             judged = inputs.before.classifier.probabilities(old, None, asked)
             was, _ = decide(judged, inputs.before.classifier.codes, asked)
             was[asked & (classes == WATER) & change.clear_water(old, grid.pixel_m)] = WATER
-        known = change.Known(*(v.mask(grid, window) for v in vectors))
+        houses, roads = (v.mask(grid, window) for v in vectors)
+        known = change.Known(houses if inputs.buildings else was == BUILDING, roads)
         codes = change.kind(classes, was, size, compared, known, grid.pixel_m)
     result["change"] = change.despeckle(codes, grid.pixel_m)
     return result

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imagery.damage.analysable import NO_IMAGERY
-from imagery.damage.buildings import GradedBuilding, grade_buildings
+from imagery.damage.buildings import GIVEN, SEGMENTED, GradedBuilding, grade_buildings
 from imagery.damage.decisions import Standing, decide_buildings, decide_roads
 from imagery.damage.ground_pass import Before, Pictures
 from imagery.damage.options import DamageOptions
@@ -16,6 +16,7 @@ from imagery.damage.rasters import Layers
 from imagery.damage.road_network import network
 from imagery.damage.roads import RoadCut, RoadStretch, cut_places, grade_roads, is_bridge
 from imagery.damage.scene import GeoGrid
+from imagery.damage.segment import segment_footprints
 from imagery.damage.vector_in import VectorLayer
 
 _IDS = ("id", "osm_id", "building_id", "road_id", "objectid", "gml_id", "name")
@@ -56,16 +57,19 @@ def grade_objects(
     options: DamageOptions,
     progress: Callable[[str, float], None],
 ) -> Found:
-    """Grade the given buildings and roads by the rasters of `folder` (open as `layers`), and roofs by the
-    pictures; let what analysts decided stand over it; then say which villages the roads still reach."""
-    buildings: tuple[GradedBuilding, ...] = ()
+    """Grade buildings, given or segmented, and the given roads by the rasters of `folder` (open as `layers`),
+    and roofs by the pictures; let what analysts decided stand over it; then say which villages the roads
+    still reach."""
+    progress("buildings", 0.0)
     if given.footprints:
-        progress("buildings", 0.0)
-        houses = given.footprints
-        with Pictures(mosaic, grid, before.source if before else None, None) as pictures:
-            buildings = grade_buildings(
-                houses.geometries, identifiers(houses), houses.fids, grid, layers, pictures
-            )
+        houses, names, origin = given.footprints.geometries, identifiers(given.footprints), GIVEN
+        numbers = given.footprints.fids
+    else:
+        houses, origin = segment_footprints(folder, grid), SEGMENTED
+        numbers = tuple(range(1, len(houses) + 1))
+        names = tuple(f"S{number}" for number in numbers)
+    with Pictures(mosaic, grid, before.source if before else None, None) as pictures:
+        buildings = grade_buildings(houses, names, numbers, grid, layers, pictures, origin=origin)
     moment = options.acquired_utc
     buildings, houses_stand = decide_buildings(buildings, options.decisions, grid.crs, moment)
     if not given.roads:

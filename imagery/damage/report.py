@@ -54,7 +54,8 @@ def report_of(
     buildings, roads = found.buildings, found.roads
     figures: dict[str, Any] = {
         "classes": classes,
-        "buildings": statistics.count_grades(buildings) if options.footprints and counts.classes else {},
+        "buildings": statistics.count_grades(buildings) if buildings and counts.classes else {},
+        "footprints": buildings[0].origin if buildings else None,
         "buildings_flooded": sum(b.flooded for b in buildings),
         "buildings_flood_trace": sum(b.flood_trace for b in buildings),
         "roads_m": round(sum(r.length_m for r in roads), 1),

@@ -33,7 +33,7 @@ def ground(side: int = 300, seed: int = 3) -> np.ndarray:
     rng = np.random.default_rng(seed)
     grey = sum(
         cv2.resize(rng.normal(0, size, (side // k,) * 2), (side, side), interpolation=cv2.INTER_CUBIC)
-        for k, size in ((1, 7), (2, 8), (5, 9), (10, 14), (25, 14))
+        for k, size in ((1, 6), (2, 7), (5, 8), (12, 22), (25, 22))
     )
     return np.clip(np.array([118, 112, 84]) + grey[..., None], 0, 255).astype(np.uint8)
 
@@ -51,7 +51,7 @@ def test_a_blurred_half_is_found_and_the_sharp_half_is_left() -> None:
     rgb = ground()
     rgb[:, 150:] = cv2.GaussianBlur(rgb, (0, 0), 4.0)[:, 150:]
     found = blurred(view(rgb), PIXEL_M)
-    assert found[:, 180:].mean() > 0.8
+    assert found[:, 180:].mean() > 0.7
     assert found[:, :120].mean() < 0.01
 
 
