@@ -130,7 +130,8 @@ def _place_layer(places: Sequence[PlaceAccess], common: dict[str, Any]) -> OutLa
         for name, value in place.report().items():
             columns.setdefault(name, []).append(value)
     columns |= _repeat(common, len(places))
-    return OutLayer("places", "Point", tuple(p.place for p in places), columns, "state", ACCESS)
+    spots = tuple(p.place for p in places)
+    return OutLayer("places", "Point", spots, columns, "state", ACCESS, named_by="name")
 
 
 def _water_layer(folder: Path, grid: GeoGrid, common: dict[str, Any]) -> OutLayer:
@@ -159,4 +160,7 @@ def _township_layer(townships: Sequence[Township]) -> OutLayer:
         }
         for name, value in flat.items():
             columns.setdefault(name.lower().replace(" ", "_"), []).append(value)
-    return OutLayer("townships", "MultiPolygon", tuple(t.area for t in townships), columns)
+    areas = tuple(t.area for t in townships)
+    return OutLayer(
+        "townships", "MultiPolygon", areas, columns, colour=(106, 27, 120), hollow=True, named_by="name_zh"
+    )

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from xml.sax.saxutils import quoteattr
 
 import numpy as np
 import pyogrio.errors
@@ -20,6 +19,7 @@ import shapely
 from shapely import Geometry
 
 from imagery.damage.legend import Entry
+from imagery.damage.qgis_style import VectorStyle, qml
 from imagery.errors import DeliveryError
 from imagery.raster_io import whole_file
 
@@ -39,6 +39,10 @@ class OutLayer:
     styled_by: str | None = None
     legend: tuple[Entry, ...] = ()
     colour: tuple[int, int, int] = (90, 90, 90)
+    hollow: bool = False
+    """Areas drawn by their border alone, so that what lies below stays to be seen."""
+    named_by: str | None = None
+    """The column that QGIS sets as names on the map."""
 
 
 def write_vectors(
@@ -107,6 +111,14 @@ def _mask(missing: Any) -> Any:
     return missing if missing.any() else None
 
 
+def style_of(layer: OutLayer) -> VectorStyle:
+    """How QGIS shall draw a layer."""
+    symbols = tuple((e.key, f"{e.name_en} / {e.name_zh}", e.colour) for e in layer.legend)
+    if not (layer.styled_by and symbols):
+        symbols = (("", layer.name, layer.colour),)
+    return VectorStyle(layer.kind, symbols, layer.styled_by, layer.hollow, layer.named_by)
+
+
 def _write_styles(path: Path, layers: Sequence[OutLayer]) -> None:
     with sqlite3.connect(path) as database:
         database.execute(
@@ -125,54 +137,10 @@ def _write_styles(path: Path, layers: Sequence[OutLayer]) -> None:
             "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, f_geometry_column, "
             "styleName, styleQML, styleSLD, useAsDefault, description, owner) "
             "VALUES ('', '', ?, ?, 'default', ?, '', 1, 'missionctl legend', '')",
-            [(layer.name, column[layer.name], qml(layer)) for layer in layers if layer.name in column],
+            [
+                (layer.name, column[layer.name], qml(style_of(layer)))
+                for layer in layers
+                if layer.name in column
+            ],
         )
     database.close()
-
-
-def qml(layer: OutLayer) -> str:
-    """A QGIS style: one symbol per legend line, or a single symbol."""
-    entries = [(e.key, f"{e.name_en} / {e.name_zh}", e.colour) for e in layer.legend]
-    symbols = entries or [("", layer.name, layer.colour)]
-    drawn = "".join(
-        f'<symbol name="{i}" type="{_symbol_type(layer.kind)}" alpha="1" clip_to_extent="1">'
-        f"{_symbol_layer(layer.kind, colour)}</symbol>"
-        for i, (_, _, colour) in enumerate(symbols)
-    )
-    if layer.styled_by and entries:
-        categories = "".join(
-            f'<category value={quoteattr(key)} label={quoteattr(label)} symbol="{i}" render="true"/>'
-            for i, (key, label, _) in enumerate(entries)
-        )
-        renderer = (
-            f'<renderer-v2 type="categorizedSymbol" attr={quoteattr(layer.styled_by)} forceraster="0" '
-            f'enableorderby="0" symbollevels="0"><categories>{categories}</categories>'
-            f"<symbols>{drawn}</symbols></renderer-v2>"
-        )
-    else:
-        renderer = f'<renderer-v2 type="singleSymbol"><symbols>{drawn}</symbols></renderer-v2>'
-    return (
-        "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>"
-        f'<qgis version="3.22.0" styleCategories="Symbology">{renderer}</qgis>'
-    )
-
-
-def _symbol_type(kind: str) -> str:
-    return "fill" if "Polygon" in kind else "line" if "Line" in kind else "marker"
-
-
-def _symbol_layer(kind: str, colour: tuple[int, int, int]) -> str:
-    rgb = ",".join(map(str, colour))
-    options = {
-        "fill": {
-            "color": f"{rgb},150",
-            "outline_color": f"{rgb},255",
-            "outline_width": "0.3",
-            "style": "solid",
-        },
-        "line": {"line_color": f"{rgb},255", "line_width": "0.8", "capstyle": "round"},
-        "marker": {"color": f"{rgb},255", "size": "2"},
-    }[_symbol_type(kind)]
-    classes = {"fill": "SimpleFill", "line": "SimpleLine", "marker": "SimpleMarker"}
-    listed = "".join(f'<prop k="{k}" v="{v}"/>' for k, v in options.items())
-    return f'<layer class="{classes[_symbol_type(kind)]}" enabled="1" locked="0" pass="0">{listed}</layer>'

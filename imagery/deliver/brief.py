@@ -63,10 +63,11 @@ def compose_brief(folder: DamageFolder, brief: Brief, lang: str, title: str = ""
     paper = page.paper
     left, right = paper.margin_mm, paper.width_mm - paper.margin_mm
     top = _head(page, left, right, brief, title)
-    tiles = headline_figures(page, folder)[:8]
-    if tiles:
-        per_row = len(tiles) if len(tiles) <= 4 else (len(tiles) + 1) // 2
-        top = draw_tiles(page, left, right, top, tiles, per_row) + 3.0
+    words = WORDS[lang]
+    unseen = (f"{1 - brief.seen_share:.0%}", words["not_analysed"], words["of_extent"])
+    tiles = [*headline_figures(page, folder)[:7], unseen]
+    per_row = len(tiles) if len(tiles) <= 4 else (len(tiles) + 1) // 2
+    top = draw_tiles(page, left, right, top, tiles, per_row) + 3.0
     foot = _foot(page, left, right, paper.height_mm - paper.margin_mm, folder)
     points = sections(brief, lang)
     room = foot - top - _GAP_MM
