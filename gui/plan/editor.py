@@ -13,7 +13,8 @@ from gui.snapshot import Snapshot
 from gui.workers import Workers
 from missionctl.services.plan_draft import PlanDraft, draft_of, keep_draft, read_draft, with_zones_of
 from missionctl.services.plan_preview import PlanPreview, sketch_lanes
-from missionctl.services.plan_worker import Planned, PlanWorker
+from missionctl.services.plan_worker import PlanWorker
+from missionctl.services.side_process import Done
 from missionctl.workspace import Workspace
 from plans.errors import MissionError
 
@@ -182,22 +183,22 @@ class PlanEditor(QObject):
         self._worker.save(self.draft, self._workspace.path, suffix)
         self.busy_changed.emit(True)
 
-    def _on_planned(self, done: Planned) -> None:
-        if done.file is not None:
+    def _on_planned(self, done: Done) -> None:
+        if done.lasting and not done.fault:
             if self._saving is not None:
-                name = done.file.name
+                name = done.result.name
                 saved = self._saving
                 self._history = self._history.mapped(lambda d: replace(d, saved=name) if d == saved else d)
                 self.restored = False
                 self._keep_now()
             self._saving = None
             self.draft_changed.emit(self.draft)
-            self.saved.emit(done.file)
-        elif self._saving is not None and done.fault and done.ticket != self._asked:
+            self.saved.emit(done.result)
+        elif done.lasting:
             self._saving = None
             self.trouble.emit(done.fault)
         elif done.ticket == self._asked:
-            self._show(done.preview, done.fault)
+            self._show(done.result, done.fault)
         self.busy_changed.emit(self.busy)
 
     def _show(self, preview: PlanPreview | None, fault: str) -> None:
