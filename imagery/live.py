@@ -29,7 +29,7 @@ from imagery.geo_file import read_geo_file
 from imagery.live_block import LiveBlock
 from imagery.live_correct import Correction
 from imagery.live_look import Look
-from imagery.live_map import LiveMap, MapGrid
+from imagery.live_map import MOVED_IN_FLIGHT_PX, LiveMap, MapGrid, Wanted
 from imagery.live_paint import Canvas, paint_square
 from imagery.live_store import Cell, LiveStore
 from imagery.live_watch import Arrivals
@@ -156,6 +156,15 @@ def _with_missing(report: MosaicReport, missing: Sequence[CameraEvent]) -> Mosai
     return replace(report, warnings=(*report.warnings, lost))
 
 
+@dataclass(frozen=True)
+class Mended:
+    """A square painted anew, and the photos that it was to show."""
+
+    cell: Cell
+    canvas: Canvas
+    asked: Wanted
+
+
 class _Live:
     """One run: what waits, what is worked at, and the map."""
 
@@ -179,8 +188,8 @@ class _Live:
         self._map: LiveMap | None = None
         self._looks: dict[str, tuple[Future[Look], float]] = {}
         self._held: set[str] = set()
-        self._work: Future[Correction | tuple[Cell, Canvas]] | None = None
-        self._stale: dict[Cell, list[str]] = {}
+        self._work: Future[Correction | Mended] | None = None
+        self._stale: dict[Cell, Wanted] = {}
         self._go_on = threading.Event()
         self._go_on.set()
         self._heard_s = self._written_s = self._taken_s = -math.inf
@@ -203,7 +212,8 @@ class _Live:
         self.block.looker.shots.hear(self._events())
         self.block.restore()
         if self.block.stands:
-            self._stale = self._the_map().expect(self.block.outlines())
+            self._the_map().expect(self.block.outlines())
+            self._stale = self._the_map().stale()
             self._write()  # squares may have been kept and the file not written any more
 
     def _stand_back(self) -> None:
@@ -299,9 +309,10 @@ class _Live:
         self.store.forget_map()
         self._map = None
         fresh = self._the_map()
-        for cell, names in fresh.expect(self.block.outlines()).items():
-            grid, brushes = fresh.grid.square(cell), self.block.brushes(names)
-            fresh.replace(cell, paint_square(grid, brushes, self.block.surface))
+        fresh.expect(self.block.outlines())
+        for cell, asked in fresh.stale().items():
+            grid, brushes = fresh.grid.square(cell), self.block.brushes(list(asked))
+            fresh.replace(cell, paint_square(grid, brushes, self.block.surface), asked)
         self._write()
 
     def _second_worker(self, second: Executor) -> None:
@@ -313,7 +324,7 @@ class _Live:
             if isinstance(done, Correction):
                 self._moved(done)
             else:
-                self._mended(*done)
+                self._mended(done)
         if self._unwritten and (not self._stale or self._clock() - self._written_s >= _WRITE_EVERY_S):
             self._write()
             self._tell("", None)
@@ -321,28 +332,32 @@ class _Live:
         correct = self.block.correction(paused=calm_s >= _PAUSE_S, landed=calm_s >= _LANDED_S)
         if correct is not None:
             self._work = second.submit(correct)
-        elif self._stale and not self._looks:
-            cell, names = next(iter(self._stale.items()))
+            return
+        if calm_s >= _PAUSE_S and self.count:
+            self._stale = self._the_map().stale()
+        if self._stale and not self._looks:
+            cell, asked = next(iter(self._stale.items()))
             grid, surface, brushes = self._the_map().grid.square(cell), self.block.surface, self.block.brushes
             stand_back = self._stand_back
             self._work = second.submit(
-                lambda: (cell, paint_square(grid, brushes(names), surface, stand_back))
+                lambda: Mended(cell, paint_square(grid, brushes(list(asked)), surface, stand_back), asked)
             )
 
     def _moved(self, made: Correction) -> None:
         """Move what an adjustment moves, and see which squares do not show that yet."""
         outlines = self.block.move(made)
-        if not made.scope.whole:
-            self._stale = self._the_map().expect_some(outlines)
-            return
-        self._choose_scale()
-        self._stale = self._the_map().expect(outlines)
+        if made.scope.whole:
+            self._choose_scale()
+            self._the_map().expect(outlines)
+        else:
+            self._the_map().expect_some(outlines)
+        self._stale = self._the_map().stale(MOVED_IN_FLIGHT_PX)
 
-    def _mended(self, cell: Cell, canvas: Canvas) -> None:
+    def _mended(self, made: Mended) -> None:
         """Take a square that was painted anew; it goes to the end of the row where a photo came to it
         meanwhile."""
         live_map = self._the_map()
-        self._unwritten |= live_map.replace(cell, canvas)
-        self._stale.pop(cell, None)
-        if live_map.is_stale(cell):
-            self._stale[cell] = live_map.wanted(cell)
+        self._unwritten |= live_map.replace(made.cell, made.canvas, made.asked)
+        self._stale.pop(made.cell, None)
+        if live_map.is_stale(made.cell, MOVED_IN_FLIGHT_PX):
+            self._stale[made.cell] = live_map.wanted(made.cell)

@@ -192,10 +192,12 @@ class LiveBlock:
         stands = list(self.stands.values())
         better = corrected(photo, stands[-LEARN_FROM:])
         around = [self.stands[mate] for mate in self._ties.mates(name) if mate in self.stands]
-        if not around:
+        if around:
+            matches = self._ties.among([name], [s.photo.name for s in around])
+        else:  # they say what the ground looks like
             around = neighbours_of(better, stands, self.ground.level_m)[:3]
+            matches = self._ties.among([name, *(s.photo.name for s in around)])
         camera = self._cameras.setdefault(photo.camera, photo.camera)
-        matches = self._ties.among([name, *(s.photo.name for s in around)])
         held = replace(better, camera=camera)
         placed = place(held, look.features, around, matches, self.frame, self.looker.ground_up_m)
         if isinstance(placed, str):

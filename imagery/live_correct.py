@@ -17,9 +17,9 @@ from imagery.live_place import Fit, Stand, adjust_all, adjust_some
 from imagery.live_ties import Ties
 from plans.frames import LocalFrame
 
-FREE = 60
+FREE = 50
 """So many photos are adjusted together; a block that is no larger as a whole."""
-GROWN, LEAST_NEW = 0.15, 2
+GROWN, LEAST_NEW = 0.3, 2
 """They are adjusted when that share of them is new, and so many."""
 DOUBLED = 2.0
 LEARN_FROM = 60
@@ -84,7 +84,7 @@ def correction(
     """The work of adjusting a scope as it stands now, for another thread. Photos `settled` by the adjustment
     of the whole say what tags are off by."""
     free, around = [stands[n] for n in scope.free], [stands[n] for n in scope.around]
-    matches = ties.among([*scope.free, *scope.around])
+    matches = ties.among(scope.free, scope.around)
     if scope.whole:
         return lambda: Correction(scope, adjust_all(free, matches, frame, ground_up_m))
     learn = list(settled)[-LEARN_FROM:]

@@ -24,9 +24,13 @@ from plans.frames import FloatArray, LocalFrame
 JPEG_QUALITY = 88
 OPEN_SQUARES = 36
 """Of seven megabytes each."""
-MOVED_PX = 1.5
-"""So far, in pixels of the map, a photo may have moved before its squares are painted anew."""
+MOVED_PX, MOVED_IN_FLIGHT_PX = 1.5, 3.0
+"""So far, in pixels of the map, a photo may have moved before its squares are painted anew; and as long as
+photos come, as what moves a little then will move again."""
+_SHOWN = 0.4
+"""A photo is seen near its middle; of its outline's move so much."""
 
+Wanted = dict[str, FloatArray]
 BrushesOf = Callable[[Sequence[str]], list[Brush]]
 
 
@@ -120,7 +124,7 @@ class LiveMap:
         self._squares: dict[Cell, Painted] = dict(store.squares())
         self._wanted: dict[Cell, dict[str, FloatArray]] = {}
         self._cells_of: dict[str, list[Cell]] = {}
-        self._stale: set[Cell] = set()
+        self._doubtful: set[Cell] = set()
         self._shares = {cell: _share(painted.square) for cell, painted in self._squares.items()}
         self._kept: KeptOverviews = {}
 
@@ -156,13 +160,18 @@ class LiveMap:
             return canvas
         shown = painted.outlines if canvas is None and painted else canvas.outlines if canvas else ()
         names = [name for name in shown if name != without]
-        return paint_square(self.grid.square(cell), others(names), surface) if names else Canvas()
+        if not names:
+            return Canvas()
+        fresh = paint_square(self.grid.square(cell), others(names), surface)
+        fresh.outlines |= {n: line for n, line in self.wanted(cell).items() if n in fresh.outlines}
+        return fresh
 
-    def replace(self, cell: Cell, canvas: Canvas) -> bool:
-        """Take a square that was painted anew, unless another photo has come to it meanwhile; whether it was
-        taken."""
-        if canvas.outlines.keys() != self._wanted.get(cell, {}).keys():
+    def replace(self, cell: Cell, canvas: Canvas, asked: Mapping[str, FloatArray]) -> bool:
+        """Take a square that was painted anew as was `asked` (see `wanted`), unless another photo has come to
+        it meanwhile; whether it was taken."""
+        if not canvas.outlines.keys() == asked.keys() == self._wanted.get(cell, {}).keys():
             return False
+        canvas.outlines = dict(asked)
         was_open = cell in self._open
         self._keep(cell, canvas)
         if not was_open:  # the open ones are those under the drone; it would have to open them again
@@ -195,32 +204,39 @@ class LiveMap:
         self._cells_of[name] = cells
         return {*before, *cells}
 
-    def expect(self, outlines: Mapping[str, FloatArray]) -> dict[Cell, list[str]]:
-        """Say where all photos lie; gives the squares that do not show that, and what they should."""
+    def expect(self, outlines: Mapping[str, FloatArray]) -> None:
+        """Say where all photos lie."""
         self._wanted = {cell: {} for cell in self._squares}
-        self._cells_of, self._stale = {}, set(self._squares)
-        return self.expect_some(outlines)
+        self._cells_of, self._doubtful = {}, set(self._squares)
+        self.expect_some(outlines)
 
-    def expect_some(self, outlines: Mapping[str, FloatArray]) -> dict[Cell, list[str]]:
-        """Say where some photos lie now; gives the squares that do not show what they should."""
+    def expect_some(self, outlines: Mapping[str, FloatArray]) -> None:
+        """Say where some photos lie now."""
         reached = self.grid.cells(list(outlines.values()))
         for (name, outline), cells in zip(outlines.items(), reached, strict=True):
-            self._stale |= self._want(name, outline, cells)
-        self._stale = {cell for cell in self._stale if self.is_stale(cell)}
-        return {cell: self.wanted(cell) for cell in sorted(self._stale)}
+            self._doubtful |= self._want(name, outline, cells)
 
-    def wanted(self, cell: Cell) -> list[str]:
-        """The photos that a square should show."""
-        return list(self._wanted.get(cell, {}))
+    def stale(self, moved_px: float = MOVED_PX) -> dict[Cell, Wanted]:
+        """The squares that show other photos than they should, or one that has moved by more; and what they
+        should show."""
+        self._doubtful = {cell for cell in self._doubtful if self.is_stale(cell)}
+        return {cell: self.wanted(cell) for cell in sorted(self._doubtful) if self.is_stale(cell, moved_px)}
 
-    def is_stale(self, cell: Cell) -> bool:
-        """Whether a square shows other photos than it should, or one that has moved."""
+    def wanted(self, cell: Cell) -> Wanted:
+        """The photos that a square should show, and where their outlines (8, 2) lie."""
+        return dict(self._wanted.get(cell, {}))
+
+    def is_stale(self, cell: Cell, moved_px: float = MOVED_PX) -> bool:
+        """Whether a square shows other photos than it should, or one that has moved by more."""
         wanted = self._wanted.get(cell, {})
         painted = self._squares[cell].outlines if cell in self._squares else {}
         if painted.keys() != wanted.keys():
             return True
-        moved = (float(np.abs(painted[name] - wanted[name]).max()) for name in wanted)
-        return any(m > MOVED_PX * self.grid.gsd_m for m in moved)
+        if not wanted:
+            return False
+        off = np.array([painted[name] - outline for name, outline in wanted.items()])
+        middle = np.abs(off.mean(axis=1)).max()
+        return bool(max(middle, _SHOWN * np.abs(off).max()) > moved_px * self.grid.gsd_m)
 
     def write(self, out: Path) -> None:
         """Replace the file. Raises RasterError."""

@@ -35,14 +35,14 @@ class Ties:
         match = self._of.get(a, {}).get(b)
         return 0 if match is None else len(match.first_ids)
 
-    def among(self, names: Collection[str]) -> dict[Pair, PairMatches]:
-        """The matches between these photos, by pair."""
-        wanted = set(names)
+    def among(self, names: Collection[str], others: Collection[str] = ()) -> dict[Pair, PairMatches]:
+        """The matches between these photos, and of these with others, by pair; not those of two others."""
+        wanted, further = set(names), {*names, *others}
         return {
-            (a, b): match
+            (min(a, b), max(a, b)): match
             for a in sorted(wanted)
             for b, match in self._of.get(a, {}).items()
-            if a < b and b in wanted and match is not None
+            if match is not None and b in further and (a < b or b not in wanted)
         }
 
     def __iter__(self) -> Iterator[tuple[Pair, PairMatches | None]]:

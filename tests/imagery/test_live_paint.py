@@ -76,15 +76,18 @@ def test_a_square_painted_anew_is_not_taken_when_a_photo_came_meanwhile(brushes,
         live.paint(brushes[0], lambda names: [], GROUND, pool)
         (cells,) = GRID.cells([brushes[0].outline(GROUND)])
         anew = paint_square(GRID.square(cells[0]), brushes[:1], GROUND)
+        asked = live.wanted(cells[0])
         live.paint(brushes[1], lambda names: [], GROUND, pool)
         assert cells[0] in GRID.cells([brushes[1].outline(GROUND)])[0]
-        assert not live.replace(cells[0], anew)
+        assert not live.replace(cells[0], anew, asked)
         assert brushes[1].name in live.wanted(cells[0])
         moved = replace(brushes[0], pose=replace(brushes[0].pose, east_m=brushes[0].pose.east_m + 5))
         outlines = {b.name: b.outline(GROUND) for b in (moved, brushes[1])}
-        stale = live.expect(outlines)
+        live.expect(outlines)
+        stale = live.stale()
         assert cells[0] in stale
-        assert live.replace(cells[0], paint_square(GRID.square(cells[0]), [moved, brushes[1]], GROUND))
+        anew = paint_square(GRID.square(cells[0]), [moved, brushes[1]], GROUND)
+        assert live.replace(cells[0], anew, stale[cells[0]])
         assert not live.is_stale(cells[0])
 
 
@@ -97,6 +100,7 @@ def test_corrections_do_not_close_the_squares_that_the_drone_is_over(brushes, ce
     assert set(first._open) == set(reached)
     again = LiveMap(GRID, store)
     again.expect({brushes[0].name: brushes[0].outline(GROUND)})
-    assert again.replace(reached[0], paint_square(GRID.square(reached[0]), brushes[:1], GROUND))
+    anew = paint_square(GRID.square(reached[0]), brushes[:1], GROUND)
+    assert again.replace(reached[0], anew, again.wanted(reached[0]))
     assert not again._open
     assert not again.is_stale(reached[0])
