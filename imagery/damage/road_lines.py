@@ -12,22 +12,26 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 from scipy import ndimage
-from shapely import LineString
+from shapely import Geometry, LineString
 
-from imagery.damage.legend import BUILDING, NOT_ANALYSED, ROAD, VEGETATION
+from imagery.damage.legend import NOT_ANALYSED, ROAD
 from imagery.damage.rasters import Layers
 from imagery.damage.scene import GeoGrid
 
 CORRIDOR_M = 6.0
 """So far to either side the road is sought."""
-_ACROSS_M, _ALONG_M = 0.4, 1.0
+_ACROSS_M = 0.4
 _HALF_ROAD_M = 1.4
 _BEND = 0.45
 """What a metre of sideways movement a metre along costs, in metres of carriageway not hit."""
-_STAY = 0.012
-"""What each metre off the line costs."""
+_STAY, _STRAY = 0.005, 0.04
+"""What each metre off the line costs while its own offset is sought, and off that offset afterwards."""
+_CLEAR, _CLEAR_SHARE = 0.5, 0.25
 
 Floats = npt.NDArray[np.float64]
+
+ACROSS: Floats = np.arange(-CORRIDOR_M, CORRIDOR_M + 1e-9, _ACROSS_M)
+"""The offsets that are looked at, metres to the left."""
 
 
 @dataclass(frozen=True)
@@ -72,27 +76,45 @@ def classes_at(points: Floats, grid: GeoGrid, layers: Layers, what: str = "class
     return np.where(inside, codes[np.where(inside, row, 0), np.where(inside, col, 0)], 0).astype(np.uint8)
 
 
-def offsets(strip: Strip, grid: GeoGrid, layers: Layers) -> Floats:
-    """(n,) metres to the left of each station at which the road runs; stations are `_ALONG_M` apart or so."""
-    across = np.arange(-CORRIDOR_M - 2.0, CORRIDOR_M + 2.0 + 1e-9, _ACROSS_M)
-    points = strip.places[:, None] + strip.left[:, None] * across[None, :, None]
+def scores(strip: Strip, grid: GeoGrid, layers: Layers, others: Geometry | None = None) -> Floats:
+    """(n, m) how much of a carriageway shows at each of `ACROSS` beside each station, 0 to 1.
+
+    What lies nearer to one of the `others` is that road's carriageway, not this one's.
+    """
+    wide = np.arange(-CORRIDOR_M - 2.0, CORRIDOR_M + 2.0 + 1e-9, _ACROSS_M)
+    points = strip.places[:, None] + strip.left[:, None] * wide[None, :, None]
     codes = classes_at(points, grid, layers)
     sigma = _HALF_ROAD_M / _ACROSS_M
-    on_road = ndimage.gaussian_filter1d((codes == ROAD).astype(float), sigma, axis=1)
-    beside = ndimage.gaussian_filter1d(
-        np.isin(codes, (BUILDING, VEGETATION)).astype(float), sigma / 2, axis=1
-    )
-    score = on_road - 0.3 * beside
+    score = ndimage.gaussian_filter1d((codes == ROAD).astype(float), sigma, axis=1)
     score[(codes == NOT_ANALYSED).mean(axis=1) > 0.5] = 0.0
-    inner = np.abs(across) <= CORRIDOR_M + 1e-9
-    return _best_path(score[:, inner] - _STAY * np.abs(across[inner]), across[inner])
+    score = score[:, np.abs(wide) <= CORRIDOR_M + 1e-9]
+    if others is not None:
+        places = strip.places[:, None] + strip.left[:, None] * ACROSS[None, :, None]
+        away = shapely.distance(others, shapely.points(places))
+        score[away < np.abs(ACROSS)] = 0.0
+    return score
 
 
-def _best_path(score: Floats, across: Floats) -> Floats:
-    """The offsets (n,) of the largest sum of score (n, m), each step dear by its length."""
+def offsets(score: Floats) -> Floats:
+    """(n,) metres to the left of each station at which the road runs, by its `scores`; stations are a metre
+    apart or so.
+
+    First how far the whole line is off, by the stations that show a carriageway; then where it runs about
+    that. A line that shows none is left where it is.
+    """
+    rough = _best_path(score - _STAY * np.abs(ACROSS))
+    at = np.clip(np.rint((rough - ACROSS[0]) / _ACROSS_M).astype(int), 0, len(ACROSS) - 1)
+    clear = score[np.arange(len(score)), at] > _CLEAR
+    whole = float(np.median(rough[clear])) if clear.mean() > _CLEAR_SHARE else 0.0
+    path = _best_path(score - _STRAY * np.abs(ACROSS - whole))
+    return np.asarray(ndimage.gaussian_filter1d(path, 3.0, mode="nearest"))
+
+
+def _best_path(score: Floats) -> Floats:
+    """The offsets (n,) of the largest sum of score (n, m), each step sideways dear by its length."""
     reach = 3
     moves = np.arange(-reach, reach + 1)
-    price = _BEND * np.abs(moves) * (across[1] - across[0])
+    price = _BEND * np.abs(moves) * _ACROSS_M
     total = score[0].copy()
     came = np.zeros(score.shape, np.int64)
     for row in range(1, len(score)):
@@ -105,4 +127,4 @@ def _best_path(score: Floats, across: Floats) -> Floats:
     path[-1] = int(total.argmax())
     for row in range(len(score) - 1, 0, -1):
         path[row - 1] = came[row, path[row]]
-    return ndimage.gaussian_filter1d(across[path], 3.0, mode="nearest")
+    return ACROSS[path]

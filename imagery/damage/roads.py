@@ -34,7 +34,7 @@ from imagery.damage.legend import (
     shows_ground,
 )
 from imagery.damage.rasters import Layers
-from imagery.damage.road_lines import Strip, classes_at, offsets, strip_along
+from imagery.damage.road_lines import CORRIDOR_M, Strip, classes_at, offsets, scores, strip_along
 from imagery.damage.scene import GeoGrid
 
 STATION_M = 1.0
@@ -103,9 +103,13 @@ def grade_roads(
     analysed. `bridges` says which lines are bridges as a whole."""
     stretches: list[RoadStretch] = []
     tagged = bridges or (False,) * len(lines)
-    for geometry, identifier, fid, bridge in zip(lines, identifiers, fids, tagged, strict=True):
-        for number, part in enumerate(shapely.get_parts(geometry)):
-            stretches += _stretches(part, (identifier, fid, number), grid, layers, bridge)
+    tree = shapely.STRtree(lines)
+    for index, (identifier, fid) in enumerate(zip(identifiers, fids, strict=True)):
+        near = tree.query(lines[index], predicate="dwithin", distance=2 * CORRIDOR_M)
+        others = shapely.union_all([lines[i] for i in near if i != index]) if len(near) > 1 else None
+        for number, part in enumerate(shapely.get_parts(lines[index])):
+            ground = _Ground(grid, layers, others, tagged[index])
+            stretches += _stretches(part, (identifier, fid, number), ground)
     return tuple(stretches)
 
 
@@ -144,25 +148,35 @@ def _place(run: Sequence[RoadStretch]) -> RoadCut:
     return RoadCut(worst.fid, worst.identifier, Point(here.places[0]), worst.state, total, round(sure, 2))
 
 
-def _stretches(
-    line: LineString, who: tuple[str, int, int], grid: GeoGrid, layers: Layers, bridge: bool
-) -> Iterator[RoadStretch]:
+@dataclass(frozen=True)
+class _Ground:
+    """What a line is judged by: the rasters, the other roads about it, and whether it is a bridge."""
+
+    grid: GeoGrid
+    layers: Layers
+    others: Geometry | None
+    bridge: bool
+
+
+def _stretches(line: LineString, who: tuple[str, int, int], ground: _Ground) -> Iterator[RoadStretch]:
+    grid, layers = ground.grid, ground.layers
     stations = max(1, round(line.length / STATION_M))
     step = line.length / stations
     if step == 0:
         return
-    states, shares, beside = [], [], []
     per_piece = max(1, int(_LONGEST_PIECE_M / step))
-    for first in range(0, stations, per_piece):
-        at = (np.arange(first, min(first + per_piece, stations)) + 0.5) * step
-        strip = strip_along(line, at)
-        offset = offsets(strip, grid, layers)
-        state, share = _states(strip.beside(offset), grid, layers, bridge)
-        states.append(state)
-        shares.append(share)
-        beside.append(offset)
-    state = _under_crowns(np.concatenate(states), round(_CROWNS_M / step))
-    share, offset = np.concatenate(shares), np.concatenate(beside)
+    strips = [
+        strip_along(line, (np.arange(first, min(first + per_piece, stations)) + 0.5) * step)
+        for first in range(0, stations, per_piece)
+    ]
+    offset = offsets(np.concatenate([scores(strip, grid, layers, ground.others) for strip in strips]))
+    parts = np.split(offset, np.cumsum([len(strip.places) for strip in strips])[:-1])
+    judged = [
+        _states(strip.beside(own), grid, layers, ground.bridge)
+        for strip, own in zip(strips, parts, strict=True)
+    ]
+    share = np.concatenate([shares for _, shares in judged])
+    state = _under_crowns(np.concatenate([states for states, _ in judged]), round(_CROWNS_M / step))
     state = _without_faint_blocks(state, share, max(1, round(_CLEAR_M / step)))
     state = _without_short_runs(state, max(1, round(_SHORTEST_CUT_M / step)))
     edges = np.flatnonzero(np.diff(state)) + 1
