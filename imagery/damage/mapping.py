@@ -45,6 +45,7 @@ from imagery.errors import DamageError
 Progress = Callable[[str, float], None]
 
 _PLACES = ("Point", "MultiPoint", "Polygon", "MultiPolygon")
+_WATERS = ("LineString", "MultiLineString", "Polygon", "MultiPolygon")
 PRODUCTS = (
     "classes.tif", "confidence.tif", "not_analysed.tif", "depth.tif", "depth_peak.tif", "change.tif",
     "damage.gpkg", "report.json",
@@ -77,7 +78,7 @@ def map_damage(
     mosaic, out_dir = Path(mosaic), Path(out_dir)
     progress = on_progress or _silent
     started = time.monotonic()
-    grid = grid_of(mosaic, _work_pixel(options))
+    grid = grid_of(mosaic, _work_pixel(options, out_dir))
     if options.acquired_utc is None:
         options = replace(options, acquired_utc=acquired_of(mosaic))
     staging = _staging(out_dir)
@@ -98,10 +99,14 @@ def _silent(stage: str, share: float) -> None:
     del stage, share
 
 
-def _work_pixel(options: DamageOptions) -> float | None:
+def _work_pixel(options: DamageOptions, out_dir: Path) -> float | None:
     if options.model is not None:
-        return load_model(options.model).pixel_m
+        return load_model(options.model, _own(options, out_dir).legend()).pixel_m
     return options.work_pixel_m
+
+
+def _own(options: DamageOptions, out_dir: Path) -> OwnClasses:
+    return OwnClasses(options.own_classes or out_dir / "samples" / "classes")
 
 
 def _staging(out_dir: Path) -> Path:
@@ -139,6 +144,7 @@ class _Vectors:
     footprints: VectorLayer | None
     roads: VectorLayer | None
     townships: VectorLayer | None
+    rivers: VectorLayer | None
     villages: VectorLayer | None
     safe: VectorLayer | None
 
@@ -158,10 +164,10 @@ def _run(
 ) -> dict[str, Any]:
     progress("read", 0.0)
     vectors = _read_vectors(options, grid)
-    own = OwnClasses(options.own_classes or out_dir / "samples" / "classes")
+    own = _own(options, out_dir)
     samples = read_samples(options.samples, grid, own) if options.samples else None
     version, earlier = versions.keep(out_dir, samples, grid, own) if samples else (None, None)
-    legend = samples.legend if samples else Legend()
+    legend = samples.legend if samples else own.legend()
     depth_cells = depth_grid(grid)
     dem = read_dem(options.dem, depth_cells) if options.dem else None
     relief = Relief(depth_cells, relief_of(dem, depth_cells)) if dem is not None else None
@@ -170,7 +176,7 @@ def _run(
     tags = raster_tags(mosaic, options, produced)
 
     comparison = _compare(mosaic, grid, options, notes, progress)
-    trained = _train(mosaic, grid, options, samples, earlier, comparison, relief, notes, progress)
+    trained = _train(mosaic, grid, options, samples, earlier, comparison, relief, legend, notes, progress)
     classifier = trained.classifier
     before = None
     if comparison is not None and options.before is not None:
@@ -185,7 +191,7 @@ def _run(
         progress("depth", 0.0)
         cell_m = dem_cell_m(options.dem, grid)
         depth, peak = _depth(folder, grid, depth_cells, dem, cell_m, tags)
-    given = Given(vectors.footprints, vectors.roads, vectors.villages, vectors.safe)
+    given = Given(vectors.footprints, vectors.roads, vectors.rivers, vectors.villages, vectors.safe)
     found = Found()
     with Layers(folder, grid) as layers:
         if classifier is not None:
@@ -215,6 +221,7 @@ def _read_vectors(options: DamageOptions, grid: GeoGrid) -> _Vectors:
         read_layer(options.footprints, grid.crs, "footprints") if options.footprints else None,
         read_layer(options.roads, grid.crs, "roads", kinds=lines) if options.roads else None,
         statistics.read_townships(options.townships, grid.crs) if options.townships else None,
+        read_layer(options.rivers, grid.crs, "rivers", kinds=_WATERS) if options.rivers else None,
         read_layer(options.villages, grid.crs, "villages", kinds=_PLACES) if options.villages else None,
         read_layer(options.safe, grid.crs, "safe places", kinds=_PLACES) if options.safe else None,
     )
@@ -252,6 +259,7 @@ def _train(
     earlier: Samples | None,
     comparison: tuple[register.Registration, register.ColourMatch] | None,
     relief: Relief | None,
+    legend: Legend,
     notes: list[str],
     progress: Progress,
 ) -> _Trained:
@@ -259,10 +267,12 @@ def _train(
     if samples is not None and options.model is not None:
         raise DamageError(f"{options.model}: give either samples or a model, not both")
     if options.model is not None:
-        model = load_model(options.model)
+        model = load_model(options.model, legend)
         if model.unmapped:
             notes.append(f"Classes of the model that the legend does not have: {', '.join(model.unmapped)}.")
-        return _Trained(model, model if comparison else None)
+        if model.contract.pair and comparison is None:
+            raise DamageError(f"{model.path}: compares before and after; give a before-ortho that fits")
+        return _Trained(model, model if comparison and not model.contract.pair else None)
     if samples is None:
         notes.append("No samples and no model were given: ground classes were not mapped.")
         return _Trained(None)
