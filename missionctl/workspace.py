@@ -34,6 +34,7 @@ INPUT_NAMES = (
     "roads",
     "townships",
     "population",
+    "rivers",
     "villages",
     "safe",
     "samples",

@@ -28,6 +28,8 @@ class Given:
 
     footprints: VectorLayer | None = None
     roads: VectorLayer | None = None
+    rivers: VectorLayer | None = None
+    """Where there is water at all times."""
     villages: VectorLayer | None = None
     """Points or areas with a name; without them houses that stand close together."""
     safe: VectorLayer | None = None
@@ -76,8 +78,9 @@ def grade_objects(
         return Found(buildings, building_standing=houses_stand)
     progress("roads", 0.0)
     lines, tags = given.roads, given.roads.field(("bridge",))
+    rivers = given.rivers.geometries if given.rivers else ()
     bridges = tuple(is_bridge(tags, i) for i in range(len(lines)))
-    roads = grade_roads(lines.geometries, identifiers(lines), lines.fids, grid, layers, bridges)
+    roads = grade_roads(lines.geometries, identifiers(lines), lines.fids, grid, layers, bridges, rivers)
     roads, roads_stand = decide_roads(roads, options.decisions, grid.crs, moment)
     outside = outside_of(folder / "not_analysed.tif", grid, NO_IMAGERY)
     over = frozenset(fid for fid, bridge in zip(lines.fids, bridges, strict=True) if bridge)

@@ -24,6 +24,8 @@ class DamageOptions:
     roads: Path | None = None
     townships: Path | None = None
     population: Path | None = None
+    rivers: Path | None = None
+    """Lines or areas with water at all times: a road over them is a bridge."""
     villages: Path | None = None
     """Points or areas with a name, to say which the roads still reach."""
     safe: Path | None = None
@@ -59,6 +61,7 @@ def inputs_of(options: DamageOptions) -> dict[str, str]:
         "roads",
         "townships",
         "population",
+        "rivers",
         "villages",
         "safe",
         "samples",

@@ -50,6 +50,8 @@ _CROWNS_M = 12.0
 _CLEAR_M, _CLEARLY = 6.0, 0.75
 _BESIDE_M = np.arange(4.0, 13.0, 0.5)
 _LASTING = 0.3
+_BED_M = 3.0
+"""Half of the bed of a river that is given as a line."""
 _YES = ("yes", "true", "1", "viaduct", "桥")
 
 
@@ -98,17 +100,21 @@ def grade_roads(
     grid: GeoGrid,
     layers: Layers,
     bridges: tuple[bool, ...] | None = None,
+    rivers: tuple[Geometry, ...] = (),
 ) -> tuple[RoadStretch, ...]:
     """Cut each road into stretches: passable, flooded, blocked (debris, washed away), bridge out, not
-    analysed. `bridges` says which lines are bridges as a whole."""
+    analysed. `bridges` says which lines are bridges as a whole, `rivers` (lines or areas) where there is
+    water at all times."""
     stretches: list[RoadStretch] = []
     tagged = bridges or (False,) * len(lines)
     tree = shapely.STRtree(lines)
+    wet = shapely.union_all([river.buffer(_BED_M if river.area == 0 else 0.0) for river in rivers])
+    shapely.prepare(wet)
     for index, (identifier, fid) in enumerate(zip(identifiers, fids, strict=True)):
         near = tree.query(lines[index], predicate="dwithin", distance=2 * CORRIDOR_M)
         others = shapely.union_all([lines[i] for i in near if i != index]) if len(near) > 1 else None
         for number, part in enumerate(shapely.get_parts(lines[index])):
-            ground = _Ground(grid, layers, others, tagged[index])
+            ground = _Ground(grid, layers, others, tagged[index], wet)
             stretches += _stretches(part, (identifier, fid, number), ground)
     return tuple(stretches)
 
@@ -150,12 +156,14 @@ def _place(run: Sequence[RoadStretch]) -> RoadCut:
 
 @dataclass(frozen=True)
 class _Ground:
-    """What a line is judged by: the rasters, the other roads about it, and whether it is a bridge."""
+    """What a line is judged by: the rasters, the other roads about it, whether it is a bridge, and where
+    there is water at all times."""
 
     grid: GeoGrid
     layers: Layers
     others: Geometry | None
     bridge: bool
+    rivers: Geometry
 
 
 def _stretches(line: LineString, who: tuple[str, int, int], ground: _Ground) -> Iterator[RoadStretch]:
@@ -171,10 +179,7 @@ def _stretches(line: LineString, who: tuple[str, int, int], ground: _Ground) -> 
     ]
     offset = offsets(np.concatenate([scores(strip, grid, layers, ground.others) for strip in strips]))
     parts = np.split(offset, np.cumsum([len(strip.places) for strip in strips])[:-1])
-    judged = [
-        _states(strip.beside(own), grid, layers, ground.bridge)
-        for strip, own in zip(strips, parts, strict=True)
-    ]
+    judged = [_states(strip.beside(own), ground) for strip, own in zip(strips, parts, strict=True)]
     share = np.concatenate([shares for _, shares in judged])
     state = _under_crowns(np.concatenate([states for states, _ in judged]), round(_CROWNS_M / step))
     state = _without_faint_blocks(state, share, max(1, round(_CLEAR_M / step)))
@@ -195,10 +200,9 @@ def _stretches(line: LineString, who: tuple[str, int, int], ground: _Ground) -> 
         )
 
 
-def _states(
-    strip: Strip, grid: GeoGrid, layers: Layers, bridge: bool
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+def _states(strip: Strip, ground: _Ground) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
     """State of each station and the share of its cross-section that says so."""
+    grid, layers = ground.grid, ground.layers
     states = np.full(len(strip.places), _UNSEEN, np.int64)
     shares = np.zeros(len(strip.places))
     across = np.arange(-HALF_WIDTH_M, HALF_WIDTH_M + 1e-9, 0.3)
@@ -218,7 +222,7 @@ def _states(
     heaped = debris + (gone & seen & ~wet & ~np.isin(classes, (DEBRIS, LANDSLIDE))).sum(axis=1) / count
     enough = seen.mean(axis=1) >= 0.5
     cut = water + heaped > 0.5
-    was_water = bridge | _over_water(strip, grid, layers)
+    was_water = ground.bridge | _over_water(strip, ground)
     states[enough] = _PASSABLE
     states[enough & cut & (water >= heaped)] = _FLOODED
     states[enough & cut & (water < heaped)] = _BLOCKED
@@ -231,17 +235,17 @@ def _states(
     return states, shares
 
 
-def _over_water(strip: Strip, grid: GeoGrid, layers: Layers) -> npt.NDArray[np.bool_]:
-    """Stations with water on both sides that the before-ortho shows too: a river runs under the road.
-
-    Beside the road, since a deck hides what runs under it.
-    """
+def _over_water(strip: Strip, ground: _Ground) -> npt.NDArray[np.bool_]:
+    """Stations in a river that is known, or with water on both sides that the before-ortho shows too: beside
+    the road, since a deck hides what runs under it."""
+    grid, layers = ground.grid, ground.layers
     sides = np.stack([-_BESIDE_M, _BESIDE_M])
     points = strip.places[:, None, None] + strip.left[:, None, None] * sides[None, :, :, None]
     lasting = (classes_at(points, grid, layers) == WATER) & (
         classes_at(points, grid, layers, "change") == UNCHANGED
     )
-    return np.asarray((lasting.mean(axis=2) > _LASTING).all(axis=1))
+    known = shapely.intersects_xy(ground.rivers, strip.places[:, 0], strip.places[:, 1])
+    return np.asarray(known | (lasting.mean(axis=2) > _LASTING).all(axis=1))
 
 
 def _under_crowns(states: npt.NDArray[np.int64], longest: int) -> npt.NDArray[np.int64]:

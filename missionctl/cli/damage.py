@@ -30,6 +30,10 @@ def damage(
     population: Annotated[
         Path | None, typer.Option(metavar="FILE", help="People, as points with a number.")
     ] = None,
+    rivers: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Rivers, lines or areas: a road over one is a bridge."),
+    ] = None,
     villages: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Villages, points or areas: which do the roads still reach?"),
@@ -82,6 +86,7 @@ def damage(
         roads=roads,
         townships=townships,
         population=population,
+        rivers=rivers,
         villages=villages,
         safe=safe,
         samples=samples,

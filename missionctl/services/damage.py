@@ -32,6 +32,7 @@ _INPUT_OF_OPTION = {
     "roads": "roads",
     "townships": "townships",
     "population": "population",
+    "rivers": "rivers",
     "villages": "villages",
     "safe": "safe",
     "samples": "samples",

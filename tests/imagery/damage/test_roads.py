@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from shapely import LineString, MultiLineString, from_wkb, get_coordinates
 
-from imagery.damage.legend import BARE, BUILDING_LOST, DEBRIS, MUD, WATER
+from imagery.damage.legend import BARE, BUILDING_LOST, DEBRIS, MUD, ROAD, VEGETATION, WATER
 from imagery.damage.roads import cut_length_m, grade_roads
 from imagery.damage.scene import GeoGrid
 
@@ -64,6 +64,60 @@ def test_a_road_that_was_washed_away_is_blocked() -> None:
     ground._change[:, 100:140] = BUILDING_LOST
     blocked = [s for s in _grade(ground) if s.state == "Blocked"]
     assert [s.length_m for s in blocked] == pytest.approx([20], abs=1.01)
+
+
+@pytest.mark.parametrize(
+    ("rivers", "tagged", "state"),
+    [
+        ((), False, "Flooded"),
+        ((LineString([(500_053, MIDDLE - 50), (500_053, MIDDLE + 50)]),), False, "Bridge out"),
+        ((), True, "Bridge out"),
+    ],
+)
+def test_water_in_place_of_a_known_bridge_means_that_it_is_out(rivers, tagged, state) -> None:
+    line = LineString([(500_000, MIDDLE), (500_200, MIDDLE)])
+    found = grade_roads((line,), ("r",), (1,), GRID, _ground(water=(WATER, 50, 56)), (tagged,), rivers)
+    assert [s.state for s in found] == ["Passable", state, "Passable"]
+
+
+def test_a_deck_that_stands_over_a_known_river_is_passable() -> None:
+    ground = _ground(water=(WATER, 50, 56))
+    ground._classes[98:102, :] = ROAD
+    river = LineString([(500_053, MIDDLE - 50), (500_053, MIDDLE + 50)])
+    line = LineString([(500_000, MIDDLE), (500_200, MIDDLE)])
+    found = grade_roads((line,), ("r",), (1,), GRID, ground, None, (river,))
+    assert {s.state for s in found} == {"Passable"}
+
+
+def test_a_line_beside_its_road_is_judged_on_the_road() -> None:
+    """An embankment through water, and a line four metres off it."""
+    ground = _ground(water=(WATER, 0, 200))
+    ground._classes[95:105, :] = ROAD
+    ground._classes[:, 240:260] = WATER  # where it is really flooded
+    beside = LineString([(500_000, MIDDLE + 4), (500_200, MIDDLE + 4)])
+    found = _grade(ground, beside)
+    assert [s.state for s in found] == ["Passable", "Flooded", "Passable"]
+    assert found[0].offset_m == pytest.approx(-4, abs=0.8)
+    assert found[1].length_m == pytest.approx(10, abs=1.1)
+
+
+def test_the_road_beside_is_not_taken_for_ones_own() -> None:
+    """A street under water, and a dry road six metres from it that has a line of its own."""
+    ground = _ground(water=(WATER, 0, 200))
+    ground._classes[110:118, :] = ROAD
+    street = LineString([(500_000, MIDDLE), (500_200, MIDDLE)])
+    road = LineString([(500_000, MIDDLE - 7), (500_200, MIDDLE - 7)])
+    found = grade_roads((street, road), ("street", "road"), (1, 2), GRID, ground)
+    assert {(s.identifier, s.state) for s in found} == {("street", "Flooded"), ("road", "Passable")}
+
+
+def test_a_road_under_crowns_goes_on_as_it_was_and_one_in_a_wood_was_not_seen() -> None:
+    few = _grade(_ground(crowns=(VEGETATION, 60, 66)))
+    assert {s.state for s in few} == {"Passable"}
+    wood = _grade(_ground(crowns=(VEGETATION, 60, 100)))
+    assert [s.state for s in wood] == ["Passable", "Not Analysed", "Passable"]
+    between = _grade(_ground(water=(WATER, 50, 60), crowns=(VEGETATION, 60, 66)))
+    assert [s.state for s in between] == ["Passable", "Flooded", "Not Analysed", "Passable"]
 
 
 def test_what_was_not_seen_is_neither_cut_nor_passable() -> None:
