@@ -44,6 +44,7 @@ class SideProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._running: tuple[_Wish, float] | None = None
         self._waiting: list[_Wish] = []
+        self._listener: threading.Thread | None = None
         self._tickets = 0
         self._closed = False
 
@@ -80,6 +81,8 @@ class SideProcess:
                 self._kill()
         if process is not None:
             process.wait()
+        if self._listener is not None:
+            self._listener.join()
 
     def _next(self) -> None:
         """Hand out what waits longest. The lock is held."""
@@ -99,7 +102,8 @@ class SideProcess:
         command = [sys.executable, "-m", self._module]
         started = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self._process = started
-        threading.Thread(target=self._listen, args=(started,), name=self._module, daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, args=(started,), daemon=True)
+        self._listener.start()
 
     def _kill(self) -> None:
         """End the process at once. The lock is held."""
