@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyogrio
 import pyogrio.errors
 import pyogrio.raw
 import pyproj
@@ -57,8 +58,11 @@ def write_vectors(
         for index, layer in enumerate(layers):
             try:
                 write_layer(part, layer, crs, driver, append=index > 0, **options)
+                _must_hold(part, layer)
             except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
-                raise DeliveryError(f"{path}: cannot be written ({error}); choose another folder") from error
+                raise DeliveryError(
+                    f"{path}: cannot be written ({error}); free some space or choose another folder"
+                ) from error
         if driver == "GPKG":
             _write_styles(part, [layer for layer in layers if layer.styled_by or layer.kind != "Point"])
 
@@ -85,6 +89,13 @@ def write_layer(
         dataset_options={"VERSION": _GEOPACKAGE_VERSION} if driver == "GPKG" else None,
         **options,
     )
+
+
+def _must_hold(path: Path, layer: OutLayer) -> None:
+    """Read back what was written: some drivers meet a full disk without a word."""
+    info = pyogrio.read_info(path, layer=layer.name, force_feature_count=True)
+    if info["features"] != len(layer.geometries):
+        raise pyogrio.errors.DataSourceError("not all of it could be written; free some space")
 
 
 def _multi(geometry: Geometry, kind: str) -> Geometry:

@@ -19,7 +19,6 @@ from imagery.deliver.sheet_map import draw_map
 from imagery.deliver.sheet_page import (
     ACCENT,
     ALERT,
-    DPI,
     INK,
     NOTICE_EDGE,
     NOTICE_FILL,
@@ -48,9 +47,7 @@ def export_brief(folder: DamageFolder, out_dir: Path, *, lang: str = "en", title
     targets = [out_dir / "brief.pdf", out_dir / "brief.txt", out_dir / "brief_sms.txt"]
     with mpl.rc_context(STYLE):
         page = compose_brief(folder, brief, lang, title)
-        with whole_file(targets[0]) as part:
-            metadata = sheet_metadata(folder, "pdf", lang, title or headings(lang)["title"])
-            page.figure.savefig(part, format="pdf", dpi=DPI, metadata=metadata)
+        page.save(targets[0], "pdf", sheet_metadata(folder, "pdf", lang, title or headings(lang)["title"]))
     for target, text in zip(targets[1:], (plain_text(brief, lang), short_message(brief, lang)), strict=True):
         with whole_file(target) as part:
             part.write_text(text, encoding="utf-8")

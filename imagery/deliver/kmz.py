@@ -27,9 +27,10 @@ def export_kmz(folder: DamageFolder, out_dir: Path) -> list[Path]:
         try:
             write_layers(flat, folder, fitted(folder.grid, _MOST_PX), photo_below=False, objects=False)
             copy_warped(flat, tiled, "EPSG:4326", "KMLSUPEROVERLAY", FORMAT="PNG")
-        except (rasterio.errors.RasterioError, CPLE_BaseError) as error:
+            _with_placemarks(tiled, part, _placemarks(folder))
+        except (rasterio.errors.RasterioError, CPLE_BaseError, zipfile.BadZipFile) as error:
+            # A full disk stops GDAL's driver without a word: only the archive tells.
             raise DeliveryError(f"{target}: cannot be written ({error}); free some space") from error
-        _with_placemarks(tiled, part, _placemarks(folder))
     return [target]
 
 

@@ -21,7 +21,6 @@ from imagery.deliver.sheet_frame import draw_frame, draw_locator, draw_north, dr
 from imagery.deliver.sheet_map import draw_map
 from imagery.deliver.sheet_page import (
     ACCENT,
-    DPI,
     INK,
     NOTICE_EDGE,
     NOTICE_FILL,
@@ -40,7 +39,6 @@ from imagery.deliver.sheet_panels import (
 )
 from imagery.deliver.sheet_view import Shown, Theme, View, choose_view, map_layer
 from imagery.deliver.words import NOTICE, WORDS, moment
-from imagery.raster_io import whole_file
 
 STYLE: Final[Any] = {  # matplotlib types each key by name
     "pdf.fonttype": 42,
@@ -63,10 +61,7 @@ def export_sheet(
         target = out_dir / f"{name}.{kind}"
         with mpl.rc_context(STYLE):
             page = compose(folder, lang, paper, title, theme)
-            with whole_file(target) as part:
-                page.figure.savefig(
-                    part, format=kind, dpi=DPI, metadata=sheet_metadata(folder, kind, lang, title)
-                )
+            page.save(target, kind, sheet_metadata(folder, kind, lang, title))
         made.append(target)
     return made
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
 from typing import Any, Final, Literal
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -15,6 +17,7 @@ from matplotlib.patches import FancyBboxPatch, Rectangle
 from matplotlib.patheffects import Normal, withStroke
 
 from imagery.deliver.fonts import drawable, families
+from imagery.raster_io import whole_file
 
 DPI: Final = 200
 MM_PER_INCH: Final = 25.4
@@ -111,6 +114,14 @@ class Page:
     def stroke(self) -> float:
         """How much wider lines and marks are drawn than on A3; never thinner."""
         return max(1.0, self.sizes.body / PAPERS["a3"].sizes.body)
+
+    def save(self, path: Path, kind: str, metadata: dict[str, Any]) -> None:
+        """Write the page as PDF or PNG under its name when it is whole. It is made in memory: matplotlib
+        meets a full disk with a fault of its own."""
+        made = BytesIO()
+        self.figure.savefig(made, format=kind, dpi=DPI, metadata=metadata)
+        with whole_file(path) as part:
+            part.write_bytes(made.getbuffer())
 
     def layer(self, zorder: float) -> Any:
         """A transparent axes over the whole page, in mm."""

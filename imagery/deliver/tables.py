@@ -7,6 +7,7 @@ fill in.
 from __future__ import annotations
 
 import csv
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,11 @@ from imagery.damage.legend import GRADE_NONE, GRADE_NOT_ANALYSED, GRADES, Entry
 from imagery.deliver.folder import DamageFolder
 from imagery.deliver.words import NOTICE
 from imagery.raster_io import whole_file
+
+try:
+    from lxml.etree import LxmlError as _XmlError
+except ImportError:
+    _XmlError = OSError
 
 Row = list[Any]
 _DEPTH_COLUMN = 5 + len(GRADES) + 3
@@ -150,8 +156,13 @@ def export_xlsx(folder: DamageFolder, out_dir: Path) -> list[Path]:
     about.column_dimensions["A"].width = 28
     about.column_dimensions["B"].width = 90
     target = out_dir / "damage.xlsx"
+    made = BytesIO()  # openpyxl leaves a broken archive open where the disk is full
+    try:
+        book.save(made)
+    except _XmlError as error:  # its scratch files go through lxml, where that is installed
+        raise OSError(f"scratch files cannot be written: {error}") from error
     with whole_file(target) as part:
-        book.save(part)
+        part.write_bytes(made.getbuffer())
     return [target]
 
 

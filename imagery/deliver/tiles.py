@@ -56,9 +56,10 @@ def _fill(path: Path, folder: DamageFolder) -> None:
             with rasterio.open(path, "r+") as sink:
                 levels = max(1, math.ceil(math.log2(_FARTHEST_M_PER_PX / sink.transform.a)))
                 sink.build_overviews([2**i for i in range(1, levels + 1)], Resampling.average)
-        except (rasterio.errors.RasterioError, CPLE_BaseError) as error:
-            raise DeliveryError(f"{path.name}: cannot be written ({error}); free some space") from error
-    _describe(path, folder)
+            _describe(path, folder)
+        except (rasterio.errors.RasterioError, CPLE_BaseError, sqlite3.Error) as error:
+            reason = " ".join(str(error).split())
+            raise DeliveryError(f"{path.name}: cannot be written ({reason}); free some space") from error
 
 
 def _describe(path: Path, folder: DamageFolder) -> None:
@@ -75,6 +76,8 @@ def _describe(path: Path, folder: DamageFolder) -> None:
         "type": "overlay",
     }
     with sqlite3.connect(path) as database:
+        if database.execute("PRAGMA quick_check").fetchone() != ("ok",):
+            raise sqlite3.DatabaseError("the tiles are not whole")
         for name, value in values.items():
             database.execute("DELETE FROM metadata WHERE name = ?", (name,))
             database.execute("INSERT INTO metadata (name, value) VALUES (?, ?)", (name, value))
