@@ -22,9 +22,8 @@ from imagery.damage.buildings import GradedBuilding
 from imagery.damage.legend import (
     CLASSES,
     GRADES,
-    ROAD_BLOCKED,
-    ROAD_FLOODED,
     ROAD_NOT_ANALYSED,
+    ROADS_CUT,
     WATER,
     Entry,
 )
@@ -32,13 +31,14 @@ from imagery.damage.rasters import Layers
 from imagery.damage.roads import RoadStretch
 from imagery.damage.scene import GeoGrid
 from imagery.damage.vector_in import VectorLayer, read_layer
+from imagery.damage.zonal import areas_by_code
 from imagery.errors import DamageError
 
 EXPOSED_M = 10.0
 """People are counted as exposed when water is seen within this distance of their point."""
 
-_NAMES_ZH = ("name_zh", "name_cn", "name:zh", "xzqmc", "乡镇", "名称")
-_NAMES_EN = ("name_en", "name:en", "name", "nam", "shapename", "id")
+NAMES_ZH = ("name_zh", "name_cn", "name:zh", "xzqmc", "乡镇", "名称")
+NAMES_EN = ("name_en", "name:en", "name", "nam", "shapename", "id")
 _PEOPLE = ("population", "people", "pop", "persons", "人口")
 
 
@@ -164,20 +164,20 @@ def township_statistics(
         {"type": "Feature", "properties": {"n": i}, "geometry": shapely.geometry.mapping(geometry)}
         for i, geometry in enumerate(townships.geometries)
     ]
-    class_m2 = _coverage(classes, features) if classes else [{} for _ in features]
-    seen = _coverage(analysed, features)
+    seen, *found = areas_by_code([analysed, *([classes] if classes else [])], townships.geometries)
+    class_m2 = found[0] if found else [{} for _ in features]
     depth_mean = _means(depth, features) if depth else [None] * len(features)
     houses = STRtree([b.footprint.representative_point() for b in buildings])
     lines = STRtree([r.line for r in roads])
-    zh, en = townships.field(_NAMES_ZH), townships.field(_NAMES_EN)
+    zh, en = townships.field(NAMES_ZH), townships.field(NAMES_EN)
     result = []
     for i, area in enumerate(townships.geometries):
         own = [buildings[j] for j in houses.query(area, predicate="contains")]
         stretches = [roads[j] for j in lines.query(area, predicate="intersects")]
-        english = _text(en, i) or _text(zh, i) or f"Area {i + 1}"
+        english = name_at(en, i) or name_at(zh, i) or f"Area {i + 1}"
         result.append(
             Township(
-                name_zh=_text(zh, i) or english,
+                name_zh=name_at(zh, i) or english,
                 name_en=english,
                 area=area,
                 area_m2=float(area.area),
@@ -186,11 +186,7 @@ def township_statistics(
                 buildings=count_grades(own),
                 flooded_buildings=sum(b.flooded for b in own),
                 roads_m=sum(s.line.intersection(area).length for s in stretches),
-                roads_cut_m=sum(
-                    s.line.intersection(area).length
-                    for s in stretches
-                    if s.state in (ROAD_FLOODED, ROAD_BLOCKED)
-                ),
+                roads_cut_m=sum(s.line.intersection(area).length for s in stretches if s.state in ROADS_CUT),
                 depth_mean_m=depth_mean[i],
                 people=_people_in(people, area, only_exposed=False),
                 people_exposed=_people_in(people, area, only_exposed=True),
@@ -209,7 +205,8 @@ def analysed_roads_m(roads: Sequence[RoadStretch]) -> float:
     return sum(r.length_m for r in roads if r.state != ROAD_NOT_ANALYSED)
 
 
-def _text(values: Any, index: int) -> str:
+def name_at(values: Any, index: int) -> str:
+    """What a column of names says in a row; empty where it says nothing."""
     if values is None or values[index] is None:
         return ""
     text = str(values[index]).strip()
@@ -221,22 +218,6 @@ def _people_in(people: People | None, area: Geometry, *, only_exposed: bool) -> 
         return None
     inside = people.tree.query(area, predicate="contains")
     return float(sum(people.counts[i] for i in inside if people.exposed[i] or not only_exposed))
-
-
-def _coverage(raster: Path, features: list[dict[str, Any]]) -> list[dict[int, float]]:
-    """Area in m2 of each value of a class raster inside each feature."""
-    with rasterio.open(raster) as source:
-        cell = abs(source.transform.a * source.transform.e)
-        found = exact_extract(
-            RasterioRasterSource(source), features, ["unique", "frac", "count"], include_cols=["n"]
-        )
-    areas: list[dict[int, float]] = [{} for _ in features]
-    for row in found:
-        values = row["properties"]
-        pairs = zip(np.atleast_1d(values["unique"]), np.atleast_1d(values["frac"]), strict=True)
-        total = float(values["count"]) * cell
-        areas[int(values["n"])] = {int(v): float(share) * total for v, share in pairs if np.isfinite(share)}
-    return areas
 
 
 def _means(raster: Path, features: list[dict[str, Any]]) -> list[float | None]:

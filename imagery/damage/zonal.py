@@ -108,7 +108,7 @@ def cover(polygon: Geometry, transform: Affine, width: int, height: int) -> Cove
     own, col = np.where(before, rise, own), np.where(before, 0, col)
     row, col, rise, own = row[use], col[use], rise[use], own[use]
     key, which = np.unique(row * width + col, return_inverse=True)
-    own, rise = np.bincount(which, own, len(key)), np.bincount(which, rise, len(key))
+    own, rise = (np.bincount(which, weights, len(key)) for weights in (own, rise))
     rows, cols = key // width, key % width
     return _cells_and_runs(rows, cols, own, rise, width)
 
