@@ -103,14 +103,13 @@ def cover(polygon: Geometry, transform: Affine, width: int, height: int) -> Cove
     rise = y1 - y0
     # Right of the piece in its own cell, and all of every cell further right in the row.
     own = rise * (col + 1 - (x0 + x1) / 2)
-    use = (row >= 0) & (row < height) & (col < width)
     before = col < 0  # left of the raster: it covers whole rows of it
-    own, col = np.where(before, rise, own), np.where(before, 0, col)
-    row, col, rise, own = row[use], col[use], rise[use], own[use]
-    key, which = np.unique(row * width + col, return_inverse=True)
-    own, rise = (np.bincount(which, weights, len(key)) for weights in (own, rise))
-    rows, cols = key // width, key % width
-    return _cells_and_runs(rows, cols, own, rise, width)
+    use = (row >= 0) & (row < height) & (col < width)
+    cell = (row * width + np.where(before, 0, col))[use]
+    key, which = np.unique(cell, return_inverse=True)
+    covered = np.bincount(which, np.where(before, rise, own)[use], len(key))
+    risen = np.bincount(which, rise[use], len(key))
+    return _cells_and_runs(key // width, key % width, covered, risen, width)
 
 
 def _cells_and_runs(rows: Index, cols: Index, own: Float, rise: Float, width: int) -> Cover:
