@@ -107,8 +107,8 @@ def cover(polygon: Geometry, transform: Affine, width: int, height: int) -> Cove
     use = (row >= 0) & (row < height) & (col < width)
     cell = (row * width + np.where(before, 0, col))[use]
     key, which = np.unique(cell, return_inverse=True)
-    covered = np.bincount(which, np.where(before, rise, own)[use], len(key))
-    risen = np.bincount(which, rise[use], len(key))
+    covered: Float = np.bincount(which, np.where(before, rise, own)[use], len(key)).astype(float)
+    risen: Float = np.bincount(which, rise[use], len(key)).astype(float)
     return _cells_and_runs(key // width, key % width, covered, risen, width)
 
 
