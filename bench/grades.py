@@ -21,6 +21,7 @@ from imagery.damage.legend import (
     GRADE_NONE,
     GRADE_NOT_ANALYSED,
     GRADE_POSSIBLE,
+    ROAD_BRIDGE_OUT,
     ROAD_NOT_ANALYSED,
     ROADS_CUT,
 )
@@ -52,6 +53,9 @@ class GradeScore:
     cut_m: float = 0.0
     cut_found_m: float = 0.0
     false_m: float = 0.0
+    bridges_out: int = 0
+    bridges_told: int = 0
+    bridges_right: int = 0
     villages: int = 0
     villages_right: int = 0
     villages_unknown: int = 0
@@ -105,6 +109,7 @@ class GradeScore:
             f"{self.cuts_unseen} unseen), false {self.told_false} of {self.told} ({self.false_share:.2f})",
             f"cut length {self.cut_m:.0f} m, found {self.cut_found_m / max(self.cut_m, 1):.2f}, "
             f"false {self.false_m:.0f} m",
+            f"bridges out {self.bridges_out}, told {self.bridges_told}, right {self.bridges_right}",
             f"villages {self.villages_right} of {self.villages} right, {self.villages_unknown} unknown",
         ]
 
@@ -117,8 +122,9 @@ def score_grades(damage: Path, world: World) -> GradeScore:
     roads = _layer(damage, "roads", crs)
     true_roads = read_layer(world.truth_roads, crs, "truth", kinds=_LINES)
     places = _places(damage, world, crs, true_roads)
+    bridges = _bridges(told_by(roads), told_by(true_roads))
     return GradeScore(
-        confusion, flooded, confidence, *score_cuts(told_by(roads), told_by(true_roads)), *places
+        confusion, flooded, confidence, *score_cuts(told_by(roads), told_by(true_roads)), *bridges, *places
     )
 
 
@@ -207,6 +213,16 @@ def score_cuts(told: Told, true: Told) -> tuple[int, int, int, int, int, float, 
         sum(g.length for g in seen_true), sum(g.intersection(area_told).length for g in seen_true),
         sum(g.difference(area_true).length for _, g in cut_told),
     )  # fmt: skip
+
+
+def _bridges(told: Told, true: Told) -> tuple[int, int, int]:
+    """Bridges that are out, those told to be, and how many of these are."""
+    out = shapely.union_all([line for _, line, state in true if state == ROAD_BRIDGE_OUT])
+    said = [line.buffer(_NEAR_M / 2) for _, line, state in told if state == ROAD_BRIDGE_OUT]
+    places = shapely.get_parts(shapely.union_all(said)) if said else []
+    right = sum(place.distance(out) < _NEAR_M for place in places)
+    true_places = shapely.get_parts(out.buffer(_NEAR_M / 2)) if not out.is_empty else []
+    return len(true_places), len(places), right
 
 
 def _places(damage: Path, world: World, crs: pyproj.CRS, truth: VectorLayer) -> tuple[int, int, int]:

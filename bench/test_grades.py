@@ -41,9 +41,13 @@ def counties(tmp_path_factory) -> list[FloodedCounty]:
 def maps(counties, tmp_path_factory) -> list[Path]:
     """A damage folder for each scene, with all inputs."""
     return [
-        mapped(county, county.options(STROKES), tmp_path_factory.mktemp(f"map-{n}"))
+        mapped(county, with_rivers(county), tmp_path_factory.mktemp(f"map-{n}"))
         for n, county in enumerate(counties)
     ]
+
+
+def with_rivers(county: FloodedCounty) -> DamageOptions:
+    return replace(county.options(STROKES), rivers=county.world.rivers)
 
 
 def mapped(county: FloodedCounty, options: DamageOptions, folder: Path) -> Path:
@@ -106,11 +110,12 @@ def test_roads_drawn_beside_their_road(counties, maps, tell, monkeypatch, off_m)
         for county, folder in zip(counties, maps, strict=True):
             grid = grid_of(county.mosaic)
             roads = read_layer(county.world.roads, grid.crs, "roads", kinds=_LINES)
+            rivers = read_layer(county.world.rivers, grid.crs, "rivers", kinds=_LINES)
             rng = np.random.default_rng(county.world.seed)
             lines = tuple(_astray(line, off_m, rng) for line in roads.geometries)
             names = tuple(str(v) for v in roads.fields["id"])
             with Layers(folder, grid) as layers:
-                stretches = grade_roads(lines, names, roads.fids, grid, layers)
+                stretches = grade_roads(lines, names, roads.fids, grid, layers, None, rivers.geometries)
             truth = read_layer(county.world.truth_roads, grid.crs, "truth", kinds=_LINES)
             told = [(s.identifier, s.line, s.state) for s in stretches]
             sums += score_cuts(told, told_by(truth))
