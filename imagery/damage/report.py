@@ -72,6 +72,7 @@ def report_of(
         "changes": _changes(counts, grid),
         "townships": [t.report() for t in townships],
         "people_exposed": people.total_exposed if people else None,
+        "people_not_seen": people.total_unseen if people else None,
     }
     analysed = counts.analysis.get(SEEN, 0)
     figures |= {

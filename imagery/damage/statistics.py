@@ -26,6 +26,7 @@ from imagery.damage.legend import (
     ROADS_CUT,
     WATER,
     Entry,
+    shows_ground,
 )
 from imagery.damage.rasters import Layers
 from imagery.damage.roads import RoadStretch
@@ -87,12 +88,19 @@ class Township:
 
 @dataclass(frozen=True)
 class People:
-    """Where people live: points in the work CRS, their number, and whether water stands near."""
+    """Where people live: points in the work CRS, their number, and whether water stands near; `unseen` where
+    neither could be seen."""
 
     places: tuple[Geometry, ...]
     counts: tuple[float, ...]
     exposed: tuple[bool, ...]
     tree: STRtree = field(repr=False)
+    unseen: tuple[bool, ...] = ()
+
+    @property
+    def total_unseen(self) -> float:
+        """People at places of which nothing is known: they are not among the unexposed."""
+        return float(sum(n for n, hidden in zip(self.counts, self.unseen, strict=True) if hidden))
 
     @property
     def total_exposed(self) -> float:
@@ -121,8 +129,10 @@ def read_people(path: Path, grid: GeoGrid, layers: Layers) -> People:
             raise DamageError(f"{path}: has no population attribute; name one of {', '.join(_PEOPLE)}")
         places = [geometry.representative_point() for geometry in layer.geometries]
         counts = [float(v) if np.isfinite(float(v)) else 0.0 for v in values]
-    exposed = tuple(_water_near(place, grid, layers) for place in places)
-    return People(tuple(places), tuple(counts), exposed, STRtree(places))
+    about = [_water_about(place, grid, layers) for place in places]
+    exposed = tuple(wet is True for wet in about)
+    unseen = tuple(wet is None for wet in about)
+    return People(tuple(places), tuple(counts), exposed, STRtree(places), unseen)
 
 
 def _people_of_raster(path: Path, grid: GeoGrid) -> tuple[list[Geometry], list[float]]:
@@ -139,11 +149,15 @@ def _people_of_raster(path: Path, grid: GeoGrid) -> tuple[list[Geometry], list[f
     return places, values[rows, cols][inside].tolist()
 
 
-def _water_near(place: Geometry, grid: GeoGrid, layers: Layers) -> bool:
+def _water_about(place: Geometry, grid: GeoGrid, layers: Layers) -> bool | None:
+    """Whether water is seen near a place; None where there is none and less than half of it was seen."""
     window = grid.window_of(place, EXPOSED_M)
     if window is None:
-        return False
-    return float((layers.classes(window) == WATER).mean()) > 0.05
+        return None
+    classes = layers.classes(window)
+    if float((classes == WATER).mean()) > 0.05:
+        return True
+    return False if float(shows_ground(classes).mean()) >= 0.5 else None
 
 
 def township_statistics(

@@ -1,6 +1,5 @@
 """What cannot be judged is said with its reason, and never counted as unharmed."""
 
-from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -97,7 +96,7 @@ def judged(place, all_inputs, make_raster, tmp_path_factory):
     make_raster(folder / "m.views.tif", views, transform=coarse)
     make_raster(folder / "m.blur.tif", blur, transform=coarse, nodata=-1)
     make_raster(folder / "m.accuracy.tif", error, transform=coarse, nodata=-1)
-    return map_damage(mosaic, folder / "out", replace(all_inputs, population=None))
+    return map_damage(mosaic, folder / "out", all_inputs)
 
 
 def test_each_reason_has_its_code_and_its_area(judged) -> None:
@@ -136,5 +135,7 @@ def test_houses_and_roads_that_were_not_seen_are_counted_as_that(judged, mapped)
     assert not columns["flood_trace"][hidden].any()
     for town in told["townships"]:
         assert 0 < town["seen_share"] < 1
+    everybody = 4 * 12
+    assert whole["people_not_seen"] < told["people_not_seen"] <= everybody - told["people_exposed"]
     seen_m2 = sum(t["seen_m2"] for t in told["townships"])
     assert seen_m2 == pytest.approx(told["analysed_m2"], rel=0.01)
