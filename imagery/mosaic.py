@@ -265,13 +265,15 @@ class _Run:
         self, block: Block, features: Sequence[Features], doubted: Tracks, workers: Workers
     ) -> Measure | None:
         """Tie points, with what the block proves of `doubted` ones and finds on bare slopes, in pictures of
-        two megapixels and more; not at all where speed goes first."""
-        if self._options.quick:
+        two megapixels and more. Where speed goes first not at all, or in those of a draft for a lens that
+        nobody knows: it takes the height's place over level ground, and the map's scale with it."""
+        if self._options.quick and all(p.camera_known for p in block.photos):
             return None
+        enough = DRAFT_PX if self._options.quick else MEASURED_PX
         factors = []
         for photo in block.photos:
             pixels = photo.camera.image_width_px * photo.camera.image_height_px
-            factors.append(next(f for f in (4, 2, 1) if pixels / f**2 >= MEASURED_PX or f == 1))
+            factors.append(next(f for f in (4, 2, 1) if pixels / f**2 >= enough or f == 1))
         greys = Greys(self._pictures, tuple(p.path for p in block.photos))
 
         def measure(tracks: Tracks, state: State, lenses: FloatArray) -> tuple[Tracks, FloatArray]:
