@@ -33,6 +33,8 @@ INPUT_NAMES = (
     "footprints",
     "roads",
     "townships",
+    "county",
+    "land_use",
     "population",
     "rivers",
     "villages",

@@ -31,9 +31,10 @@ def write_found(
     common: dict[str, Any],
     *,
     has_classes: bool,
+    units: OutLayer | None = None,
 ) -> None:
     """Write damage.gpkg: those layers that there is something for. `common` stands on every feature."""
-    layers = []
+    layers = [units] if units else []
     if found.buildings:
         layers.append(_building_layer(found.buildings, found.building_standing, common))
     if found.roads:

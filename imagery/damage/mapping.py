@@ -34,6 +34,7 @@ from imagery.damage.onnx_model import load_model
 from imagery.damage.options import DamageOptions, raster_tags, vector_columns
 from imagery.damage.own_classes import OwnClasses
 from imagery.damage.rasters import Layers, RasterKind, raster_sink
+from imagery.damage.reckoning import reckoned
 from imagery.damage.report import Learnt, report_of
 from imagery.damage.roads import RoadStretch
 from imagery.damage.samples import Samples, read_samples
@@ -48,7 +49,7 @@ _PLACES = ("Point", "MultiPoint", "Polygon", "MultiPolygon")
 _WATERS = ("LineString", "MultiLineString", "Polygon", "MultiPolygon")
 PRODUCTS = (
     "classes.tif", "confidence.tif", "not_analysed.tif", "depth.tif", "depth_peak.tif", "change.tif",
-    "damage.gpkg", "report.json",
+    "since.tif", "duration.tif", "damage.gpkg", "report.json",
 )  # fmt: skip
 
 
@@ -147,6 +148,13 @@ class _Vectors:
     rivers: VectorLayer | None
     villages: VectorLayer | None
     safe: VectorLayer | None
+    county: VectorLayer | None
+    land_use: VectorLayer | None
+
+    @property
+    def levels(self) -> dict[str, VectorLayer | None]:
+        """The administrative levels, as `units` names them."""
+        return {"county": self.county, "township": self.townships, "village": self.villages}
 
 
 @dataclass(frozen=True)
@@ -202,17 +210,23 @@ def _run(
     buildings, roads = found.buildings, found.roads
     known = tuple(e for e in legend.entries[1:] if classifier is not None and e.code in classifier.codes)
     townships = _townships(vectors.townships, folder, buildings, roads, people, known, progress)
+    moment = options.acquired_utc or produced
+    told = reckoned(folder, out_dir, grid, vectors.levels, vectors.land_use, found, people, known, options,
+                    moment, tags)  # fmt: skip
     progress("vectors", 0.0)
     common = vector_columns(mosaic, options, produced)
-    write_found(folder, grid, found, townships, common, has_classes=classifier is not None)
+    write_found(
+        folder, grid, found, townships, common, has_classes=classifier is not None, units=told.layer(common)
+    )
     learnt = None
     if samples is not None and version is not None:
         places = suggest.paint_next(folder, grid, samples)
         learnt = Learnt(samples, version, trained.accuracy, trained.retrained, places)
-    return report_of(
+    figures = report_of(
         mosaic, grid, options, counts, depth, peak, found, townships, people, notes, produced,
         learnt, comparison, legend,
     )  # fmt: skip
+    return told.onto(figures, townships, folder)
 
 
 def _read_vectors(options: DamageOptions, grid: GeoGrid) -> _Vectors:
@@ -224,6 +238,8 @@ def _read_vectors(options: DamageOptions, grid: GeoGrid) -> _Vectors:
         read_layer(options.rivers, grid.crs, "rivers", kinds=_WATERS) if options.rivers else None,
         read_layer(options.villages, grid.crs, "villages", kinds=_PLACES) if options.villages else None,
         read_layer(options.safe, grid.crs, "safe places", kinds=_PLACES) if options.safe else None,
+        read_layer(options.county, grid.crs, "county") if options.county else None,
+        read_layer(options.land_use, grid.crs, "land use") if options.land_use else None,
     )
 
 

@@ -23,13 +23,21 @@ class DamageOptions:
     footprints: Path | None = None
     roads: Path | None = None
     townships: Path | None = None
+    county: Path | None = None
+    """Areas above the townships: their figures are the townships' sums."""
+    land_use: Path | None = None
+    """Parcels with a kind of use, to say what lies under water."""
     population: Path | None = None
     rivers: Path | None = None
     """Lines or areas with water at all times: a road over them is a bridge."""
     villages: Path | None = None
-    """Points or areas with a name, to say which the roads still reach."""
+    """Points or areas with a name, to say which the roads still reach; areas get figures too."""
     safe: Path | None = None
     """Places from where help comes; without them the edge of the map."""
+    earlier: tuple[Path, ...] = ()
+    """Damage folders of earlier reports on the same ground, to say what changed since."""
+    flood_began_utc: dt.datetime | None = None
+    """When the water came, if somebody knows: bounds how long it stood."""
     decisions: tuple[Decision, ...] = ()
     """What analysts decided before; it stands over what the picture suggests."""
     samples: Path | None = None
@@ -60,6 +68,8 @@ def inputs_of(options: DamageOptions) -> dict[str, str]:
         "footprints",
         "roads",
         "townships",
+        "county",
+        "land_use",
         "population",
         "rivers",
         "villages",

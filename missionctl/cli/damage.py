@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from missionctl.cli.output import JsonFlag, give, progress
+from missionctl.cli.values import moment
 from missionctl.jsontext import to_json
 
 
@@ -26,6 +27,13 @@ def damage(
     roads: Annotated[Path | None, typer.Option(metavar="FILE", help="Road lines to check.")] = None,
     townships: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Areas to give statistics for.")
+    ] = None,
+    county: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Areas above townships: sums of their figures.")
+    ] = None,
+    land_use: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Parcels with a kind of use: how much farmland is under water."),
     ] = None,
     population: Annotated[
         Path | None, typer.Option(metavar="FILE", help="People, as points with a number.")
@@ -61,6 +69,12 @@ def damage(
             help="Only a quick look at this window (degrees): what samples make of it, in DIR/preview.tif.",
         ),
     ] = None,
+    flood_began: Annotated[
+        str,
+        typer.Option(
+            metavar="TIME", help="When the water came (2026-07-01T04:30+08:00): bounds how long it stood."
+        ),
+    ] = "",
     report: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the report as JSON here too.")
     ] = None,
@@ -85,6 +99,9 @@ def damage(
         footprints=footprints,
         roads=roads,
         townships=townships,
+        county=county,
+        land_use=land_use,
+        flood_began_utc=moment(flood_began, "--flood-began") if flood_began else None,
         population=population,
         rivers=rivers,
         villages=villages,

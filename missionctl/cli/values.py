@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 
 from plans.errors import MissionError
@@ -25,6 +26,19 @@ def lat_lon(text: str, option: str) -> GeoPoint:
             f"{option} {text!r}: latitude must be within 90 and longitude within 180 degrees"
         )
     return GeoPoint(numbers[0], numbers[1], numbers[2] if len(numbers) == 3 else None)
+
+
+def moment(text: str, option: str) -> dt.datetime:
+    """A time with its zone, ISO 8601, as UTC."""
+    try:
+        when = dt.datetime.fromisoformat(text)
+    except ValueError:
+        when = None
+    if when is None or when.tzinfo is None:
+        raise ValueTypedError(
+            f"{option} {text!r}: give date, time and zone, like 2026-07-01T04:30+08:00 or 2026-06-30T20:30Z"
+        )
+    return when.astimezone(dt.UTC)
 
 
 def metres_up(value: float | None, option: str) -> float | None:

@@ -31,6 +31,8 @@ _INPUT_OF_OPTION = {
     "footprints": "footprints",
     "roads": "roads",
     "townships": "townships",
+    "county": "county",
+    "land_use": "land_use",
     "population": "population",
     "rivers": "rivers",
     "villages": "villages",
@@ -49,12 +51,21 @@ def damage_from_mosaic(
     workspace = find_workspace(out_dir.parent)
     options = replace(options, own_classes=_own_classes(workspace, out_dir))
     if workspace:
-        options = replace(_with_inputs(workspace, options), decisions=decisions_of(workspace))
+        options = replace(
+            _with_inputs(workspace, options),
+            decisions=decisions_of(workspace),
+            earlier=options.earlier or damage_folders(workspace),
+        )
     with job(workspace, "damage", on_progress, mosaic=str(mosaic), out=str(out_dir)) as advance:
         report = map_damage(mosaic, out_dir, options, advance)
     if workspace:
         _record(workspace, out_dir)
     return report
+
+
+def damage_folders(workspace: Workspace) -> tuple[Path, ...]:
+    """The folders of a mission that hold a damage report."""
+    return tuple(sorted(path.parent for path in (workspace.path / "damage").glob("*/report.json")))
 
 
 def preview_damage(
