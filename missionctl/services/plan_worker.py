@@ -45,7 +45,8 @@ class PlanWorker:
         self.process.close()
 
 
-def _work(wish: PlanWish) -> PlanPreview | Path:
+def work(wish: PlanWish) -> PlanPreview | Path:
+    """A preview, or the file that was saved. Raises a MissionError."""
     workspace = Workspace.open(wish.folder)
     if wish.save_as:
         return save_plan(wish.draft, workspace, wish.save_as)[0]
@@ -53,4 +54,6 @@ def _work(wish: PlanWish) -> PlanPreview | Path:
 
 
 if __name__ == "__main__":
-    serve(_work)
+    from missionctl.services import plan_worker  # results are of this name's classes, not of __main__'s
+
+    serve(plan_worker.work)

@@ -64,7 +64,9 @@ class PreviewWorker:
         self._process.close()
 
 
-class _Work:
+class Work:
+    """Judges windows; keeps what it has read of the last mosaic."""
+
     def __init__(self) -> None:
         self._mosaic: tuple[Path, int] | None = None
         self._live: LivePreview | None = None
@@ -89,4 +91,6 @@ class _Work:
 
 
 if __name__ == "__main__":
-    serve(_Work())
+    from missionctl.services import preview_worker  # results are of this name's classes, not of __main__'s
+
+    serve(preview_worker.Work())

@@ -35,8 +35,9 @@ class _Wish:
 
 
 class SideProcess:
-    """One process, started with the first wish. `module` is run as a program that ends in `serve`. `give` is
-    called with each Done in a thread: hand it a signal's emit."""
+    """One process, started with the first wish. `module` is run as a program that ends in `serve`; its
+    results are of classes that have another home than its `__main__`. `give` is called with each Done in a
+    thread: hand it a signal's emit."""
 
     def __init__(self, module: str, give: Callable[[Done], object], patience_s: float = 1.0):
         self._module, self._give, self.patience_s = module, give, patience_s
@@ -118,7 +119,8 @@ class SideProcess:
             done: Done | None = None
             try:
                 done = pickle.load(process.stdout)
-            except (EOFError, OSError, pickle.UnpicklingError):
+            except Exception:  # its end, or what is no result: either way it cannot be gone on with
+                process.kill()
                 _let_go(process)
             with self._lock:
                 if process is not self._process:  # it is being ended

@@ -79,7 +79,7 @@ def test_strokes_come_back_as_they_were_kept_and_are_the_missions_samples(worksp
     assert read_strokes(workspace) == painted
     assert workspace.config.inputs["samples"] == PAINTED
     assert painted.counts() == {"water": 1, "滑坡体": 1, "mud": 1}
-    assert len(pyogrio.read_dataframe(file)) == 3
+    assert pyogrio.read_info(file)["features"] == 3
     keep_strokes(workspace, painted.without(1))
     assert [s.name for s in read_strokes(workspace).strokes] == ["water", "mud"]
 
