@@ -7,13 +7,16 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+import imagery.mosaic
 from missionctl.cli.main import main
 from tests.imagery.conftest import (
+    CAMERA,
     KnownBlock,
     ground_texture,
     take_photo,
@@ -167,6 +170,84 @@ def test_everything_at_once(good, folder, mosaic):
     code, report = mosaic(folder)
     assert code == 0
     assert set(left_out(report)) == {"P007.JPG", "P098.JPG", "SKY.JPG", "NIGHT.JPG", "P000 (1).JPG"}
+    assert_right(good, folder, report, PHOTOS - 1)
+
+
+def test_photos_of_another_size_are_part_of_the_mosaic(good, folder, mosaic):
+    """A camera that was set to small photos on the way."""
+    small = CAMERA.scaled(600, 450)
+    for n in (2, 5):
+        write_photo(
+            folder / f"P00{n}.JPG",
+            take_photo(good.ground, good.poses[n], small),
+            good.poses[n],
+            0.03,
+            n,
+            small,
+        )
+    code, report = mosaic(folder)
+    assert code == 0
+    assert left_out(report) == {}
+    assert_right(good, folder, report)
+
+
+def without_roots_power():
+    """Words before a command: root may read everything unless it lays that power down."""
+    if os.geteuid() != 0:
+        return []
+    if not shutil.which("setpriv"):
+        pytest.skip("root without setpriv")
+    return ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions, POSIX only")
+@pytest.mark.parametrize("spoiled", ["P006.JPG", "."])
+def test_what_may_not_be_read_is_told(folder, tmp_path, spoiled):
+    """One photo: it is left out. The folder: the run fails in one line."""
+    (folder / spoiled).chmod(0)
+    words = ["mosaic", folder, "-o", tmp_path / "o.tif", "--quality", "quick", "--json"]
+    command = [*without_roots_power(), sys.executable, "-m", "missionctl.cli.main", *words]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    finally:
+        (folder / spoiled).chmod(0o755)
+    if spoiled == ".":
+        assert done.returncode == 2
+        assert "photos: cannot be read (Permission denied)" in done.stderr.strip().splitlines()[-1]
+        assert not (tmp_path / "o.tif").exists()
+    else:
+        assert done.returncode == 0, done.stderr
+        report = json.loads(done.stdout)
+        assert report["placed"] == PHOTOS - 1
+        assert "Permission denied" in left_out(report)["P006.JPG"]
+
+
+@pytest.mark.parametrize("how", ["gone", "cut", "may not be read"])
+def test_a_photo_that_goes_during_the_run_is_left_out(good, folder, mosaic, monkeypatch, how):
+    """The card is pulled for one of them after features were found: between reading and painting."""
+    monkeypatch.setattr("imagery.mosaic.KEPT_SHARE", 0.0)  # a block that does not fit into memory
+    victim, lay_out = folder / "P005.JPG", imagery.mosaic.lay_out
+
+    def spoiled(*given):
+        if how == "gone":
+            victim.unlink(missing_ok=True)
+        elif how == "cut":
+            victim.write_bytes(victim.read_bytes()[:30_000])
+        else:
+            read_bytes = Path.read_bytes
+            monkeypatch.setattr(Path, "read_bytes", lambda path: refuse(path, read_bytes))
+        return lay_out(*given)
+
+    def refuse(path, read_bytes):
+        if path == victim:
+            raise PermissionError(13, "Permission denied")
+        return read_bytes(path)
+
+    monkeypatch.setattr("imagery.mosaic.lay_out", spoiled)
+    code, report = mosaic(folder)
+    assert code == 0
+    assert set(left_out(report)) == {"P005.JPG"}
+    assert "it could be read when the run began" in left_out(report)["P005.JPG"]
     assert_right(good, folder, report, PHOTOS - 1)
 
 
