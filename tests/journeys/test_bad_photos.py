@@ -213,7 +213,7 @@ def test_what_may_not_be_read_is_told(folder, tmp_path, spoiled):
         (folder / spoiled).chmod(0o755)
     if spoiled == ".":
         assert done.returncode == 2
-        assert "photos: cannot be read (Permission denied)" in done.stderr.strip().splitlines()[-1]
+        assert "photos' is not readable" in done.stderr.strip().splitlines()[-1]
         assert not (tmp_path / "o.tif").exists()
     else:
         assert done.returncode == 0, done.stderr
