@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from pathlib import Path
 from xml.sax.saxutils import escape
@@ -13,10 +14,12 @@ from imagery.damage.legend import GRADE_NONE, GRADE_NOT_ANALYSED, GRADES, grade_
 from imagery.deliver.folder import DamageFolder, as_array, scratch_folder
 from imagery.deliver.picture import copy_warped, fitted, write_layers
 from imagery.deliver.vectors import in_wgs84
+from imagery.deliver.words import WORDS
 from imagery.errors import DeliveryError
 from imagery.raster_io import whole_file
 
 _MOST_PX = 20_000_000
+_LOD_FIRST = re.compile(rb"(<Lod>(?:(?!</Lod>).)*</Lod>)(\s*)(<LatLonAltBox>.*?</LatLonAltBox>)", re.DOTALL)
 
 
 def export_kmz(folder: DamageFolder, out_dir: Path) -> list[Path]:
@@ -27,21 +30,24 @@ def export_kmz(folder: DamageFolder, out_dir: Path) -> list[Path]:
         try:
             write_layers(flat, folder, fitted(folder.grid, _MOST_PX), photo_below=False, objects=False)
             copy_warped(flat, tiled, "EPSG:4326", "KMLSUPEROVERLAY", FORMAT="PNG")
-            _with_placemarks(tiled, part, _placemarks(folder))
+            _with_placemarks(tiled, part, folder.report["event"] or WORDS["en"]["title"], _placemarks(folder))
         except (rasterio.errors.RasterioError, CPLE_BaseError, zipfile.BadZipFile) as error:
             # A full disk stops GDAL's driver without a word: only the archive tells.
             raise DeliveryError(f"{target}: cannot be written ({error}); free some space") from error
     return [target]
 
 
-def _with_placemarks(tiled: Path, target: Path, placemarks: str) -> None:
-    """The archive again, with buildings.kml linked from doc.kml."""
+def _with_placemarks(tiled: Path, target: Path, name: str, placemarks: str) -> None:
+    """The archive again under its own name, with buildings.kml linked from doc.kml, and the elements of
+    regions in the order of the schema, which GDAL's driver leaves."""
     link = "<NetworkLink><name>Buildings / 房屋</name><Link><href>buildings.kml</href></Link></NetworkLink>"
     with zipfile.ZipFile(tiled) as source, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as sink:
         for item in sorted(source.namelist(), key=lambda name: name != "doc.kml"):
             data = source.read(item)
+            if item.endswith(".kml"):
+                data = _LOD_FIRST.sub(rb"\3\2\1", data)
             if item == "doc.kml":
-                text = data.decode("utf-8")
+                text = data.decode("utf-8").replace("<name>tiled</name>", f"<name>{escape(name)}</name>")
                 at = text.rindex("</Document>")
                 data = (text[:at] + link + text[at:]).encode("utf-8")
             sink.writestr(item, data)

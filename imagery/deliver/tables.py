@@ -17,6 +17,7 @@ from openpyxl.utils import get_column_letter
 
 from imagery.damage.legend import GRADE_NONE, GRADE_NOT_ANALYSED, GRADES, Entry
 from imagery.deliver.folder import DamageFolder
+from imagery.deliver.unit_tables import Table, unit_tables
 from imagery.deliver.words import NOTICE
 from imagery.raster_io import whole_file
 
@@ -130,15 +131,21 @@ def _total(towns: list[dict[str, Any]], rows: list[Row]) -> Row:
 
 
 def export_csv(folder: DamageFolder, out_dir: Path) -> list[Path]:
-    """townships.csv: two head lines (Chinese, English), UTF-8 with the mark that Excel needs."""
+    """townships.csv, and with units units.csv and verified.csv: two head lines (Chinese, English), UTF-8 with
+    the mark that Excel needs."""
     english, chinese, rows = township_table(folder)
-    target = out_dir / "townships.csv"
+    made = [_csv(out_dir / "townships.csv", Table("", chinese, english, rows))]
+    names = ("units.csv", "verified.csv")
+    return made + [_csv(out_dir / n, t) for n, t in zip(names, unit_tables(folder), strict=False)]
+
+
+def _csv(target: Path, table: Table) -> Path:
     with whole_file(target) as part, open(part, "w", encoding="utf-8-sig", newline="") as sink:
         writer = csv.writer(sink)
-        writer.writerows([chinese, english, *rows])
+        writer.writerows([table.chinese, table.english, *table.rows])
         writer.writerow([])
         writer.writerow([f"{NOTICE['zh']} / {NOTICE['en']}"])
-    return [target]
+    return target
 
 
 def export_xlsx(folder: DamageFolder, out_dir: Path) -> list[Path]:
@@ -149,6 +156,8 @@ def export_xlsx(folder: DamageFolder, out_dir: Path) -> list[Path]:
     assert sheet is not None
     sheet.title = "乡镇 Townships"
     _fill(sheet, chinese, english, rows)
+    for table in unit_tables(folder):
+        _fill(book.create_sheet(table.title), table.chinese, table.english, table.rows)
     _buildings(book, folder)
     about = book.create_sheet("说明 About")
     for line in _about(folder):

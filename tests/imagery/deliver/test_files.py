@@ -1,6 +1,7 @@
 """Each file opens in other people's readers and says the same as the damage folder."""
 
 import csv
+import hashlib
 import json
 import re
 import sqlite3
@@ -41,6 +42,33 @@ def test_rasters_are_cogs_with_their_class_tables(out, folder) -> None:
         assert cog_validate(str(path), quiet=True)[0], path.name
         assert path.read_bytes() == (folder / path.name).read_bytes()
     assert (out / "classes.tif.aux.xml").exists()
+
+
+def test_rasters_say_by_whom_of_what_and_when_they_were_made(out, place) -> None:
+    with rasterio.open(out / "classes.tif") as source:
+        tags = source.tags()
+        assert source.tags(1)["CLASS_1"] == "Water"
+        assert source.colormap(1)[1][:3] == (31, 104, 201)
+        assert source.nodata == 0
+        assert source.overviews(1) or max(source.shape) <= 512
+    assert tags["EVENT"] == "Summer flood"
+    assert tags["ANALYST"] == "Li Wei"
+    assert {"METHOD", "PRODUCED_UTC", "VERSION", "NOTICE"} <= set(tags)
+    sources = json.loads(tags["SOURCES"])
+    for path in (place.after, place.dem, place.samples):
+        assert sources[path.name] == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_qgis_styles_of_rasters_name_the_classes_that_there_are(out, folder) -> None:
+    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    root = ET.fromstring((out / "classes.qml").read_text(encoding="utf-8"))
+    entries = {int(e.get("value")): e.get("label") for e in root.iter("paletteEntry")}
+    assert set(entries) == {c["value"] for c in report["classes"].values()}
+    assert entries[1] == "Water / 水体"
+    depth = ET.fromstring((out / "depth.qml").read_text(encoding="utf-8"))
+    assert [item.get("value") for item in depth.iter("item")] == ["0.5", "1", "2", "4", "inf"]
+    assert (out / "change.qml").exists()
+    assert (out / "not_analysed.qml").exists()
 
 
 def test_geojson_follows_rfc_7946(out, folder) -> None:
@@ -115,6 +143,16 @@ def test_kmz_pages_through_tiles_that_exist_and_names_the_harmed(out) -> None:
         box = ET.fromstring(archive.read("doc.kml")).find(f".//{KML}LatLonAltBox")
         assert float(box.find(f"{KML}west").text) == pytest.approx(117.0, abs=1e-4)
         assert float(box.find(f"{KML}north").text) == pytest.approx(30.73361, abs=1e-4)
+
+
+def test_regions_of_the_kmz_have_their_parts_in_the_order_of_the_schema(out) -> None:
+    with zipfile.ZipFile(out / "damage.kmz") as archive:
+        pages = [ET.fromstring(archive.read(n)) for n in archive.namelist() if n.endswith(".kml")]
+    regions = [region for page in pages for region in page.iter(f"{KML}Region")]
+    assert regions
+    for region in regions:
+        assert [part.tag for part in region] == [f"{KML}LatLonAltBox", f"{KML}Lod"]
+    assert pages[0].find(f"{KML}Document/{KML}name").text == "Summer flood"
 
 
 def _flat(path: str) -> str:
