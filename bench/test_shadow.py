@@ -59,9 +59,9 @@ def test_shadow_as_a_class(seed: int, tmp_path, tell, monkeypatch) -> None:
     called, false = (said["shadow"] == SHADOW)[dark].mean(), (said["shadow"] == SHADOW)[lit].mean()
     means = [np.mean([v for k, v in iou[name].items() if k != "shadow"]) for name in said]
     tell(
-        f"seed {seed}: open ground in shadow {dark.mean():.1%}; right there {right['plain']:.2f} without, right "
-        f"or not claimed {right['shadow']:.2f} with; called shadow {called:.2f}, lit ground {false:.4f}; mean "
-        f"IoU of the others {means[0]:.3f}, {means[1]:.3f}"
+        f"seed {seed}: {dark.mean():.1%} of the ground open and in shadow; right there {right['plain']:.2f} "
+        f"without, right or not claimed {right['shadow']:.2f} with; called shadow {called:.2f}, "
+        f"of lit ground {false:.4f}; mean IoU of the others {means[0]:.3f}, {means[1]:.3f}"
     )
     assert right["shadow"] > right["plain"] + 0.2
     assert false < 0.01
