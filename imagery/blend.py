@@ -8,7 +8,7 @@ to that. So a photo is warped where it is chosen and one cell beyond, not in all
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -22,6 +22,7 @@ from imagery.ortho import (
     MosaicGrid,
     Window,
     between_nodes,
+    drawn_nodes,
     ground_nodes,
     inside_photo,
     pixel_map,
@@ -44,8 +45,8 @@ COARSE_LEVELS = 3
 _PART_PX = 512
 _FINER = 32
 """The blender cuts fractions off in each band; counted in such parts of a level, nothing of that is seen."""
-_PIECE_MARGIN_PX = 24
-"""Of a photo's piece around where its own cells project to: one cell of mixing, and what nodes leave out."""
+_PIECE_MARGIN_PX = 48
+"""Of a photo's piece around where its own cells project to: what it is compared with its neighbours by."""
 
 
 @dataclass(frozen=True)
@@ -96,10 +97,16 @@ def mixture(views: Sequence[View], labels: Labels) -> Mixture:
     return added
 
 
-def paint_tile(painting: Painting, window: Window, piece_of: Callable[[int], Piece]) -> Tile | None:
-    """Paint one window of the mosaic, which begins at whole cells; None when no photo shows anything of it.
+def paint_tile(
+    painting: Painting,
+    window: Window,
+    piece_of: Callable[[int], Piece],
+    fields: Mapping[int, Float32] | None = None,
+) -> Tile | None:
+    """Paint one window of the mosaic, which begins at whole nodes; None when no photo shows anything of it.
 
-    `piece_of(photo)` gives what the mosaic needs of a decoded photo (BGR).
+    `piece_of(photo)` gives what the mosaic needs of a decoded photo (BGR); `fields` by how many pixels photos
+    are drawn beside themselves, at the nodes of the window and a ring around it (imagery.joins).
     """
     rows, cols = (-(-n // NODE_STEP_PX) * NODE_STEP_PX for n in window.shape)
     whole = Window(window.row0, window.row0 + rows, window.col0, window.col0 + cols)
@@ -107,12 +114,14 @@ def paint_tile(painting: Painting, window: Window, piece_of: Callable[[int], Pie
     if (labels == NOBODY).all():
         return None
     nodes = ground_nodes(painting.grid, whole, painting.surface)
+    moved = {p: GroundNodes(whole, drawn_nodes(nodes.enu, field)) for p, field in (fields or {}).items()}
     colour = np.zeros((*whole.shape, 3), np.uint8)
     weight = np.zeros(whole.shape, np.float32)
     for row in range(0, rows, _PART_PX):
         for col in range(0, cols, _PART_PX):
             part = Window(row, min(row + _PART_PX, rows), col, min(col + _PART_PX, cols))
-            _paint_part(painting, part, labels, nodes, piece_of, colour[part.slices], weight[part.slices])
+            over = colour[part.slices], weight[part.slices]
+            _paint_part(painting, part, labels, lambda p: moved.get(p, nodes), piece_of, *over)
     mask = weight > 0
     known = labels[1:-1, 1:-1] != NOBODY
     if not known.all():
@@ -164,7 +173,7 @@ def _paint_part(
     painting: Painting,
     part: Window,
     labels: Labels,
-    nodes: GroundNodes,
+    nodes_of: Callable[[int], GroundNodes],
     piece_of: Callable[[int], Piece],
     colour: UInt8,
     weight: Float32,
@@ -179,7 +188,7 @@ def _paint_part(
         share = mine[room.row0 : room.row1 + 2, room.col0 : room.col1 + 2]
         at = Window(*(n * cell for n in (room.row0, room.row1, room.col0, room.col1)))
         below = Window(at.row0 + part.row0, at.row1 + part.row0, at.col0 + part.col0, at.col1 + part.col0)
-        warped, inside = _warped(painting, photo, below, nodes, piece_of(photo))
+        warped, inside = _warped(painting, photo, below, nodes_of(photo), piece_of(photo))
         there, so_far = colour[at.slices], weight[at.slices]
         if inside is None and share.all():
             there[:], so_far[:] = warped, 1.0

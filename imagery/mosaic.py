@@ -308,7 +308,7 @@ class _Run:
         )
         with self._stage("render"):
             canvas = lay_out(block, features, adjustment, rules, here)
-            area = paint_mosaic(
+            painted = paint_mosaic(
                 canvas, block, out, self._pictures, rules, heavy, lambda s: self._progress("render", s)
             )
             write_companions(canvas, block, out)
@@ -331,9 +331,9 @@ class _Run:
             warnings=tuple(self._warnings),
             gsd_m=canvas.grid.gsd_m,
             reprojection_rms_px=adjustment.reprojection_rms_px,
-            seam_rms_px=canvas.seam_rms_px,
+            seams=painted.seams,
             position_rms_m=position_rms_m(block, adjustment),
-            area_m2=area,
+            area_m2=painted.area_m2,
             seconds=self._seconds,
             peak_rss_mb=peak_rss_mb(),
             epsg=canvas.grid.epsg,

@@ -225,6 +225,12 @@ def ground_nodes(grid: MosaicGrid, window: Window, surface: Surface, step: int =
     return GroundNodes(window, np.stack([east, north, surface.at(east, north)], axis=2))
 
 
+def drawn_nodes(enu: FloatArray, field_px: Float32) -> FloatArray:
+    """Nodes (..., rows, cols, 3) moved along the ground by pixels (..., rows, cols, 2), right and down."""
+    down, right = (np.gradient(enu, NODE_STEP_PX, axis=axis) for axis in (-3, -2))
+    return np.asarray(enu + right * field_px[..., :1] + down * field_px[..., 1:])
+
+
 def project_places(camera: Camera, pose: Pose, enu: FloatArray) -> Float32:
     """Pixels (rows, cols, 2) of places (rows, cols, 3); NaN far outside the lens's field.
 

@@ -14,20 +14,15 @@ from shapely import Polygon
 from imagery.account import Account
 from imagery.adjust import Adjustment
 from imagery.control_report import ControlReport
-from imagery.ortho import MosaicGrid
 from imagery.photos import Block, Dropped
-from imagery.seams import Labels
-from imagery.surface import Surface
-from plans.frames import FloatArray, Pose
+from plans.frames import Pose
 
 BY_TIE_POINTS = "tie points"
 BY_PRIORS = "priors"
 
 CELL_PX = 8
 """Pixels along a cell of the grid that labels and companions are on."""
-_SEAM_CELLS = 3
-"""Nearer to seams there are too few tie points: the same block then came out at 0.9 px and at 2.1."""
-_LEAST_SEAM_TIES = 5
+_LEAST_JUDGED = 5
 
 
 @dataclass(frozen=True)
@@ -46,6 +41,15 @@ class PlacedPhoto:
 
 
 @dataclass(frozen=True)
+class SeamFigure:
+    """How far photos are apart at seams (rms, pixels of the mosaic), and at which share of the places judged
+    that is clear; None with fewer than five that are."""
+
+    rms_px: float | None
+    clear_share: float | None
+
+
+@dataclass(frozen=True)
 class MosaicReport:
     """What a mosaic run did; `report()` gives the stable keys."""
 
@@ -55,7 +59,7 @@ class MosaicReport:
     warnings: tuple[str, ...]
     gsd_m: float
     reprojection_rms_px: float
-    seam_rms_px: float | None
+    seams: SeamFigure
     position_rms_m: float
     area_m2: float
     seconds: dict[str, float]
@@ -77,7 +81,8 @@ class MosaicReport:
             "warnings": [*self.warnings, *(self.control.warnings() if self.control else ())],
             "gsd_cm": round(100 * self.gsd_m, 3),
             "reprojection_rms_px": round(self.reprojection_rms_px, 3),
-            "seam_rms_px": None if self.seam_rms_px is None else round(self.seam_rms_px, 3),
+            "seam_rms_px": None if self.seams.rms_px is None else round(self.seams.rms_px, 3),
+            "seam_clear_share": None if self.seams.clear_share is None else round(self.seams.clear_share, 3),
             "position_rms_m": round(self.position_rms_m, 3),
             "area_m2": round(self.area_m2, 1),
             "seconds": {k: round(v, 2) for k, v in self.seconds.items()},
@@ -99,52 +104,12 @@ def position_rms_m(block: Block, adjustment: Adjustment) -> float:
     return float(np.sqrt(np.mean(np.square(moved)))) if moved else 0.0
 
 
-def seam_rms_px(adjustment: Adjustment, surface: Surface, cells: MosaicGrid, labels: Labels) -> float | None:
-    """RMS shift, in mosaic pixels, between the two photos that meet at a seam.
-
-    Told by tie points within some cells of seams between photos that both show them: where each photo, laid
-    on the surface, has the point. What stands off the surface counts, as it does in the mosaic; what could
-    not be matched does not. None with fewer than five.
-    """
-    tracks = adjustment.tracks
-    if not tracks.count:
-        return None
-    near = np.flatnonzero(_painted_beside(adjustment, cells, labels))
-    place = _on_surface(adjustment, surface)[near]
-    same = np.diff(tracks.track[near]) == 0
-    if same.sum() < _LEAST_SEAM_TIES:
-        return None
-    apart = np.diff(place, axis=0)[same]
-    return float(np.sqrt((apart**2).sum(axis=1).mean()) / cells.gsd_m * CELL_PX)
-
-
-def _painted_beside(adjustment: Adjustment, cells: MosaicGrid, labels: Labels) -> npt.NDArray[np.bool_]:
-    """(n,) which observations are of a photo that paints within a few cells of their point."""
-    tracks = adjustment.tracks
-    x, y = cells.map_places(adjustment.points[:, 0], adjustment.points[:, 1])
-    col = ((x - cells.west) / cells.gsd_m).astype(int)[tracks.track]
-    row = ((cells.north - y) / cells.gsd_m).astype(int)[tracks.track]
-    near = np.zeros(len(tracks.track), bool)
-    for down in (-_SEAM_CELLS, 0, _SEAM_CELLS):
-        for right in (-_SEAM_CELLS, 0, _SEAM_CELLS):
-            r, c = (
-                np.clip(v, 0, n - 1) for v, n in zip((row + down, col + right), labels.shape, strict=True)
-            )
-            near |= labels[r, c] == tracks.photo
-    return near
-
-
-def _on_surface(adjustment: Adjustment, surface: Surface) -> FloatArray:
-    """(n, 2) where the ray of each observation meets the surface at its point's place, metres."""
-    tracks = adjustment.tracks
-    ground = surface.at(adjustment.points[:, 0], adjustment.points[:, 1]).astype(float)[tracks.track]
-    out = np.empty((len(tracks.track), 2))
-    for photo, (camera, pose) in enumerate(zip(adjustment.cameras, adjustment.poses, strict=True)):
-        mine = tracks.photo == photo
-        ray = camera.rays(tracks.xy_px[mine]) @ pose.camera_from_enu
-        reach = (ground[mine] - pose.up_m) / ray[:, 2]
-        out[mine] = pose.centre[:2] + ray[:, :2] * reach[:, None]
-    return out
+def seam_figure(apart_px: npt.NDArray[np.float32]) -> SeamFigure:
+    """Of what photos are apart at places of seams (n, 2), NaN where that is not clear."""
+    apart = apart_px[np.isfinite(apart_px).all(axis=1)].astype(float)
+    if len(apart) < _LEAST_JUDGED:
+        return SeamFigure(None, None)
+    return SeamFigure(float(np.sqrt((apart**2).sum(axis=1).mean())), len(apart) / len(apart_px))
 
 
 def peak_rss_mb() -> float | None:

@@ -12,17 +12,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from imagery.adjust import Adjustment
 from imagery.blend import Mixture, Painting, mixture, needed_part, paint_tile
 from imagery.errors import MosaicError
 from imagery.exposure import Exposure, evened, solve_exposure
 from imagery.features import Features, reduced
+from imagery.joins import DRAWN_NODES, JUDGED_NODES, NO_JOINS, Drawing, Joins, find_joins
 from imagery.jpeg_cog import SQUARE_PX, CogFrame, JpegCog, Square, pack_square
 from imagery.ortho import MosaicGrid, Window, ground_outline, make_grid
 from imagery.parallax import bent, find_relief, laid_on
 from imagery.photos import Block
-from imagery.quality import CELL_PX, held_mb, seam_rms_px
+from imagery.quality import CELL_PX, SeamFigure, held_mb, seam_figure
 from imagery.raster_io import whole_file, write_cog
 from imagery.scratch import scratch_beside
 from imagery.seams import Labels, SeamRules, find_seams, label_windows
@@ -32,6 +34,8 @@ from imagery.views import Sights, View, look_around, make_glance, make_view
 from imagery.workers import Workers
 from plans.cameras import Camera
 from plans.frames import FloatArray, Pose
+
+Float32 = npt.NDArray[np.float32]
 
 GLANCE_CELLS = 4
 JPEG_QUALITY = 92
@@ -63,12 +67,21 @@ class Canvas:
     surface: Surface
     sights: Sights
     painting: Painting
-    seam_rms_px: float | None
+    joins: Joins
+    """Where photos are drawn together."""
 
     @property
     def cells(self) -> MosaicGrid:
         """The coarse grid of the labels."""
         return self.grid.coarser(CELL_PX)
+
+
+@dataclass(frozen=True)
+class Painted:
+    """What came of painting: the area that shows ground, and how well photos meet."""
+
+    area_m2: float
+    seams: SeamFigure
 
 
 def lay_out(
@@ -91,7 +104,8 @@ def lay_out(
         surface, tall = bent(surface, relief, cells), relief.tall
     labels = find_seams(views, cells.shape, tied, SeamRules(graph_cut=not rules.quick), tall)
     painting = _painting(grid, labels, mixture(views, labels), surface, adjustment, exposure)
-    return Canvas(grid, surface, sights, painting, seam_rms_px(adjustment, surface, cells, labels))
+    joins = NO_JOINS if rules.quick else find_joins(labels, CELL_PX, DRAWN_NODES)
+    return Canvas(grid, surface, sights, painting, joins)
 
 
 def paint_mosaic(
@@ -102,8 +116,8 @@ def paint_mosaic(
     rules: RenderRules,
     workers: Workers,
     on_share: Callable[[float], None],
-) -> float:
-    """Paint all squares into `out` (COG); the area in m2. Nothing stands under `out` before it is whole.
+) -> Painted:
+    """Paint all squares into `out` (COG). Nothing stands under `out` before it is whole.
 
     Raises MosaicError when no photo shows any ground, ImageryError when the file cannot be written.
     """
@@ -114,24 +128,25 @@ def paint_mosaic(
         try:
             with open(spool_path, "w+b") as spool:
                 cog = JpegCog(frame, spool, JPEG_QUALITY)
-                pixels = _paint(canvas.painting, block, cog, pictures, rules, workers, on_share)
+                pixels, seams = _paint(canvas, block, cog, pictures, rules, workers, on_share)
                 if pixels == 0:
                     raise MosaicError("no photo shows any ground; check their tags and the DEM")
                 cog.write(part)
         finally:
             spool_path.unlink(missing_ok=True)
-    return pixels * grid.gsd_m**2
+    return Painted(pixels * grid.gsd_m**2, seams)
 
 
 def _paint(
-    painting: Painting,
+    canvas: Canvas,
     block: Block,
     cog: JpegCog,
     pictures: Pictures,
     rules: RenderRules,
     workers: Workers,
     on_share: Callable[[float], None],
-) -> int:
+) -> tuple[int, SeamFigure]:
+    painting = canvas.painting
     parts: dict[int, Window] = {}  # where all photos are kept whole, nothing is cut
     if not pictures.keep:
         parts = {p: needed_part(painting, p, cells) for p, cells in label_windows(painting.labels).items()}
@@ -139,23 +154,27 @@ def _paint(
     pieces = Pieces(pictures, tuple(p.path for p in block.photos), painting.factors, parts, limit)
     sizes = sum(3 * part.shape[0] * part.shape[1] for part in parts.values())
     windows = _square_windows(painting.grid.shape, sizes / limit)
-    pixels = 0
-    squares = workers.map(_square, (painting, pieces), windows)
-    for n, (square, covered) in enumerate(squares):
+    judged = find_joins(painting.labels, CELL_PX, JUDGED_NODES)
+    drawing = Drawing(painting, pieces, canvas.joins, judged)
+    pixels, apart = 0, []
+    squares = workers.map(_square, (painting, pieces, drawing), windows)
+    for n, (square, covered, apart_px) in enumerate(squares):
         cog.add(square)
         pixels += covered
+        apart.append(apart_px)
         on_share((n + 1) / len(windows))
-    return pixels
+    return pixels, seam_figure(np.concatenate(apart))
 
 
-def _square(job: tuple[Painting, Pieces], window: Window) -> tuple[Square, int]:
-    """One square, compressed, and how many of its pixels show ground."""
-    painting, pieces = job
-    tile = paint_tile(painting, window, pieces)
+def _square(job: tuple[Painting, Pieces, Drawing], window: Window) -> tuple[Square, int, Float32]:
+    """One square, compressed, how many of its pixels show ground, and what photos are apart on its seams."""
+    painting, pieces, drawing = job
+    tile = paint_tile(painting, window, pieces, drawing.fields(window))
     place = window.row0 // SQUARE_PX, window.col0 // SQUARE_PX
+    apart = drawing.left_apart(window)
     if tile is None:
-        return Square(*place), 0
-    return pack_square(*place, tile.colour, tile.mask, JPEG_QUALITY), int(tile.mask.sum())
+        return Square(*place), 0, apart
+    return pack_square(*place, tile.colour, tile.mask, JPEG_QUALITY), int(tile.mask.sum()), apart
 
 
 def _shelf_bytes(block: Block, rules: RenderRules) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import cv2
 import numpy as np
@@ -17,6 +18,8 @@ from imagery.features import decode, decode_grey, reduced
 from imagery.ortho import Window
 
 UInt8 = npt.NDArray[np.uint8]
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,30 @@ class Piece:
 
     picture: UInt8
     corner: tuple[int, int]
+
+
+class Once(Generic[Key, Value]):
+    """What is made when it is first asked for, and kept. Two threads that ask for one thing make it once."""
+
+    def __init__(self, make: Callable[[Key], Value]) -> None:
+        self._make = make
+        self._lock = threading.Lock()
+        self._made: dict[Key, Future[Value]] = {}
+
+    def __call__(self, key: Key) -> Value:
+        """Raises what making it raised."""
+        with self._lock:
+            future = self._made.get(key)
+            mine = future is None
+            if future is None:
+                future = self._made[key] = Future()
+        if mine:
+            try:
+                future.set_result(self._make(key))
+            except BaseException as error:
+                future.set_exception(error)
+                raise
+        return future.result()
 
 
 class PieceShelf:
@@ -84,8 +111,7 @@ class Pictures:
 
     def __init__(self, keep: bool, factor: int = 1, here: bool = True) -> None:
         self.keep, self.factor, self._here = keep, factor, here
-        self._lock = threading.Lock()
-        self._kept: dict[Path, Future[UInt8]] = {}
+        self._whole: Once[Path, UInt8] = Once(lambda path: decode(path, factor))
 
     def __reduce__(self) -> tuple[type[Pictures], tuple[bool, int, bool]]:
         return Pictures, (self.keep, self.factor, False)
@@ -94,29 +120,14 @@ class Pictures:
         """The photo (rows, cols, 3) BGR reduced by `factor`. Raises PhotoError."""
         if not self.keep or factor < self.factor:
             return decode(path, factor)
-        return reduced(self._whole(path), factor // self.factor)
+        whole = self._whole(path) if self._here else decode(path, self.factor)
+        return reduced(whole, factor // self.factor)
 
     def grey(self, path: Path, factor: int) -> UInt8:
         """The same in grey, (rows, cols)."""
         if not self.keep or factor < self.factor:
             return decode_grey(path, factor)
         return np.asarray(cv2.cvtColor(self.colour(path, factor), cv2.COLOR_BGR2GRAY), np.uint8)
-
-    def _whole(self, path: Path) -> UInt8:
-        if not self._here:
-            return decode(path, self.factor)
-        with self._lock:
-            future = self._kept.get(path)
-            mine = future is None
-            if future is None:
-                future = self._kept[path] = Future()
-        if mine:
-            try:
-                future.set_result(decode(path, self.factor))
-            except BaseException as error:
-                future.set_exception(error)
-                raise
-        return future.result()
 
 
 @dataclass(frozen=True)

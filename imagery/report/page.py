@@ -144,7 +144,8 @@ def _figures(report: MosaicReport) -> str:
         ("area", f"{report.area_m2 / 1e4:.2f} ha"),
         ("reprojection", f"{report.reprojection_rms_px:.2f} px"),
     ]
-    rows += [("seams", f"{report.seam_rms_px:.2f} px")] if report.seam_rms_px is not None else []
+    if report.seams.rms_px is not None and report.seams.clear_share is not None:
+        rows.append(("seams", f"{report.seams.rms_px:.2f} px ({100 * report.seams.clear_share:.0f} %)"))
     if account.expected_m is not None:
         gsd = account.expected_m / report.gsd_m
         rows.append(("expected", f"{account.expected_m:.3f} m ({gsd:.1f} px)"))

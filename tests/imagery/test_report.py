@@ -20,6 +20,7 @@ from imagery.marks import PointFit
 from imagery.mosaic import MosaicReport
 from imagery.photo_tags import embed_tags, read_tags
 from imagery.photos import Dropped
+from imagery.quality import SeamFigure
 from imagery.report import quality_page
 from imagery.report.advice import advice_of
 from imagery.report.words import sentence
@@ -45,8 +46,8 @@ def report_of(shares, *, views=6.0, control=None, dropped=(), hole=None):
         499970.0, 3300220.0, np.zeros((0, 4)), 0.4, 0.0,
     )  # fmt: skip
     return MosaicReport(
-        (), len(shares), tuple(dropped), (), 0.05, 0.4, 0.5, 1.5, 1e4, {"total": 1.0}, 500.0, 32648, 0.0,
-        control, account,
+        (), len(shares), tuple(dropped), (), 0.05, 0.4, SeamFigure(0.5, 0.8), 1.5, 1e4, {"total": 1.0},
+        500.0, 32648, 0.0, control, account,
     )  # fmt: skip
 
 
