@@ -44,7 +44,7 @@ _OVEREXPOSED, _GLINT_M = 247, 0.8
 _CLOUD_LIGHT, _CLOUD_COLOUR, _CLOUD_GRAIN, _CLOUD_M = 185.0, 22.0, 4.0, 16.0
 """Wider than a roof of concrete."""
 _WINDOW_M = 6.0
-_LEAST_STRUCTURE, _FINE_OF_COARSE = 2.5, 0.1
+_LEAST_STRUCTURE, _FINE_OF_COARSE = 2.5, 0.07
 
 
 class Analysable:
