@@ -137,6 +137,24 @@ LAYERS = (
         description="grades that analysts gave to buildings and roads; the last of a place holds",
     ),
     Layer(
+        "verified",
+        {
+            "time_utc": "TEXT",
+            "actor": "TEXT",
+            "county": "TEXT",
+            "township": "TEXT",
+            "village": "TEXT",
+            "item": "TEXT",
+            "value": "REAL",
+            "source": "TEXT",
+            "note": "TEXT",
+            "run": "TEXT",
+        },
+        spatial=False,
+        append_only=True,
+        description="figures that people verified on the ground; the last of a unit and item holds",
+    ),
+    Layer(
         "jobs",
         {
             "kind": "TEXT",

@@ -89,6 +89,9 @@ class Brief:
     accuracy: float | None
     notes: tuple[str, ...]
     next_flights: tuple[NextFlight, ...]
+    since: dict[str, Any] | None = None
+    """What changed since earlier reports, as report.json has it."""
+    townships: tuple[dict[str, Any], ...] = ()
 
 
 def brief_of(folder: DamageFolder) -> Brief:
@@ -127,6 +130,8 @@ def brief_of(folder: DamageFolder) -> Brief:
         accuracy=accuracy["overall"] if accuracy else None,
         notes=tuple(report["notes"]),
         next_flights=next_flights(folder),
+        since=report.get("since"),
+        townships=tuple(towns),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from imagery.damage.legend import road_entry
 from imagery.deliver.brief_facts import Brief, NextFlight, total_unseen_m2
+from imagery.deliver.since_words import since_text
 from imagery.deliver.words import NOTICE, moment, note_text
 
 _MOST_NAMES: Final = 6
@@ -105,9 +106,15 @@ def sections(brief: Brief, language: str) -> list[tuple[str, str]]:
         (said["access"], space.join(_access(brief, language))),
         (said["unseen"], space.join(_unseen(brief, language))),
         (said["sure"], space.join(_sure(brief, language))),
-        (said["since"], said["no_since"]),
+        (said["since"], _since(brief, language)),
         (said["next"], _next(brief, language)),
     ]
+
+
+def _since(brief: Brief, language: str) -> str:
+    if brief.since is None:
+        return _SAID[language]["no_since"]
+    return since_text(brief.since, brief.townships, language, _area)
 
 
 def plain_text(brief: Brief, language: str) -> str:
@@ -163,6 +170,10 @@ def _message(brief: Brief, language: str, names: int) -> str:
         at = f"{len(brief.cuts)}处" if zh else f" at {len(brief.cuts)} places"
         cut = _length(brief.roads_cut_m, language)
         parts.append(f"{'断路' if zh else 'roads cut '}{cut}{at if brief.cuts else ''}")
+    if brief.since is not None:
+        new, dry = (brief.since["areas_m2"][key] for key in ("new_water", "fallen_dry"))
+        words = "新增{}退水{}" if zh else "new water {} fallen dry {}"
+        parts.append(words.format(_area(new, language), _area(dry, language)))
     if brief.cut_off:
         cut_off = listed(brief.cut_off, language, names) if names else str(len(brief.cut_off))
         parts.append(f"{'孤村：' if zh else 'cut off: '}{cut_off}")

@@ -26,7 +26,12 @@ Row = list[Any]
 VERIFIED_FILE: Final = "verified.json"
 """Beside report.json: the verified figures that hold, as the mission's log has them."""
 
-_LEVELS: Final = {"total": "全部 Total", "county": "县 County", "township": "乡镇 Township", "village": "村 Village"}
+_LEVELS: Final = {
+    "total": "全部 Total",
+    "county": "县 County",
+    "township": "乡镇 Township",
+    "village": "村 Village",
+}
 _UNIT_KEYS: Final = ("county", "township", "village")
 
 

@@ -61,6 +61,7 @@ _COMMANDS = (
     "mosaic",
     "damage",
     "grade",
+    "verified",
     "export",
     "train",
     "replay",

@@ -23,6 +23,7 @@ from imagery.raster_io import write_cog
 from missionctl import geopackage
 from missionctl.jobs import OnProgress, job
 from missionctl.services.decisions import decisions_of
+from missionctl.services.verified import show as show_verified
 from missionctl.workspace import Workspace, find_workspace
 
 _INPUT_OF_OPTION = {
@@ -60,6 +61,7 @@ def damage_from_mosaic(
         report = map_damage(mosaic, out_dir, options, advance)
     if workspace:
         _record(workspace, out_dir)
+        show_verified(workspace, out_dir)
     return report
 
 

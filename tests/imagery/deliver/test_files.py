@@ -197,7 +197,8 @@ def test_tables_leave_blank_what_nobody_looked_at(bare, copied, folder, tmp_path
 
 def test_workbook_has_a_sheet_per_subject(out, folder) -> None:
     book = load_workbook(out / "damage.xlsx")
-    assert book.sheetnames == ["乡镇 Townships", "房屋 Buildings", "说明 About"]
+    names = ["乡镇 Townships", "单元 Units", "核实对照 Verified", "房屋 Buildings", "说明 About"]
+    assert book.sheetnames == names
     towns = book["乡镇 Townships"]
     assert towns.freeze_panes == "C3"
     assert towns["B3"].value == "上河镇"
