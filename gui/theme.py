@@ -244,6 +244,12 @@ def style_sheet(theme: Theme) -> str:
     QToolButton#tool:checked {{ background: {c.accent_soft}; color: {c.accent}; font-weight: 700; }}
     QToolButton#tool:focus {{ border: 1px solid {c.accent}; }}
     QToolButton#tool:disabled {{ color: #9aa7af; }}
+    QToolButton#swatch {{ background: {c.surface}; border: 1px solid {c.line}; border-radius: {s.radius}px;
+        padding: 0 8px; text-align: left; font-size: {s.text_small + 1}px; }}
+    QToolButton#swatch:hover {{ background: {c.surface_soft}; }}
+    QToolButton#swatch:checked {{ background: {c.accent_soft}; border: 2px solid {c.accent};
+        font-weight: 700; }}
+    QPushButton#grade {{ min-height: {s.target - 2}px; }}
     QLabel#hint {{ background: {c.surface}; border: 1px solid {c.line}; border-radius: {s.radius}px;
         padding: 11px 14px; }}
     QLabel#hint[wrong="true"] {{ background: {c.warn_soft}; color: {c.warn}; font-weight: 700; }}

@@ -19,6 +19,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
+from gui.damage.control import DamageControl
 from gui.folder_watch import FolderWatch
 from gui.icons import icon, icon_size
 from gui.layer_panel import LayerPanel
@@ -68,9 +69,12 @@ class MissionWindow(QMainWindow):
         self.training.trouble.connect(lambda line: self.notice.say("training", line))
         self.planning = PlanControl(path, self.plan, self.map, theme, words, self)
         self.planning.trouble.connect(lambda line: self.notice.say("plan", line))
+        self.damaging = DamageControl(path, self.damage, self.map, theme, words, self)
+        self.damaging.trouble.connect(lambda line: self.notice.say("damage", line))
         self.setWindowTitle(f"{path.name} - {words('app')}")
         self._watch = FolderWatch(path, parent=self)
         self._watch.changed.connect(self._on_snapshot)
+        self.damaging.folder_changed.connect(self._watch.look)
         self._watch.failed.connect(self._on_unreadable)
         self.show_view(view)
         self.map.canvas.setFocus()
@@ -81,13 +85,13 @@ class MissionWindow(QMainWindow):
         self.rail.chosen.connect(self.show_view)
         self.side = Side(theme, words)
         self.side.open_wanted.connect(self.open_wanted)
-        self.plan = PlanPanel(theme, words)
+        self.plan, self.damage = PlanPanel(theme, words), DamagePanel(theme, words)
         self.fly, self.train = FlyPanel(theme, words), TrainPanel(theme, words)
         self.panels: dict[str, Panel] = {
             "plan": self.plan,
             "fly": self.fly,
             "map": MapPanel(theme, words),
-            "damage": DamagePanel(theme, words),
+            "damage": self.damage,
             "train": self.train,
         }
         for panel in self.panels.values():
@@ -131,8 +135,8 @@ class MissionWindow(QMainWindow):
             return "mission"
         if not self.map.ready:
             return "tiles"
-        if self.planning.waiting:
-            return "plan"
+        if self.planning.waiting or self.damaging.waiting:
+            return "work"
         return "" if self.live.settled else "vehicle"
 
     @property
@@ -157,6 +161,7 @@ class MissionWindow(QMainWindow):
         self.side.stack.setCurrentWidget(self.panels[name])
         self.live.set_view(name)
         self.planning.set_view(name)
+        self.damaging.set_view(name)
         self.planning.set_states(self.states)
         self.map.set_states(self.states)
         self.layers.show_states(self.states, self.map.keys)
@@ -191,6 +196,7 @@ class MissionWindow(QMainWindow):
             panel.show_snapshot(snapshot)
         self.training.set_mission(snapshot)
         self.planning.show_snapshot(snapshot)
+        self.damaging.show_snapshot(snapshot)
         self.map.show_snapshot(snapshot)
         self.layers.set_legends(legends_of(snapshot))
         self.layers.show_states(self.states, self.map.keys)
@@ -204,6 +210,7 @@ class MissionWindow(QMainWindow):
         self.training.close()
         self.live.close()
         self.planning.close()
+        self.damaging.close()
         self.map.clear()
         super().closeEvent(event)
 

@@ -287,6 +287,22 @@ _WORDS: dict[str, tuple[str, str]] = {
     "hit_short": ("Hit", "受损"),
     "people_short": ("People", "人口"),
     "seen_short": ("Seen", "已查"),
+    "paint": ("Paint what you see", "标注所见地物"),
+    "paint_how": (
+        "Take a class and stroke over it on the map; {n} short strokes each, far apart.",
+        "选择一类并在地图上涂画；每类画 {n} 笔短线，彼此分散。",
+    ),
+    "own_class": ("A class of your own, Enter", "自定义类别，按 Enter 添加"),
+    "brush_width": ("Width of the brush", "笔宽"),
+    "erase": ("Erase a stroke", "擦除一笔"),
+    "preview": ("Preview", "预览"),
+    "make_map": ("Make the damage map", "生成灾损图"),
+    "stop_map": ("Stop making the map", "停止生成"),
+    "grade_begin": ("Grade the buildings", "逐栋判定房屋"),
+    "grade_building": ("Building {id} ({n} left)", "房屋 {id}（剩余 {n} 栋）"),
+    "grade_suggested": ("Suggested: {grade}, {p} % sure", "建议：{grade}，可信度 {p} %"),
+    "grade_skip": ("Later (Space)", "稍后（空格）"),
+    "grade_end": ("End (Esc)", "结束（Esc）"),
     # train
     "lessons": ("Training flights", "训练科目"),
     "lessons_text": (

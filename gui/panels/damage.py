@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from PyQt6.QtWidgets import QWidget
+from PyQt6.QtWidgets import QVBoxLayout, QWidget
 
+from gui.damage.boxes import GradeBox, PaintBox
 from gui.layers import class_legend
 from gui.panels.mapping import job_section
 from gui.snapshot import Snapshot
 from gui.theme import Theme
-from gui.widgets import Figure, FigureGrid, Panel, Share, ShareList, Table, empty, label, section, titled
+from gui.widgets import (
+    Figure,
+    FigureGrid,
+    Panel,
+    Share,
+    ShareList,
+    Table,
+    clear_layout,
+    empty,
+    label,
+    rule,
+    section,
+    titled,
+)
 from gui.words import Words
 from imagery.damage.legend import GRADE_DAMAGED, GRADE_DESTROYED, GRADES, Legend
 
@@ -22,13 +36,20 @@ class DamagePanel(Panel):
     def __init__(self, theme: Theme, words: Words):
         super().__init__(theme)
         self._words = words
+        self.paint, self.grade = PaintBox(theme, words), GradeBox(theme, words)
+        self._report = QVBoxLayout()
+        self._report.setContentsMargins(0, 0, 0, 0)
+        self._report.setSpacing(theme.sizes.pad)
+        below = QWidget()
+        below.setLayout(self._report)
+        self.fill([self.paint, self.grade, rule(), below])
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
         """Show the newest run."""
         w = self._words
         report = snapshot.damage_report
         if not report:
-            self.fill(
+            self._show(
                 [empty(w("damage_none"), w("damage_none_how")), *job_section(snapshot.jobs, "damage", w)]
             )
             return
@@ -46,7 +67,12 @@ class DamagePanel(Panel):
             widgets.append(section(w("buildings"), *parts))
         if report.get("townships"):
             widgets.append(section(w("townships"), self._townships(report)))
-        self.fill(widgets)
+        self._show(widgets)
+
+    def _show(self, widgets: Sequence[QWidget]) -> None:
+        clear_layout(self._report)
+        for widget in widgets:
+            self._report.addWidget(widget)
 
     def _figures(self, report: Mapping[str, Any]) -> list[QWidget]:
         w = self._words

@@ -8,7 +8,7 @@ from pathlib import Path
 from PyQt6.QtCore import QObject, QTimer, pyqtSignal
 from shapely import MultiLineString
 
-from gui.plan.history import History
+from gui.history import History
 from gui.snapshot import Snapshot
 from gui.workers import Workers
 from missionctl.services.plan_draft import PlanDraft, draft_of, keep_draft, read_draft, with_zones_of

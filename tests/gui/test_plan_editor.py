@@ -14,7 +14,7 @@ from PyQt6.QtGui import QInputMethodEvent
 from PyQt6.QtWidgets import QApplication
 
 from gui.fields import number_of, place_of
-from gui.plan.history import History
+from gui.history import History
 from missionctl.services.plan_draft import DRAFT, ZONE, PlanDraft, Wishes, keep_draft, read_draft
 from missionctl.workspace import MissionConfig, Workspace
 from plans.frames import LocalFrame

@@ -1,0 +1,1 @@
+"""The Damage workspace: painting samples, seeing what they make, grading buildings."""
