@@ -66,6 +66,7 @@ def _write(path, source_path, pixel_m: float, side: int, *, codes: bool) -> None
             sink.write(strip, window=Window(0, top, side, len(rows)))
 
 
+@pytest.mark.timeout(4 * 3600)
 @pytest.mark.parametrize("pixel_m", [0.05, 0.2])
 def test_a_gigapixel_from_strokes(county, tmp_path, tell, pixel_m: float) -> None:
     world, strokes = county
