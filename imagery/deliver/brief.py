@@ -63,7 +63,7 @@ def compose_brief(folder: DamageFolder, brief: Brief, lang: str, title: str = ""
     words = WORDS[lang]
     unseen = (f"{1 - brief.seen_share:.0%}", words["not_analysed"], words["of_extent"])
     tiles = [*headline_figures(page, folder)[:7], unseen]
-    per_row = len(tiles) if len(tiles) <= 4 else (len(tiles) + 1) // 2
+    per_row = max(4, (len(tiles) + 1) // 2) if len(tiles) != 6 else 3
     top = draw_tiles(page, left, right, top, tiles, per_row) + 3.0
     foot = _foot(page, left, right, paper.height_mm - paper.margin_mm, folder)
     points = sections(brief, lang)

@@ -10,6 +10,7 @@ from rio_cogeo.cogeo import cog_validate
 
 from imagery.damage.analysable import ANALYSIS
 from imagery.damage.legend import CHANGES, Entry
+from imagery.damage.series import SINCE
 from imagery.deliver.folder import DamageFolder
 from imagery.deliver.picture import codes, fitted
 from imagery.deliver.raster_styles import write_class_style, write_depth_style
@@ -41,11 +42,12 @@ def export_cog(folder: DamageFolder, out_dir: Path) -> list[Path]:
 
 def legend_of_raster(folder: DamageFolder, name: str) -> tuple[Entry, ...]:
     """What the values of a class raster mean; nothing for one of measures."""
-    return {"classes": folder.legend.entries, "change": CHANGES, "not_analysed": ANALYSIS}.get(name, ())
+    legends = {"classes": folder.legend.entries, "change": CHANGES, "since": SINCE, "not_analysed": ANALYSIS}
+    return legends.get(name, ())
 
 
 def _style(folder: DamageFolder, raster: Path) -> list[Path]:
-    if raster.stem.startswith("depth"):
+    if raster.stem in ("depth", "depth_peak"):
         return [write_depth_style(raster)]
     legend = legend_of_raster(folder, raster.stem)
     if not legend:

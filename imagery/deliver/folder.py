@@ -25,7 +25,9 @@ from imagery.damage.legend import Legend, legend_of
 from imagery.damage.scene import GeoGrid
 from imagery.errors import DeliveryError
 
-RASTERS = ("classes", "confidence", "change", "depth", "depth_peak", "not_analysed")
+RASTERS = (
+    "classes", "confidence", "change", "since", "depth", "depth_peak", "duration", "not_analysed",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

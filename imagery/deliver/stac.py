@@ -55,6 +55,8 @@ _TITLES: Final = {
     "change": "Change since the before-ortho",
     "depth": "Water depth and half width of its 80 % band, metres (estimate)",
     "depth_peak": "Water depth at the flood's highest and half width of its 80 % band, metres (estimate)",
+    "since": "What changed since earlier reports",
+    "duration": "Hours under water, at least and at most",
     "not_analysed": "What was not analysed",
     "damage": "Graded buildings, roads, water, townships",
     "map_sheet": "Map sheet",

@@ -102,6 +102,25 @@ def test_figures_are_those_of_the_report(folder, brief) -> None:
     assert "\n" not in message
 
 
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_what_was_first_seen_now_is_not_told_as_growth(copied, folder, lang) -> None:
+    towns = read_folder(folder).report["townships"]
+    areas = {
+        "still_water": 5e4, "new_water": 2e4, "fallen_dry": 1e4, "water_first_seen": 7e4,
+        "water_out_of_sight": 3e4, "still_dry": 0.0, "dry_first_seen": 0.0, "unsure": 0.0,
+    }  # fmt: skip
+    towns = [{**towns[0], "since_m2": areas}, {**towns[1], "since_m2": {**areas, "new_water": 0.0}}]
+    since = {"previous_utc": "2026-07-01T04:00:00+00:00", "hours": 2.0, "areas_m2": areas}
+    source = read_folder(copied(since=since, townships=towns))
+    facts = brief_of(source)
+    _check(compose_brief(source, facts, lang))
+    said = dict(sections(facts, lang))[{"en": "Since the last report", "zh": "较上次报告"}[lang]]
+    assert {"en": "2.0 ha flooded since", "zh": "新增淹没 2.0 公顷"}[lang] in said
+    assert {"en": "Not growth: 7.0 ha", "zh": "7.0 公顷 为首次判读"}[lang] in said
+    assert {"en": "Shanghe 2.0 ha", "zh": "上河镇 2.0 公顷"}[lang] in said
+    assert {"en": "new water 2.0 ha", "zh": "新增2.0 公顷"}[lang] in short_message(facts, lang)
+
+
 def test_chinese_messages_fit_three_messages_and_end_with_the_warning(brief) -> None:
     crowd = replace(brief, cut_off=tuple(f"名字很长的第{i}村民小组" for i in range(30)))
     message = short_message(crowd, "zh")
