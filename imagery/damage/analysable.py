@@ -16,7 +16,7 @@ import rasterio
 from rasterio.enums import Resampling
 from rasterio.windows import Window
 
-from imagery.damage.features import Float, Mask, View
+from imagery.damage.features import Mask, View
 from imagery.damage.legend import Entry
 from imagery.damage.scene import GeoGrid, RasterOnGrid, open_raster
 
@@ -139,12 +139,12 @@ def blurred(after: View, pixel_m: float) -> Mask:
     grey = cv2.cvtColor(after.rgb, cv2.COLOR_RGB2GRAY).astype(np.float32)
     inside = cv2.erode(after.valid.astype(np.uint8), np.ones((9, 9), np.uint8), borderValue=0)
     weight = inside.astype(np.float32)
-    fine: Float = np.abs(grey - cv2.GaussianBlur(grey, (0, 0), 0.8)) * weight
-    coarse: Float = np.abs(cv2.GaussianBlur(grey, (0, 0), 2.0) - cv2.GaussianBlur(grey, (0, 0), 6.0)) * weight
+    fine = np.abs(grey - cv2.GaussianBlur(grey, (0, 0), 0.8))
+    coarse = np.abs(cv2.GaussianBlur(grey, (0, 0), 2.0) - cv2.GaussianBlur(grey, (0, 0), 6.0))
     size = (2 * max(2, round(_WINDOW_M / 2 / pixel_m)) + 1,) * 2
-    norm = np.maximum(cv2.blur(weight, size), 1e-3)
-    fine, coarse = cv2.blur(fine, size) / norm, cv2.blur(coarse, size) / norm
-    return np.asarray(after.valid & (coarse > _LEAST_STRUCTURE) & (fine < _FINE_OF_COARSE * coarse))
+    share = np.maximum(cv2.blur(weight, size), 1e-3)
+    fine, coarse = cv2.blur(fine * weight, size), cv2.blur(coarse * weight, size)
+    return np.asarray(after.valid & (coarse > _LEAST_STRUCTURE * share) & (fine < _FINE_OF_COARSE * coarse))
 
 
 def _wide(mask: npt.NDArray[np.uint8], least_m: float, pixel_m: float) -> Mask:

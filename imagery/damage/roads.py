@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -88,7 +89,7 @@ class RoadCut:
     confidence: float
 
 
-def is_bridge(values: Sequence[object] | None, index: int) -> bool:
+def is_bridge(values: npt.NDArray[Any] | None, index: int) -> bool:
     """Whether an attribute `bridge` says that the road is one."""
     return values is not None and str(values[index]).strip().lower() in _YES
 
@@ -258,8 +259,8 @@ def _under_crowns(states: npt.NDArray[np.int64], longest: int) -> npt.NDArray[np
         before = states[start - 1] if start else None
         after = states[stop] if stop < len(states) else None
         known = before if before == after or after is None else after if before is None else None
-        short = stop - start <= longest and known is not None
-        result[start:stop] = known if short else _UNSEEN
+        short = stop - start <= longest
+        result[start:stop] = known if known is not None and short else _UNSEEN
     return result
 
 

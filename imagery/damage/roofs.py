@@ -7,7 +7,9 @@ to new colours for each band takes up both, fitted to most of the roof, so that 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -83,7 +85,7 @@ def _green(rgb: npt.NDArray[np.uint8]) -> Mask:
     return np.asarray(2 * green - red - blue > _GREEN)
 
 
-def _moved(planes: npt.NDArray, shift_px: tuple[int, int]) -> npt.NDArray:
+def _moved(planes: npt.NDArray[Any], shift_px: tuple[int, int]) -> npt.NDArray[Any]:
     """(bands, rows, cols) such that cell (r, c) shows what was at (r + dy, c + dx); zero from outside."""
     dx, dy = shift_px
     rows, cols = planes.shape[1:]
@@ -144,7 +146,7 @@ def _changed(new: Float, old: Float, both: Mask, pixel_m: float) -> tuple[Mask, 
     return np.asarray(opened > 0), spreads[0]
 
 
-def _line(x: Float, y: Float):
+def _line(x: Float, y: Float) -> Callable[[Float], Float]:
     """The robust line y = a + b x of most cells: from medians, then without what lies far off."""
     gain, offset = 1.0, float(np.median(y - x))
     for _ in range(3):
@@ -154,4 +156,4 @@ def _line(x: Float, y: Float):
         if spread > 4.0:
             gain = float(np.clip(np.cov(x[keep], y[keep])[0, 1] / spread**2, 0.5, 1.6))
         offset = float(np.median(y[keep] - gain * x[keep]))
-    return lambda values: gain * values + offset
+    return lambda values: np.asarray(gain * values + offset, np.float32)
