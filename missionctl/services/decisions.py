@@ -109,7 +109,10 @@ def history(folder: Path, identifier: str | None = None) -> list[dict[str, Any]]
 
 def undecided(folder: Path) -> list[dict[str, Any]]:
     """Buildings nobody has decided on, the worst first and of these the least sure first."""
-    rows = [r for r in _rows(folder, BUILDING_KIND) if r["status"] != CONFIRMED]
+    rows = _rows(folder, BUILDING_KIND)
+    if rows and not {"id", "confidence", "reason", "flooded", "status"} <= rows[0].keys():
+        raise WorkspaceError(f"{folder}: was made by an older missionctl; make the damage map again")
+    rows = [r for r in rows if r["status"] != CONFIRMED]
     rows.sort(key=lambda r: (_WORST_FIRST.get(r["grade"], 0), r["confidence"]))
     return [{k: r[k] for k in ("id", "grade", "confidence", "reason", "flooded", "status")} for r in rows]
 
