@@ -62,6 +62,7 @@ _COMMANDS = (
     "damage",
     "grade",
     "verified",
+    "situation",
     "export",
     "train",
     "replay",
