@@ -25,6 +25,7 @@ from imagery.damage.vector_in import read_layer
 from .flooded_county import UNSEEN, FloodedCounty, flooded_county
 from .grades import GradeScore, score_cuts, score_grades, told_by
 
+pytestmark = pytest.mark.timeout(7200)
 STROKES = 20
 _LINES = ("LineString", "MultiLineString")
 
