@@ -13,6 +13,7 @@ from imagery.damage.ground_pass import Pictures
 from imagery.damage.legend import CLASSES
 from imagery.damage.samples import read_samples
 from imagery.damage.scene import grid_of
+from imagery.damage.smoothing import guided
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +45,27 @@ def test_features_of_a_block_with_halo_are_those_of_the_whole_picture(whole, gri
     block = features.stack(View(whole.rgb[rows, cols], whole.valid[rows, cols]), grid.pixel_m)
     inner = block[:, halo:-halo, halo:-halo]
     assert np.abs(inner - full[:, 100:180, 90:200]).max() < 0.02
+
+
+def test_features_of_every_second_cell_are_those_of_all_cells(whole, grid) -> None:
+    view = View(whole.rgb[20:111, 5:102], whole.valid[20:111, 5:102])
+    view = replace(
+        view, relief=np.random.default_rng(1).normal(size=(2, *view.valid.shape)).astype(np.float32)
+    )
+    every = features.stack(view, grid.pixel_m, view)
+    assert np.array_equal(features.stack(view, grid.pixel_m, view, 2), every[:, ::2, ::2])
+
+
+def test_only_the_cells_that_the_filter_looks_at_are_judged(forest, whole) -> None:
+    part = View(whole.rgb[:200, 20:220], whole.valid[:200, 20:220])
+    all_cells = features.stack(part, forest.pixel_m).reshape(40, -1).T
+    trees = [t.likely[t.finder.apply(np.ascontiguousarray(all_cells))] for t in forest.trees]
+    likely = np.mean(trees, axis=0).T.reshape(len(forest.codes), 200, 200).astype(np.float32)
+    exact = guided(likely * part.valid, part.rgb, part.valid, forest.pixel_m).argmax(axis=0)
+    few = np.zeros_like(likely)
+    few[:, ::2, ::2] = forest._judge(features.stack(part, forest.pixel_m, None, 2), part.valid[::2, ::2])
+    quick = guided(few, part.rgb, part.valid, forest.pixel_m).argmax(axis=0)
+    assert (exact == quick)[part.valid].mean() > 0.99
 
 
 def test_features_have_the_names_they_claim(whole, grid) -> None:
