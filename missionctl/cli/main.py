@@ -63,6 +63,7 @@ _COMMANDS = (
     "grade",
     "verified",
     "situation",
+    "merge",
     "export",
     "train",
     "replay",
