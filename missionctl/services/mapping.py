@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from imagery.cluster import cluster_workers
-from imagery.live import Draft, Events, LiveRules, follow_photos
 from imagery.mosaic import MosaicOptions, MosaicReport, make_mosaic
 from imagery.quality import PlacedPhoto
 from missionctl import geopackage
@@ -19,6 +17,10 @@ from missionctl.jsontext import to_json
 from missionctl.services.flight_events import EventFollower, flight_of
 from missionctl.workspace import Workspace, find_workspace, write_text
 from plans.mission import CameraEvent
+
+if TYPE_CHECKING:
+    from imagery.live import Draft, Events
+    from imagery.workers import Workers
 
 _RECORD_EVERY_S = 5.0
 
@@ -53,7 +55,7 @@ def mosaic_photos(
     workspace = find_workspace(out.parent)
     if workspace and options.dem is None:
         options = replace(options, dem=workspace.input("dem"))
-    away = cluster_workers(cluster, photos_dir) if cluster else nullcontext()
+    away = _cluster(cluster, photos_dir) if cluster else nullcontext()
     with (
         away as workers,
         job(workspace, "mosaic", on_progress, photos=str(photos_dir), out=str(out)) as advance,
@@ -61,6 +63,9 @@ def mosaic_photos(
         if live is None:
             report = make_mosaic(photos_dir, out, options, advance, workers=workers)
         else:
+            # a seventh of a second to import, which a draft of a few photos need not spend
+            from imagery.live import LiveRules, follow_photos
+
             on_draft = live.on_draft
             events = _events_for(live, photos_dir, workspace)
             told_at = expected_file(out)
@@ -91,6 +96,12 @@ def mosaic_photos(
         told = {key: report.report()[key] for key in ("photos", "placed", "gsd_cm")}
         workspace.log("mosaic made", mosaic=out.name, **told)
     return report
+
+
+def _cluster(scheduler: str, photos_dir: Path) -> AbstractContextManager[Workers]:
+    from imagery.cluster import cluster_workers  # as above
+
+    return cluster_workers(scheduler, photos_dir)
 
 
 def expected_file(out: Path) -> Path:
