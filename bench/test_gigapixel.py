@@ -41,9 +41,9 @@ def _write(path, source_path, pixel_m: float, side: int, *, codes: bool) -> None
     with rasterio.open(source_path) as source:
         bands = source.read()
         place, crs = source.transform, source.crs
-    size = round(bands.shape[2] * place.a / pixel_m)
+    high, wide = (round(n * place.a / pixel_m) for n in bands.shape[1:])
     how = cv2.INTER_NEAREST if codes else cv2.INTER_LINEAR
-    tile = np.stack([cv2.resize(band, (size, size), interpolation=how) for band in bands])
+    tile = np.stack([cv2.resize(band, (wide, high), interpolation=how) for band in bands])
     turned = [tile, tile[:, ::-1], tile[:, :, ::-1], tile[:, ::-1, ::-1]]
     kind = {"compress": "deflate", "nodata": 0} if codes else {"compress": "jpeg", "photometric": "ycbcr"}
     with rasterio.open(
@@ -54,15 +54,13 @@ def _write(path, source_path, pixel_m: float, side: int, *, codes: bool) -> None
         for top in range(0, side, _STRIP_PX):
             rows = np.arange(top, min(top + _STRIP_PX, side))
             strip = np.empty((len(tile), len(rows), side), np.uint8)
-            for left in range(0, side, size):
-                for part in np.unique(rows // size):
-                    number = part * 7 + left // size * 3
-                    here, width = rows[rows // size == part] % size, min(size, side - left)
-                    shown = turned[(part % 2) + 2 * (left // size % 2)][:, here, :width]
-                    light = 1.0 if codes else 1.0 - 0.04 * (number % 5)
-                    strip[:, rows // size == part, left : left + width] = (shown * np.float32(light)).astype(
-                        np.uint8
-                    )
+            for left in range(0, side, wide):
+                for part in np.unique(rows // high):
+                    number = part * 7 + left // wide * 3
+                    in_tile, width = rows // high == part, min(wide, side - left)
+                    shown = turned[(part % 2) + 2 * (left // wide % 2)][:, rows[in_tile] % high, :width]
+                    light = np.float32(1.0 if codes else 1.0 - 0.04 * (number % 5))
+                    strip[:, in_tile, left : left + width] = (shown * light).astype(np.uint8)
             sink.write(strip, window=Window(0, top, side, len(rows)))
 
 
