@@ -178,8 +178,16 @@ class DamageControl(QObject):
 
     def _show_preview(self, shown: Shown | None) -> None:
         self.item.show_preview(shown if self._previews else None, self._frame)
-        if self._in_view:
-            self._map.hide_layers(frozenset({"classes"} if self.item.has_preview else ()))
+        self._hide_layers()
+
+    def _hide_layers(self) -> None:
+        """A preview takes the place of the classes; who grades a roof sees the roof and nothing over it."""
+        if not self._in_view:
+            return
+        over = {"classes", "buildings", "water"} if self._queue else set()
+        self._map.hide_layers(frozenset(over | ({"classes"} if self.item.has_preview else set())))
+        self.item.show_only_hand(bool(self._queue))
+        self._panel.paint.setVisible(not self._queue)
 
     def _look(self) -> None:
         """Ask for a preview of what is in view."""
@@ -298,6 +306,7 @@ class DamageControl(QObject):
         frame = self._frame
         building = self._queue[0] if self._queue else None
         self._panel.grade.show_building(building, len(self._queue))
+        self._hide_layers()
         shape = self._footprint(building["id"]) if building else None
         if shape is None or frame is None:
             self.item.show_in_hand(None)

@@ -42,6 +42,7 @@ class DamageItem(QGraphicsItem):
         self._preview: tuple[QImage, QTransform] | None = None
         self._hints: tuple[Hint, ...] = ()
         self._in_hand = QPainterPath()
+        self._only_hand = False
         self.setZValue(_TOP)
 
     def show_strokes(
@@ -82,6 +83,11 @@ class DamageItem(QGraphicsItem):
         self._in_hand = QPainterPath() if shape is None else path_of(shape)
         self.update()
 
+    def show_only_hand(self, only: bool) -> None:
+        """Whether strokes and places to paint are out of the way."""
+        self._only_hand = only
+        self.update()
+
     def boundingRect(self) -> QRectF:  # noqa: N802
         return QRectF(-1e7, -1e7, 2e7, 2e7)
 
@@ -103,7 +109,7 @@ class DamageItem(QGraphicsItem):
             painter.setOpacity(_OPACITY)
             painter.drawImage(QRectF(0, 0, image.width(), image.height()), image)
             painter.restore()
-        for path, colour, width_m in self._strokes:
+        for path, colour, width_m in () if self._only_hand else self._strokes:
             wide = max(width_m, 3.0 / to_view.m11())
             for ink, extra in ((self._theme.colour("surface"), 3.0 / to_view.m11()), (colour, 0.0)):
                 pen = QPen(ink, wide + extra)
@@ -118,7 +124,7 @@ class DamageItem(QGraphicsItem):
                 painter.setPen(pen)
                 painter.drawPath(self._in_hand)
         painter.resetTransform()
-        for hint in self._hints:
+        for hint in () if self._only_hand else self._hints:
             self._draw_hint(painter, to_view.map(hint.at), hint.number)
         painter.restore()
 
