@@ -18,7 +18,7 @@ from rasterio.windows import Window
 
 from imagery.damage import features
 from imagery.damage.features import Float, Mask, View
-from imagery.damage.legend import Legend
+from imagery.damage.legend import MUD, WATER, Legend
 from imagery.damage.samples import Samples
 from imagery.damage.scene import GeoGrid, grown
 from imagery.damage.smoothing import guided, looked_at
@@ -37,6 +37,7 @@ _THREADS = 2
 _PORTION = 8192
 _FOLDS = 5
 _AGREED = 0.6
+_FILM = 0.3
 _STEP_PERCENT = 5
 
 
@@ -98,6 +99,8 @@ class Forest:
     codes: npt.NDArray[np.int64]
     with_before: bool
     pixel_m: float
+    sees_films: bool = True
+    """Whether a film of water over mud is looked for (`_with_films`)."""
 
     @property
     def halo_px(self) -> int:
@@ -112,7 +115,8 @@ class Forest:
             step = looked_at(self.pixel_m)
             stack = features.stack(after, self.pixel_m, before if self.with_before else None, step)
             result[:, ::step, ::step] = self._judge(stack, asked[::step, ::step])
-        return guided(result, after.rgb, asked, self.pixel_m)
+        smooth = guided(result, after.rgb, asked, self.pixel_m)
+        return _with_films(smooth, self.codes) if self.sees_films else smooth
 
     def _judge(self, stack: Float, asked: Mask) -> Float:
         """(classes, rows, cols) where asked: every second cell of every second row first, then, only where
@@ -138,6 +142,21 @@ class Forest:
         if where.any():
             cells = np.ascontiguousarray(stack[:, where].T)
             result[:, where] = _likely(self.trees, cells).T
+
+
+def _with_films(probabilities: Float, codes: npt.NDArray[np.int64]) -> Float:
+    """Water under a hand deep shows the mud below it and looks like both. Nobody paints that seam, so a
+    forest puts the shore in the middle of it, and water comes out too small: what water and mud have between
+    them goes to water from a share of `_FILM` on, not from a half."""
+    wet, muddy = np.flatnonzero(codes == WATER), np.flatnonzero(codes == MUD)
+    if not wet.size or not muddy.size:
+        return probabilities
+    water, mud = probabilities[wet[0]], probabilities[muddy[0]]
+    both = water + mud
+    lifted = both * water / np.maximum(water + mud * np.float32(_FILM / (1 - _FILM)), np.float32(1e-6))
+    result = probabilities.copy()
+    result[wet[0]], result[muddy[0]] = lifted, both - lifted
+    return result
 
 
 def _likely(trees: Sequence[Tree], cells: Float) -> Float:
@@ -255,7 +274,7 @@ def _tree(finder: Any) -> Tree:
 def without_before(cells: TrainingSet, with_relief: bool, pixel_m: float, seed: int) -> Forest:
     """The same forest without the differences to the before-ortho, to judge that picture by itself."""
     own = cells.features[:, : len(features.feature_names(False, with_relief))]
-    return train(replace(cells, features=own), False, pixel_m, seed)
+    return replace(train(replace(cells, features=own), False, pixel_m, seed), sees_films=False)
 
 
 def _forest(seed: int, columns: int, trees: int = TREES) -> ExtraTreesClassifier:

@@ -19,10 +19,10 @@ import rasterio.warp
 from rasterio.enums import Resampling
 from rasterio.windows import Window
 from scipy import ndimage
-from scipy.spatial import cKDTree
 
 from imagery.damage.legend import DEPTH_EDGES_M, DEPTHS
 from imagery.damage.scene import GeoGrid, RasterOnGrid, open_raster
+from imagery.damage.water_surface import water_surface
 from imagery.errors import DamageError
 
 Float = npt.NDArray[np.float32]
@@ -31,16 +31,11 @@ Mask = npt.NDArray[np.bool_]
 DEPTH_PIXEL_M = 1.0
 LOWEST_WITHIN_M = 40.0
 _LARGEST_CELLS = 16_000_000
-_NEIGHBOURS = 24
-_STEEPEST = 0.6
-"""Boundary cells on steeper ground (rise over run) say little: a metre of misplacement is 60 cm of height."""
 _LEVEL_QUANTILE = 0.6
 """Of the edge's heights around a place, the one that is taken for the level. The edge is often seen too low
 (water under crowns, or taken for mud) and seldom too high."""
 _MARK_QUANTILE = 0.9
 """The same for the edge of the flood's trace, which is patchy towards its rim."""
-_SMALLEST_BODY_M2 = 20.0
-_SMALLEST_SHORE_M2 = 400.0
 _BAND_SIGMA = 1.28
 """Half width in sigmas of a band that holds 80 % of normal errors."""
 
@@ -161,20 +156,12 @@ def map_depth(
         dem_cell_m: the DEM's own cell, by which its error is judged; the grid's when None.
         quantile: of the edge's heights around a place, the one that is taken for the level.
     """
-    known = np.isfinite(dem)
-    bodies, count = ndimage.label(water, structure=np.ones((3, 3)))
-    areas = np.bincount(bodies.ravel(), minlength=count + 1) * grid.cell_m2
-    keep = areas >= _SMALLEST_BODY_M2
-    keep[0] = False
-    bodies[~keep[bodies]] = 0
+    cell_m = dem_cell_m or grid.pixel_m
+    level, spread = water_surface(water, dry, dem, grid, cell_m, quantile)
+    wet = np.isfinite(dem) & np.isfinite(level)
     depth = np.full(dem.shape, np.nan, np.float32)
     band = np.full(dem.shape, np.nan, np.float32)
-    edge_row, edge_col, edge_height = _edge(bodies > 0, _shores(dry, grid), dem, grid)
-    if len(edge_height) < 4:
-        return DepthMap(grid, depth, band)
-    level, spread = _surface(bodies, edge_row, edge_col, edge_height, grid, quantile)
-    wet = (bodies > 0) & known & np.isfinite(level)
-    band[wet] = _BAND_SIGMA * np.hypot(spread[wet], dem_sigma_m(dem_cell_m or grid.pixel_m))
+    band[wet] = _BAND_SIGMA * np.hypot(spread[wet], dem_sigma_m(cell_m))
     depth[wet] = np.maximum(level[wet] - dem[wet], 0.0)
     implausible_m2 = float((level[wet] - dem[wet] < -band[wet]).sum()) * grid.cell_m2
     return DepthMap(grid, depth, band, implausible_m2)
@@ -199,109 +186,3 @@ def map_high_water(
     both = (now.depth_m > 0) & (depth.depth_m > 0)
     fallen = float(np.median(depth.depth_m[both] - now.depth_m[both])) if both.any() else None
     return HighWater(depth, float(trace.sum()) * now.grid.cell_m2, fallen)
-
-
-def _shores(dry: Mask, grid: GeoGrid) -> Mask:
-    """Dry ground without its small islands: those are crowns and roofs that stand in the water."""
-    islands, count = ndimage.label(dry)
-    large = np.bincount(islands.ravel(), minlength=count + 1) * grid.cell_m2 >= _SMALLEST_SHORE_M2
-    large[0] = False
-    return np.asarray(large[islands])
-
-
-def _edge(
-    water: Mask, dry: Mask, dem: Float, grid: GeoGrid
-) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.float64]]:
-    """Rows, columns and heights of the water's edge: of water cells that touch dry ground which is not steep,
-    the middle between the height of the one and that of the other."""
-    known = np.isfinite(dem)
-    filled = np.where(known, dem, np.nanmedian(dem)).astype(np.float32)
-    smooth = cv2.GaussianBlur(filled, (0, 0), 1.0)
-    slope = np.hypot(*np.gradient(smooth, grid.pixel_m))
-    banks = (dry & known).astype(np.float32)
-    count = cv2.boxFilter(banks, cv2.CV_32F, (3, 3), normalize=False, borderType=cv2.BORDER_CONSTANT)
-    total = cv2.boxFilter(smooth * banks, cv2.CV_32F, (3, 3), normalize=False, borderType=cv2.BORDER_CONSTANT)
-    row, col = np.nonzero(water & (count > 0.5) & known & (slope < _STEEPEST))
-    middle = (smooth[row, col] + total[row, col] / count[row, col]) / 2
-    return row, col, middle.astype(np.float64)
-
-
-def _surface(
-    bodies: npt.NDArray[np.int32],
-    row: npt.NDArray[np.intp],
-    col: npt.NDArray[np.intp],
-    height: npt.NDArray[np.float64],
-    grid: GeoGrid,
-    quantile: float,
-) -> tuple[Float, Float]:
-    """Water level and its one-sigma spread on all cells of the bodies (NaN elsewhere)."""
-    row, col, height = _without_outliers(row, col, height)
-    level = np.full(bodies.shape, np.nan, np.float32)
-    spread = np.full(bodies.shape, np.nan, np.float32)
-    step = max(1, round(4.0 / grid.pixel_m))
-    for body in np.unique(bodies[row, col]):
-        own = bodies[row, col] == body
-        _one_body(bodies == body, row[own], col[own], height[own], step, quantile, level, spread)
-    return level, spread
-
-
-def _without_outliers(
-    row: npt.NDArray[np.intp], col: npt.NDArray[np.intp], height: npt.NDArray[np.float64]
-) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.float64]]:
-    """Drop edge cells whose height is at odds with the edge around them (trees, banks, misread cells)."""
-    places = np.column_stack([row, col]).astype(float)
-    k = min(_NEIGHBOURS, len(height))
-    _, near = cKDTree(places).query(places, k=k)
-    around = height[np.reshape(near, (len(height), k))]
-    middle = np.median(around, axis=1)
-    deviation = 1.4826 * np.median(np.abs(around - middle[:, None]), axis=1)
-    keep = np.abs(height - middle) <= np.maximum(2.0 * deviation, 0.15)
-    return row[keep], col[keep], height[keep]
-
-
-def _one_body(
-    inside: Mask,
-    row: npt.NDArray[np.intp],
-    col: npt.NDArray[np.intp],
-    height: npt.NDArray[np.float64],
-    step: int,
-    quantile: float,
-    level: Float,
-    spread: Float,
-) -> None:
-    """Carry the edge's level into one body of water: nearest edge cells by inverse distance, on every
-    `step`th cell, then smoothed and interpolated between."""
-    if len(height) == 0:
-        return
-    rows, cols = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
-    top, left, bottom, right = rows[0], cols[0], rows[-1] + 1, cols[-1] + 1
-    lattice = np.mgrid[top : bottom + step : step, left : right + step : step].astype(float)
-    places = np.moveaxis(lattice, 0, -1).reshape(-1, 2)
-    k = min(4 * _NEIGHBOURS, len(height))
-    distance, near = cKDTree(np.column_stack([row, col]).astype(float)).query(places, k=k)
-    distance, near = np.reshape(distance, (-1, k)), np.reshape(near, (-1, k))
-    weight = 1.0 / (distance + 2.0 * step)
-    weight /= weight.sum(axis=1, keepdims=True)
-    around = height[near]
-    mean = (weight * around).sum(axis=1)
-    high = _quantile(around, weight, quantile)
-    sigma = np.sqrt(np.maximum((weight * (around - mean[:, None]) ** 2).sum(axis=1), 0.0))
-    shape = lattice.shape[1:]
-    size = (shape[1] * step, shape[0] * step)
-    for target, values in ((level, high), (spread, sigma)):
-        coarse = cv2.GaussianBlur(values.reshape(shape).astype(np.float32), (0, 0), 4.0)
-        # Lattice points are the corners of step x step cells: shift by half a step when enlarging.
-        matrix = np.array([[step, 0.0, 0.0], [0.0, step, 0.0]], float)
-        full = cv2.warpAffine(coarse, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        part = np.s_[top:bottom, left:right]
-        target[part][inside[part]] = full[: bottom - top, : right - left][inside[part]]
-
-
-def _quantile(
-    heights: npt.NDArray[np.float64], weight: npt.NDArray[np.float64], quantile: float
-) -> npt.NDArray[np.float64]:
-    """(n,) the weighted quantile of (n, k) heights."""
-    order = np.argsort(heights, axis=1)
-    share = np.cumsum(np.take_along_axis(weight, order, axis=1), axis=1)
-    place = np.minimum((share < quantile).sum(axis=1), heights.shape[1] - 1)
-    return np.asarray(np.take_along_axis(heights, order, axis=1)[np.arange(len(heights)), place])

@@ -10,7 +10,7 @@ from imagery.damage import classify, features
 from imagery.damage.classify import TrainingSet, cross_validate, decide, train
 from imagery.damage.features import View
 from imagery.damage.ground_pass import Pictures
-from imagery.damage.legend import CLASSES
+from imagery.damage.legend import CLASSES, MUD, VEGETATION, WATER
 from imagery.damage.samples import read_samples
 from imagery.damage.scene import grid_of
 from imagery.damage.smoothing import guided
@@ -83,6 +83,18 @@ def test_the_painted_place_is_recognised(place, forest, whole) -> None:
     agree = (classes == truth)[whole.valid]
     assert agree.mean() > 0.93
     assert sure[whole.valid][agree].mean() > sure[whole.valid][~agree].mean() + 10
+
+
+def test_a_film_of_water_over_mud_is_water_and_nothing_else_changes() -> None:
+    codes = np.array([WATER, MUD, VEGETATION])
+    film, mud, field = (0.4, 0.6, 0.0), (0.2, 0.8, 0.0), (0.3, 0.2, 0.5)
+    likely = np.array([film, mud, field], np.float32).T[:, None]
+    lifted = classify._with_films(likely, codes)
+    classes, _ = decide(lifted, codes, np.ones((1, 3), bool))
+    assert classes.tolist() == [[WATER, MUD, VEGETATION]]
+    assert np.allclose(lifted.sum(axis=0), 1.0)
+    assert np.allclose(lifted[2], likely[2])
+    assert np.array_equal(classify._with_films(likely[[0, 2]], codes[[0, 2]]), likely[[0, 2]])
 
 
 def test_nothing_is_said_where_the_mosaic_shows_nothing(forest, whole) -> None:

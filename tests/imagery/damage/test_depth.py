@@ -57,6 +57,33 @@ def test_a_few_misread_cells_on_the_bank_do_not_lift_the_water() -> None:
     assert np.abs(found.depth_m - (level - ground))[inside].mean() < 0.2
 
 
+def test_an_embankment_across_the_water_does_not_lift_it() -> None:
+    ground, level = _valley(0.004)
+    bank = ground.copy()
+    bank[:, 148:152] = np.maximum(ground[:, 148:152], 103.5)
+    water = bank < level
+    water[:, 146:154] &= bank[:, 146:154] < level[:, 146:154] - 0.4  # its slopes are seen as dry
+    found = map_depth(water, ~water, bank, GRID)
+    beside = water & (level - bank > 0.2)
+    beside[:, :100] = beside[:, 200:] = False
+    assert np.abs(found.depth_m - (level - bank))[beside].max() < 0.15
+
+
+def test_a_stream_that_falls_fast_keeps_its_own_level_where_it_meets_the_river() -> None:
+    y, x = np.mgrid[0:ROWS, 0:COLS].astype(float)
+    plain = 100 + 0.05 * np.abs(y - 150)
+    slope_m = 0.03 * np.clip(110 - y, 0, None)
+    ground = np.where(y < 110, 102.0 + slope_m, plain)
+    channel = (np.abs(x - 150) < 4) & (y < 112)
+    level = np.where(channel, np.maximum(101.6 + slope_m, 102.0), 102.0)
+    ground = np.where(channel, level - 0.5, ground).astype(np.float32)
+    water = (ground < level) & (channel | (y >= 110))
+    found = map_depth(water, ~water, ground, GRID)
+    upstream = channel & (y < 90) & (y > 8)
+    assert np.abs(found.depth_m[upstream] - 0.5).mean() < 0.25
+    assert np.abs(found.depth_m - (level - ground))[water & (y > 125)].mean() < 0.12
+
+
 def test_the_edge_of_the_picture_is_no_shore() -> None:
     ground, level = _valley()
     water = ground < level
