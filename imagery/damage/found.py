@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ import numpy as np
 from imagery.damage import coarse
 from imagery.damage.buildings import GradedBuilding
 from imagery.damage.decisions import Standing
+from imagery.damage.hand import Drainage, above_drainage
 from imagery.damage.legend import ACCESS, GRADES, ROAD_STATES, WATER
 from imagery.damage.objects import Found
+from imagery.damage.photos_of import PhotoSource
 from imagery.damage.places import PlaceAccess
 from imagery.damage.roads import RoadCut, RoadStretch
 from imagery.damage.scene import GeoGrid
@@ -32,9 +35,16 @@ def write_found(
     *,
     has_classes: bool,
     units: OutLayer | None = None,
-) -> None:
-    """Write damage.gpkg: those layers that there is something for. `common` stands on every feature."""
-    layers = [units] if units else []
+    drainage: Drainage | None = None,
+    mosaic: Path | None = None,
+) -> float | None:
+    """Write damage.gpkg: those layers that there is something for. `common` stands on every feature, and the
+    photos that show it where the `mosaic` has the companion that tells.
+
+    Returns how much water (m2) stands too high above its drainage for a flood; None without `drainage`.
+    """
+    layers: list[OutLayer] = []
+    high_m2 = None
     if found.buildings:
         layers.append(_building_layer(found.buildings, found.building_standing, common))
     if found.roads:
@@ -44,11 +54,22 @@ def write_found(
     if found.places:
         layers.append(_place_layer(found.places, common))
     if has_classes:
-        layers.append(_water_layer(folder, grid, common))
+        water, high_m2 = _water_layer(folder, grid, common, drainage)
+        layers.append(water)
+    if mosaic is not None:
+        with PhotoSource(mosaic, grid.crs) as photos:
+            if photos.known:
+                layers = [_with_photos(layer, photos) for layer in layers]
+    layers += [units] if units else []
     if townships:
         layers.append(_township_layer(townships))
     if layers:
         write_vectors(folder / "damage.gpkg", layers, grid.crs)
+    return high_m2
+
+
+def _with_photos(layer: OutLayer, photos: PhotoSource) -> OutLayer:
+    return replace(layer, columns={**layer.columns, "photos": photos.all_names(layer.geometries)})
 
 
 def _repeat(common: dict[str, Any], count: int) -> dict[str, list[Any]]:
@@ -135,7 +156,10 @@ def _place_layer(places: Sequence[PlaceAccess], common: dict[str, Any]) -> OutLa
     return OutLayer("places", "Point", spots, columns, "state", ACCESS, named_by="name")
 
 
-def _water_layer(folder: Path, grid: GeoGrid, common: dict[str, Any]) -> OutLayer:
+def _water_layer(
+    folder: Path, grid: GeoGrid, common: dict[str, Any], drainage: Drainage | None
+) -> tuple[OutLayer, float | None]:
+    """Bodies of water, and how much of it stands too high above its drainage (None without drainage)."""
     side = max(_WATER_GRID_M, (grid.cell_m2 * grid.width * grid.height / 3e7) ** 0.5)
     cells = grid.coarser(side)
     share, seen = coarse.class_shares(folder / "classes.tif", grid, cells, (WATER,))
@@ -143,9 +167,15 @@ def _water_layer(folder: Path, grid: GeoGrid, common: dict[str, Any]) -> OutLaye
     columns: dict[str, Sequence[Any]] = {
         "event_type": ["Flooded area"] * len(areas),
         "area_m2": [round(a.area, 1) for a in areas],
-        **_repeat(common, len(areas)),
     }
-    return OutLayer("water", "Polygon", tuple(areas), columns, colour=(31, 104, 201))
+    high_m2 = None
+    if drainage is not None:
+        above = above_drainage(areas, drainage)
+        columns["above_drainage_m"] = [None if a.hand_m is None else round(a.hand_m, 1) for a in above]
+        columns["implausible"] = [a.implausible for a in above]
+        high_m2 = float(sum(area.area for area, a in zip(areas, above, strict=True) if a.implausible))
+    columns |= _repeat(common, len(areas))
+    return OutLayer("water", "Polygon", tuple(areas), columns, colour=(31, 104, 201)), high_m2
 
 
 def _township_layer(townships: Sequence[Township]) -> OutLayer:

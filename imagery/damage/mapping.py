@@ -28,6 +28,7 @@ from imagery.damage.depth import (
 )
 from imagery.damage.found import write_found
 from imagery.damage.ground_pass import DEPTH_KIND, PEAK_KIND, Before, Classifier, Inputs, Pictures, Relief
+from imagery.damage.hand import read_drainage
 from imagery.damage.legend import MUD, WATER, Entry, Legend
 from imagery.damage.objects import Found, Given, grade_objects
 from imagery.damage.onnx_model import load_model
@@ -215,9 +216,11 @@ def _run(
                     moment, tags)  # fmt: skip
     progress("vectors", 0.0)
     common = vector_columns(mosaic, options, produced)
-    write_found(
-        folder, grid, found, townships, common, has_classes=classifier is not None, units=told.layer(common)
-    )
+    drains = read_drainage(options.dem, grid) if classifier is not None and options.dem else None
+    high_m2 = write_found(
+        folder, grid, found, townships, common, has_classes=classifier is not None,
+        units=told.layer(common), drainage=drains, mosaic=mosaic,
+    )  # fmt: skip
     learnt = None
     if samples is not None and version is not None:
         places = suggest.paint_next(folder, grid, samples)
@@ -226,6 +229,10 @@ def _run(
         mosaic, grid, options, counts, depth, peak, found, townships, people, notes, produced,
         learnt, comparison, legend,
     )  # fmt: skip
+    if drains is not None and high_m2 is not None:
+        figures["drainage"] = {
+            "known_share": round(drains.known_share, 4), "water_too_high_m2": round(high_m2, 1),
+        }  # fmt: skip
     return told.onto(figures, townships, folder)
 
 
