@@ -28,7 +28,7 @@ from imagery.side_by_side import (
     pictures,
 )
 
-DRAWN_NODES, JUDGED_NODES = 3, 16
+DRAWN_NODES, JUDGED_NODES = 2, 16
 """One place of each two photos that draws in so many nodes along a seam, one that is judged in so many."""
 _APART_NODES = 2
 """Pictures of places so far apart share nothing of what is looked for."""
