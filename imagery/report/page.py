@@ -26,7 +26,7 @@ img{max-width:100%;display:block}
 .do{margin:.5em 0;padding:.6em .8em;border-left:.4em solid #d8a000;background:#fff8e0}
 .urgent{border-color:#a50026;background:#fdecea;font-weight:600}.good{border-color:#1a9850;background:#eaf6ee}
 .zh{display:block;font-weight:normal}
-h1 .zh,h2 .zh,td .zh,th .zh{display:inline;margin-left:.5em;
+h1 .zh,h2 .zh,td .zh,th .zh,summary .zh{display:inline;margin-left:.5em;
 color:#51606e}
 input.l{position:absolute;opacity:0}label{padding:.1em .6em;border:1px solid #c9d1da;cursor:pointer}
 #en:checked~main .zh,#zh:checked~main .en{display:none}
@@ -65,12 +65,19 @@ def quality_page(report: MosaicReport, name: str) -> str:
         f"<details><summary>{_word('all_photos')}</summary>{_photo_table(account)}</details>",
     ]
     if report.dropped:
-        rows = [[_text(d.name), _text(d.reason)] for d in report.dropped]
+        rows = [[_text(d.name), _text(_without_place(d.reason, d.name))] for d in report.dropped]
         parts += [_heading("left_out"), _table(("photo", "reason"), rows)]
     notes = report.report()["warnings"]
     if notes:
         parts += [_heading("notes"), "".join(f"<p class=note>{html.escape(n)}</p>" for n in notes)]
     return _frame("\n".join(parts), name)
+
+
+def _without_place(reason: str, name: str) -> str:
+    """A reason without the path of the photo that it begins with: the table names it, and the page is read
+    on other machines."""
+    _, named, rest = reason.partition(f"{name}: ")
+    return rest if named else reason
 
 
 def _frame(body: str, name: str) -> str:

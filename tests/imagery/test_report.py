@@ -163,3 +163,12 @@ def test_the_command_writes_a_page_that_stands_alone(known_block, tmp_path):
     }
     assert sum(c["painted_m2"] for c in told["contributions"]) == pytest.approx(told["area_m2"], rel=0.05)
     assert len(text) < 2_000_000
+
+
+def test_the_page_names_no_folder_of_the_machine_that_made_it():
+    page = quality_page(
+        report_of([share(0)], dropped=[Dropped("X.JPG", "/home/me/card 1/X.JPG: is empty; copy it again")]),
+        "o.tif",
+    )
+    assert "is empty; copy it again" in page
+    assert "/home/me" not in page
