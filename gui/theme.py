@@ -256,7 +256,8 @@ def style_sheet(theme: Theme) -> str:
     QFrame#area {{ background: transparent; border: 1px solid transparent; border-radius: {s.radius}px; }}
     QFrame#area:hover {{ background: {c.surface_soft}; }}
     QFrame#area[chosen="true"] {{ background: {c.accent_soft}; border-color: {c.accent}; }}
-    QLineEdit#flat {{ background: transparent; border: 0; padding: 0 6px; font-weight: 700; }}
+    QLineEdit#flat {{ background: transparent; border: 0; padding: 0 6px; font-weight: 700;
+        min-height: {s.target}px; }}
     QLineEdit#flat:focus {{ background: {c.surface}; border: 1px solid {c.accent}; }}
     QLineEdit#wrong {{ border-color: {c.bad}; background: {c.bad_soft}; color: {c.bad}; }}
     QComboBox {{ background: {c.surface}; border: 1px solid {c.line}; border-radius: {s.radius}px;

@@ -91,7 +91,7 @@ class PlanPanel(Panel):
         self.fields = {
             "gsd_cm": NumberField(
                 w("wish_gsd"),
-                "cm",
+                w("unit_cm"),
                 theme,
                 least=0.2,
                 most=100,
