@@ -21,6 +21,14 @@ def test_all_formats_at_once(folder, tmp_path) -> None:
     assert {p.name for p in (tmp_path / "out").iterdir()} == {p.name for p in made}  # nothing left over
     expected = {"classes.tif", "damage.gpkg", "buildings.geojson", "damage.kmz", "roads.shp.zip"}
     expected |= {"map_sheet.pdf", "map_sheet.png", "townships.csv", "damage.xlsx", "damage.mbtiles"}
+    expected |= {
+        "depth_sheet.pdf",
+        "brief.pdf",
+        "brief_sms.txt",
+        "damage.pmtiles",
+        "roads.fgb",
+        "classes.qml",
+    }
     assert expected | {"catalog.json"} <= {p.name for p in made}
     assert [name for name, _ in seen] == [*FORMATS, "done"]
     assert [share for _, share in seen] == sorted(share for _, share in seen)
@@ -36,7 +44,11 @@ def test_by_default_the_folder_itself_receives_the_files(copied) -> None:
 
 
 def test_a_format_named_twice_is_written_once(folder, tmp_path) -> None:
-    assert len(export(folder, ["csv", "csv"], tmp_path)) == 1
+    steps = []
+    made = export(folder, ["csv", "csv"], tmp_path, on_progress=lambda *step: steps.append(step))
+    assert steps == [("csv", 0.0), ("done", 1.0)]
+    assert (tmp_path / "townships.csv") in made
+    assert len(set(made)) == len(made)
 
 
 @pytest.mark.parametrize(
