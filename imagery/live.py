@@ -276,6 +276,9 @@ class _Live:
         """Put a photo on the map that has been added to the block; or say why it is not."""
         if reason is None:
             self.block.paint(name, self._the_map(), pool)
+        elif self._map is not None:  # its file may have been another that was good
+            self._map.forget(name)
+            self._stale |= self._map.stale(MOVED_IN_FLIGHT_PX)
         self.block.keep_one(name)
         if reason is None:
             self._write()

@@ -216,6 +216,12 @@ class LiveMap:
         for (name, outline), cells in zip(outlines.items(), reached, strict=True):
             self._doubtful |= self._want(name, outline, cells)
 
+    def forget(self, name: str) -> None:
+        """A photo is not part of the map any more."""
+        for cell in self._cells_of.pop(name, []):
+            self._wanted.get(cell, {}).pop(name, None)
+            self._doubtful.add(cell)
+
     def stale(self, moved_px: float = MOVED_PX) -> dict[Cell, Wanted]:
         """The squares that show other photos than they should, or one that has moved by more; and what they
         should show."""

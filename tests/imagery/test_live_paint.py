@@ -104,3 +104,21 @@ def test_corrections_do_not_close_the_squares_that_the_drone_is_over(brushes, ce
     assert again.replace(reached[0], anew, again.wanted(reached[0]))
     assert not again._open
     assert not again.is_stale(reached[0])
+
+
+def test_a_photo_that_is_no_part_of_the_map_any_more_is_painted_over(brushes, tmp_path):
+    live = LiveMap(GRID, LiveStore(tmp_path / "live", {}))
+    with ThreadPoolExecutor(2) as pool:
+        for brush in brushes[:2]:
+            live.paint(brush, lambda names: [b for b in brushes if b.name in names], GROUND, pool)
+    assert not live.stale()
+    live.forget(brushes[0].name)
+    for cell, asked in live.stale().items():
+        assert set(asked) <= {brushes[1].name}
+        left = [b for b in brushes[:2] if b.name in asked]
+        assert live.replace(cell, paint_square(GRID.square(cell), left, GROUND), asked)
+    assert not live.stale()
+    live.forget(brushes[1].name)
+    for cell, asked in live.stale().items():
+        assert live.replace(cell, paint_square(GRID.square(cell), [], GROUND), asked)
+    assert live.area_m2 == 0
