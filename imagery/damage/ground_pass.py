@@ -232,7 +232,8 @@ class _Bench:
         self._inputs = inputs
         grid, judge, before = inputs.grid, inputs.classifier, inputs.before
         self._halo = max(features.halo_px(grid.pixel_m), judge.halo_px if judge else 0)
-        self._vectors = _Vectors(inputs.buildings), _Vectors(inputs.roads)
+        misplaced = before.registration.misplaced if before else ()
+        self._vectors = _Vectors(inputs.buildings), _Vectors(inputs.roads), _Vectors(misplaced)
         self._stack = ExitStack()
         self._pictures = self._stack.enter_context(
             Pictures(
@@ -269,7 +270,7 @@ def _block(
     inputs: Inputs,
     after: View,
     old: View | None,
-    vectors: tuple[_Vectors, _Vectors],
+    vectors: tuple[_Vectors, _Vectors, _Vectors],
     grid: GeoGrid,
     window: Window,
 ) -> Block:
@@ -283,7 +284,7 @@ def _block(
         result |= {"classes": classes, "confidence": confidence}
     if inputs.before is None or old is None:
         return result
-    compared = after.valid & old.valid
+    compared = after.valid & old.valid & ~vectors[2].mask(grid, window)
     size = change.magnitude(after, old, inputs.before.colours, grid.pixel_m)
     if inputs.classifier is None:
         codes = change.magnitude_only(size, compared)
@@ -294,7 +295,7 @@ def _block(
             judged = inputs.before.classifier.probabilities(old, None, asked)
             was, _ = decide(judged, inputs.before.classifier.codes, asked)
             was[asked & (classes == WATER) & change.clear_water(old, grid.pixel_m)] = WATER
-        houses, roads = (v.mask(grid, window) for v in vectors)
+        houses, roads = (v.mask(grid, window) for v in vectors[:2])
         known = change.Known(houses if inputs.buildings else was == BUILDING, roads)
         codes = change.kind(classes, was, size, compared, known, grid.pixel_m)
     result["change"] = change.despeckle(codes, grid.pixel_m)

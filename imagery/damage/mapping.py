@@ -29,7 +29,7 @@ from imagery.damage.depth import (
 from imagery.damage.found import write_found
 from imagery.damage.ground_pass import DEPTH_KIND, PEAK_KIND, Before, Classifier, Inputs, Pictures, Relief
 from imagery.damage.hand import read_drainage
-from imagery.damage.legend import MUD, WATER, Entry, Legend
+from imagery.damage.legend import BUILDING, DEBRIS, MUD, WATER, Entry, Legend
 from imagery.damage.objects import Found, Given, grade_objects
 from imagery.damage.onnx_model import load_model
 from imagery.damage.options import DamageOptions, raster_tags, vector_columns
@@ -264,6 +264,11 @@ def _compare(
     if registration is None:
         notes.append("The before-ortho could not be registered to the mosaic: change was not mapped.")
         return None
+    if registration.misplaced:
+        notes.append(
+            "The before-ortho lies in part over 1 m beside the mosaic: change was not mapped there "
+            f"({registration.misplaced_m2 / 1e4:.2f} ha)."
+        )
     progress("register", 0.6)
     colours = register.match_colours(mosaic, options.before, grid, registration.correction)
     if colours is None:
@@ -325,11 +330,14 @@ def _depth(
     water_share, seen = coarse.class_shares(folder / "classes.tif", grid, cells, (WATER,))
     half = 0.5 * np.maximum(seen, 0.5)
     water = water_share > half
-    depth = map_depth(water, (seen > 0.9) & ~water, dem, cells, dem_cell)
+    # What stands in the water or lies on it has no water's edge.
+    standing, _ = coarse.class_shares(folder / "classes.tif", grid, cells, (BUILDING, DEBRIS))
+    dry = (seen > 0.9) & ~water & (standing < half)
+    depth = map_depth(water, dry, dem, cells, dem_cell)
     _write_depth(folder, DEPTH_KIND, depth, tags)
     hit_share, _ = coarse.class_shares(folder / "classes.tif", grid, cells, (WATER, MUD))
     trace = (hit_share > half) & ~water
-    peak = map_high_water(water, trace, (seen > 0.9) & ~water & ~trace, dem, depth, dem_cell)
+    peak = map_high_water(water, trace, dry & ~trace, dem, depth, dem_cell)
     if peak is not None:
         _write_depth(folder, PEAK_KIND, peak.depth, tags)
     return depth, peak

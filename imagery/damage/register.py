@@ -17,14 +17,25 @@ import numpy as np
 import numpy.typing as npt
 from affine import Affine
 from rasterio.windows import Window
+from shapely import Geometry, box, union_all
 
 from imagery.damage.features import Float, Mask, View, to_lab
 from imagery.damage.scene import GeoGrid, Picture
 
+Points = npt.NDArray[np.float64]
+"""(n, 2) x and y."""
+
 _TILE_PX = 192
 _SMALLEST_TILE_PX = 48
 _ROUNDS = 2
-_FEWEST_FOR_AFFINE = 24
+_FEWEST_FOR_AFFINE = 8
+_AGREE_PX = 1.5
+_LARGEST_TURN = 0.05
+"""Turn (radians) and change of scale that are still taken for a before-ortho of the same ground."""
+_TRIES = 400
+_MISPLACED_M = 1.0
+_CLEAR = 0.08
+"""Response of a tile's correlation from which on its shift is believed against all others'."""
 _SMALLEST_OVERLAP_M2 = 100.0
 _LARGEST_PX = 4000
 _REGISTER_PIXEL_M = 0.4
@@ -42,6 +53,13 @@ class Registration:
     rms_m: float
     tiles_used: int
     tiles: int
+    misplaced: tuple[Geometry, ...] = ()
+    """Ground that clearly lies over a metre beside its picture of before: there nothing is compared."""
+
+    @property
+    def misplaced_m2(self) -> float:
+        """Area of that ground."""
+        return float(union_all(self.misplaced).area)
 
 
 @dataclass(frozen=True)
@@ -81,16 +99,18 @@ def register(mosaic: Path, before: Path, grid: GeoGrid) -> Registration | None:
         return None
     correction = _as_affine(_whole_shift(old, after), coarse)
     for _ in range(_ROUNDS):  # each time read anew, so that resampling has no share in the answer
-        at, shifts, total = _tile_shifts(_old_edges(before, coarse, correction), after)
-        inliers = _consensus(shifts)
+        at, shifts, clear, total = _tile_shifts(_old_edges(before, coarse, correction), after)
+        inliers = _agreeing(at, shifts, total)
         if inliers.sum() < max(3, 0.12 * total):
             return None
         found = _fit(coarse, at[inliers], shifts[inliers])
         correction = found.correction * correction
+    at, shifts, clear, _ = _tile_shifts(_old_edges(before, coarse, correction), after)
     middle = ((coarse.bounds[0] + coarse.bounds[2]) / 2, (coarse.bounds[1] + coarse.bounds[3]) / 2)
     moved = correction * middle
     shift_m = (moved[0] - middle[0], moved[1] - middle[1])
-    return Registration(correction, shift_m, found.rms_m, int(inliers.sum()), total)
+    misplaced = _misplaced(coarse, at, shifts, clear)
+    return Registration(correction, shift_m, found.rms_m, int(inliers.sum()), total, misplaced)
 
 
 def _old_edges(before: Path, grid: GeoGrid, correction: Affine) -> Float:
@@ -123,13 +143,19 @@ def _whole_shift(old: Float, new: Float) -> npt.NDArray[np.float64]:
     return np.asarray(shift) * factor
 
 
-def _tile_shifts(old: Float, new: Float) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], int]:
-    """Middles (n, 2) and shifts (n, 2) in px of the tiles that correlate, and how many were tried."""
-    rows, cols = old.shape
+def _tiles(rows: int, cols: int) -> tuple[int, int]:
+    """Side of a tile and the step between tiles, in px."""
     size = min(max(min(rows, cols) // 4, _SMALLEST_TILE_PX), _TILE_PX, rows, cols)
+    return size, max(size * 2 // 3, math.ceil(math.sqrt(rows * cols / 600.0)))
+
+
+def _tile_shifts(old: Float, new: Float) -> tuple[Points, Points, npt.NDArray[np.bool_], int]:
+    """Middles (n, 2) and shifts (n, 2) in px of the tiles that correlate, which of them do so clearly, and
+    how many were tried."""
+    rows, cols = old.shape
+    size, step = _tiles(rows, cols)
     window = cv2.createHanningWindow((size, size), cv2.CV_32F)
-    step = max(size * 2 // 3, math.ceil(math.sqrt(rows * cols / 600.0)))
-    at, shifts, tried = [], [], 0
+    at, shifts, clear, tried = [], [], [], 0
     for row in range(0, rows - size + 1, step):
         for col in range(0, cols - size + 1, step):
             a, b = old[row : row + size, col : col + size], new[row : row + size, col : col + size]
@@ -140,10 +166,49 @@ def _tile_shifts(old: Float, new: Float) -> tuple[npt.NDArray[np.float64], npt.N
             if response > 0.04 and max(map(abs, shift)) < size / 3:
                 at.append((col + size / 2, row + size / 2))
                 shifts.append(shift)
-    return np.array(at).reshape(-1, 2), np.array(shifts, float).reshape(-1, 2), tried
+                clear.append(response > _CLEAR)
+    return np.array(at).reshape(-1, 2), np.array(shifts, float).reshape(-1, 2), np.array(clear, bool), tried
 
 
-def _consensus(shifts: npt.NDArray[np.float64], radius_px: float = 1.5) -> npt.NDArray[np.bool_]:
+def _misplaced(
+    grid: GeoGrid, at: Points, shifts: Points, clear: npt.NDArray[np.bool_]
+) -> tuple[Geometry, ...]:
+    """The tiles that clearly lie elsewhere still, as squares in the CRS; one tile alone is not believed."""
+    off = clear & (np.linalg.norm(shifts, axis=1) * grid.pixel_m > _MISPLACED_M)
+    size, step = _tiles(grid.height, grid.width)
+    found = []
+    for i in np.flatnonzero(off):
+        near = off & (np.abs(at - at[i]).max(axis=1) <= 1.5 * step) & (np.arange(len(at)) != i)
+        like = near & (np.linalg.norm(shifts - shifts[i], axis=1) < 2 * _AGREE_PX)
+        if like.any():
+            (col, row), half = at[i], size / 2
+            west, north = grid.transform * (col - half, row - half)
+            east, south = grid.transform * (col + half, row + half)
+            found.append(box(west, south, east, north))
+    return tuple(found)
+
+
+def _agreeing(at: Points, shifts: Points, tiles: int) -> npt.NDArray[np.bool_]:
+    """The tiles of one motion of the whole: a shift, or a turn and change of scale where more tiles agree to
+    that (random pairs of tiles, each a motion, as in Fischler & Bolles 1981)."""
+    best = _consensus(shifts)
+    rng = np.random.default_rng(0)
+    if len(at) < 5:
+        return best
+    least = max(5.0, 0.2 * tiles, 1.1 * best.sum() + 1)
+    place, moved = (np.ascontiguousarray(v).view(np.complex128)[:, 0] for v in (at, shifts))
+    for _ in range(_TRIES):
+        one, two = rng.choice(len(at), 2, replace=False)
+        turn = (moved[two] - moved[one]) / (place[two] - place[one])
+        if abs(turn) > _LARGEST_TURN:
+            continue
+        agrees = np.abs(moved - moved[one] - turn * (place - place[one])) < _AGREE_PX
+        if agrees.sum() >= max(least, best.sum() + 1):
+            best = agrees
+    return best
+
+
+def _consensus(shifts: Points, radius_px: float = _AGREE_PX) -> npt.NDArray[np.bool_]:
     """The shifts that agree with the one most others agree with."""
     if len(shifts) == 0:
         return np.zeros(0, bool)

@@ -139,4 +139,5 @@ def _registration(
         "tiles_used": found.tiles_used,
         "tiles": found.tiles,
         "unchanged_cells": colours.cells,
+        "misplaced_m2": round(found.misplaced_m2, 1),
     }

@@ -176,6 +176,8 @@ _METHODS_ZH: Final = {
 _MODEL: Final = "segmentation model "
 
 _NOTES_ZH: Final = {
+    "The before-ortho lies in part over 1 m": "灾前影像局部与本次影像相差超过 1 米，该处未作变化判读。",
+    "An earlier report was left out": "有一份以往报告未参与对比：",
     "The before-ortho could not be registered": "灾前影像无法与正射影像配准，未作变化分析。",
     "Too little unchanged ground": "未变化地面太少，无法匹配灾前影像色彩，未作变化分析。",
     "Classes of the model that the legend does not have": "模型中有图例没有的类别：",
