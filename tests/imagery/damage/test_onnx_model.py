@@ -287,7 +287,7 @@ def test_a_mosaic_is_mapped_at_the_resolution_of_the_model(tmp_path, make_raster
     options = DamageOptions(model=model)
     report = map_damage(mosaic, tmp_path / "out", options).report()
     assert report["pixel_m"] == 0.25
-    assert report["water_area_m2"] == pytest.approx(25 * 40, rel=0.02)
+    assert report["water_area_m2"] == pytest.approx(25 * 40, rel=0.05)
     assert report["method"] == "segmentation model m.onnx"
     assert report["accuracy"] is None
     with rasterio.open(tmp_path / "out" / "classes.tif") as source:
