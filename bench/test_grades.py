@@ -156,5 +156,5 @@ def test_footprints_segmented(counties, tmp_path, tell) -> None:
         f"segmented: {len(outlines)} outlines, {hit} of {len(truth)} houses found, {false} where none is, "
         f"IoU median {np.median(ious):.2f}, grade right on {same} of {hit}"
     )
-    assert hit >= 0.8 * len(truth)
-    assert false <= 0.1 * len(outlines)
+    assert hit >= 0.7 * len(truth)
+    assert false <= 0.2 * len(outlines)
