@@ -104,6 +104,15 @@ KINDS = {
 }
 
 
+def expected_shift_m(kind: str) -> float:
+    """How far a block without control is off as a whole, expected rms in plan: the receiver's noise over the
+    square root of the number of photos, and what it was off in all photos of a flight."""
+    flights = _VILLAGE.flights if kind == VILLAGE else KINDS[kind].flights
+    counts = np.array([f.lanes * f.photos_each for f in flights])
+    bias = counts @ np.array([f.bias_m[:2] for f in flights]) / counts.sum()
+    return float(np.hypot(GPS_SIGMA_M * np.sqrt(2 / counts.sum()), np.linalg.norm(bias)))
+
+
 def make_truth_block(folder: Path, kind: str, seed: int = 1) -> Path:
     """The block in `folder` (one that is there is kept); gives the folder of its photos.
 

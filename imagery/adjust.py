@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from imagery.bundle import Problem, free_points, residuals, solve
+from imagery.bundle import Loss, Problem, free_points, residuals, solve
 from imagery.first_guess import first_state
 from imagery.marks import (
     Marks,
@@ -45,6 +45,9 @@ from plans.frames import FloatArray, Pose, gimbal_angles
 _ROUGHLY = 1e-2
 """Enough to tell outliers by; the last solution goes on from there."""
 _JUDGEMENTS = 3
+_RAYLEIGH = 1.1774
+"""The median length of residuals whose two parts scatter by one."""
+_LEAST_SPREAD = 0.25
 
 
 @dataclass(frozen=True)
@@ -99,23 +102,24 @@ def adjust_block(
     priors = priors_of(block, lenses, groups, rules)
     flights = flights_of(block.photos, groups)
     state, ground = first_state(block, tracks, guess)
-    observed = tracks
+    observed, loss = tracks, Loss(rules.huber_sigmas)
     if tracks.count:
         for number, sigmas in enumerate(rules.rejection_sigmas, 1):
             if measure and number == len(rules.rejection_sigmas):
-                state = solve(free_points(observed, groups, priors), state, rules, _ROUGHLY)
+                state = solve(free_points(observed, groups, priors, loss), state, rules, _ROUGHLY)
                 observed, points = measure(observed, state, state.lenses[groups])
                 state = replace(state, points=points)
-            state = solve(free_points(observed, groups, priors), state, rules, _ROUGHLY)
+            state = solve(free_points(observed, groups, priors, loss), state, rules, _ROUGHLY)
             observed, state = _without_outliers(observed, state, groups, sigmas)
-        state = solve(free_points(observed, groups, priors), state, rules)
+        state = solve(free_points(observed, groups, priors, loss), state, rules)
         tagged = np.array([p.placed for p in block.photos])
         priors = as_they_are(priors, state, flights, tagged & _tied(block, observed, rules))
-        state = solve(free_points(observed, groups, priors), state, rules)
-    problem, verdict = free_points(observed, groups, priors), None
+        loss = _forgiving(free_points(observed, groups, priors, loss), state, rules)
+        state = solve(free_points(observed, groups, priors, loss), state, rules)
+    problem, verdict = free_points(observed, groups, priors, loss), None
     if marks is not None:
         priors = replace(priors, offsets=priors_of(block, lenses, groups, rules, controlled=True).offsets)
-        problem, state, verdict = _controlled(block, observed, marks, state, priors, groups, rules)
+        problem, state, verdict = _controlled(block, problem, marks, state, priors, rules)
     ground = float(np.median(state.points[:, 2])) if len(state.points) else ground
     tied = _tied(block, observed, rules)
     state = correct_untied(block, state, priors, groups, tied)
@@ -140,11 +144,19 @@ def _tied(block: Block, observed: Tracks, rules: AdjustRules) -> npt.NDArray[np.
     return np.bincount(observed.photo, minlength=len(block.photos)) >= rules.min_observations
 
 
+def _forgiving(problem: Problem, state: State, rules: AdjustRules) -> Loss:
+    """The loss of the last solutions, by what the observations scatter near the minimum."""
+    squared = problem.squared(state)
+    spread = float(np.sqrt(np.median(squared))) / _RAYLEIGH if len(squared) else 1.0
+    return Loss(rules.forgiving_spreads * max(spread, _LEAST_SPREAD), forgives=True)
+
+
 def _controlled(
-    block: Block, tied: Tracks, marks: Marks, state: State, priors: Priors, groups: Ids, rules: AdjustRules
+    block: Block, free: Problem, marks: Marks, state: State, priors: Priors, rules: AdjustRules
 ) -> tuple[Problem, State, Verdict]:
     """Bring a block that has been solved to its control points; marks and points that cannot be right are
     left out, and taken in again when the others show that they were right."""
+    groups = free.groups
     cameras = _cameras(block.photos, state, groups)
     seen = seen_places(marks, marks.everything, state, groups, cameras)
     positioned = any(p.placed for p in block.photos)
@@ -153,7 +165,7 @@ def _controlled(
     if positioned:
         verdict = without_odd_one(marks, seen, verdict)
     for _ in range(_JUDGEMENTS):
-        problem, start = _with_control(tied, marks, verdict, state, priors, groups)
+        problem, start = _with_control(replace(free, priors=priors), marks, verdict, state, rules)
         state = solve(problem, start, rules)
         again = judge(marks, state, groups)
         if (again.marks == verdict.marks).all() and (again.points == verdict.points).all():
@@ -163,16 +175,19 @@ def _controlled(
 
 
 def _with_control(
-    tied: Tracks, marks: Marks, verdict: Verdict, state: State, priors: Priors, groups: Ids
+    free: Problem, marks: Marks, verdict: Verdict, state: State, rules: AdjustRules
 ) -> tuple[Problem, State]:
     """The problem with the believed control points behind the tie points, and a state that has them."""
     marked, which = marks.tracks(verdict)
-    places = marks.places[which]
-    tracks = tied.with_more(marked)
-    known = np.concatenate([np.zeros((tied.count, 3)), places])
-    weight = np.concatenate([np.zeros((tied.count, 3)), 1 / marks.sigmas[which] ** 2])
-    points = np.concatenate([state.points[: tied.count], places])
-    return Problem(tracks, groups, priors, known, weight), replace(state, points=points)
+    places, tied = marks.places[which], free.tracks
+    problem = replace(
+        free,
+        tracks=tied.with_more(marked),
+        loss=free.loss.before(Loss(rules.huber_sigmas), (len(tied.track), len(marked.track))),
+        known=np.concatenate([free.known, places]),
+        known_weight=np.concatenate([free.known_weight, 1 / marks.sigmas[which] ** 2]),
+    )
+    return problem, replace(state, points=np.concatenate([state.points[: tied.count], places]))
 
 
 def camera_with_lens(camera: Camera, lens: FloatArray) -> Camera:
@@ -200,11 +215,11 @@ def _without_outliers(tracks: Tracks, state: State, groups: Ids, sigmas: float) 
     """Drop observations that lie far off, and points that cannot be real; sigma comes from the median."""
     length = np.sqrt((residuals(tracks, state, groups) ** 2).sum(axis=1)) / tracks.sigma_px
     finite = np.isfinite(length)
-    spread = float(np.median(length[finite])) / 1.1774 if finite.any() else 1.0  # Rayleigh
+    spread = float(np.median(length[finite])) / _RAYLEIGH if finite.any() else 1.0
     depth = (state.centres[tracks.photo, 2] - state.points[tracks.track, 2]).astype(float)
     typical = float(np.median(depth))
     possible = (depth > 0.1 * typical) & (depth < 5 * typical)
-    keep = finite & possible & (length < sigmas * max(spread, 0.25))
+    keep = finite & possible & (length < sigmas * max(spread, _LEAST_SPREAD))
     kept, left = tracks.thinned(keep)
     return kept, replace(state, points=state.points[left])
 

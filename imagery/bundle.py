@@ -21,27 +21,65 @@ _D3 = np.arange(3)
 
 
 @dataclass(frozen=True)
+class Loss:
+    """What an observation costs that is so far off: its square, while that is little beside `sigmas`.
+
+    Farther off it pulls as hard as there (Huber 1964), which has one minimum, wherever one begins; or, if it
+    is one that the loss `forgives`, less and less (Geman and McClure 1987): a few that agree with each other
+    and with nothing else then move little, but one has to begin near the minimum. Each for all or (n,).
+    """
+
+    sigmas: float | FloatArray
+    forgives: bool | npt.NDArray[np.bool_] = False
+
+    def of(self, squared: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Costs and weights (n,) of squared residuals over sigma; what cannot be costs much and weighs 0."""
+        finite = np.isfinite(squared)
+        length = np.sqrt(np.where(finite, squared, 0.0))
+        far = length / self.sigmas
+        share = 1 / (1 + far**2)
+        pulls = np.minimum(1.0, 1 / np.maximum(far, 1e-12))
+        cost = np.where(self.forgives, share * length**2, pulls * (2 - pulls) * length**2)
+        weight = np.where(self.forgives, share**2, pulls)
+        return np.where(finite, cost, 1e4), np.where(finite, weight, 0.0)
+
+    def before(self, other: Loss, counts: tuple[int, int]) -> Loss:
+        """The loss of so many observations of this one and, behind them, of the other one."""
+        sigmas, forgives = (
+            np.repeat([getattr(self, k), getattr(other, k)], counts) for k in ("sigmas", "forgives")
+        )
+        return Loss(sigmas, forgives)
+
+
+@dataclass(frozen=True)
 class Problem:
-    """What is to agree: observations `tracks`, the lens `groups` (m,) of the photos, what the tags say, and
-    what is known of points: `known` (p, 3) with weights `known_weight` (p, 3) of 1 / sigma^2, 0 for most."""
+    """What is to agree: observations `tracks` and what they cost, the lens `groups` (m,) of the photos, what
+    the tags say, and what is known of points: `known` (p, 3) with weights `known_weight` (p, 3) of
+    1 / sigma^2, 0 for most."""
 
     tracks: Tracks
     groups: Ids
     priors: Priors
+    loss: Loss
     known: FloatArray
     known_weight: FloatArray
 
-    def cost(self, state: State, huber: float) -> float:
+    def squared(self, state: State) -> FloatArray:
+        """(n,) squared lengths of the residuals over sigma."""
+        return np.asarray(
+            (residuals(self.tracks, state, self.groups) ** 2).sum(axis=1) / self.tracks.sigma_px**2
+        )
+
+    def cost(self, state: State) -> float:
         """The robust cost of a state."""
-        squared = (residuals(self.tracks, state, self.groups) ** 2).sum(axis=1) / self.tracks.sigma_px**2
         pulled = (self.known_weight * (state.points - self.known) ** 2).sum()
-        return float(_robust(squared, huber)[0].sum() + pulled) + self.priors.cost(state)
+        return float(self.loss.of(self.squared(state))[0].sum() + pulled) + self.priors.cost(state)
 
 
-def free_points(tracks: Tracks, groups: Ids, priors: Priors) -> Problem:
+def free_points(tracks: Tracks, groups: Ids, priors: Priors, loss: Loss) -> Problem:
     """A problem where nothing is known of the points."""
     nothing = np.zeros((tracks.count, 3))
-    return Problem(tracks, groups, priors, nothing, nothing)
+    return Problem(tracks, groups, priors, loss, nothing, nothing)
 
 
 def residuals(tracks: Tracks, state: State, groups: Ids) -> FloatArray:
@@ -59,13 +97,13 @@ def solve(problem: Problem, state: State, rules: AdjustRules, still: float = 1e-
     if not problem.tracks.count:
         return state
     system = _System(problem)
-    cost = problem.cost(state, rules.huber_sigmas)
+    cost = problem.cost(state)
     damping = 1e-7
     for _ in range(rules.iterations):
-        system.linearise(state, rules.huber_sigmas)
+        system.linearise(state)
         while True:
             trial, promised = system.step(state, damping)
-            trial_cost = problem.cost(trial, rules.huber_sigmas)
+            trial_cost = problem.cost(trial)
             if trial_cost < cost or damping > 1e6 or promised < still * cost:
                 break
             damping *= 8
@@ -78,16 +116,6 @@ def solve(problem: Problem, state: State, rules: AdjustRules, still: float = 1e-
     return state
 
 
-def _robust(squared: FloatArray, huber: float) -> tuple[FloatArray, FloatArray]:
-    """Huber's cost and weights of squared normalised residuals; impossible projections cost much, weigh 0."""
-    finite = np.isfinite(squared)
-    length = np.sqrt(np.where(finite, squared, 0.0))
-    inside = length <= huber
-    cost = np.where(inside, length**2, 2 * huber * length - huber**2)
-    weight = np.where(inside, 1.0, huber / np.maximum(length, 1e-12))
-    return np.where(finite, cost, 1e4), np.where(finite, weight, 0.0)
-
-
 @dataclass(frozen=True)
 class Certainty:
     """How sure an adjustment is. `poses` (m, 6, 6) covariances of small turns (radians, camera axes) and
@@ -97,10 +125,10 @@ class Certainty:
     points: FloatArray
 
 
-def certainty(problem: Problem, state: State, rules: AdjustRules, wanted: Ids) -> Certainty:
+def certainty(problem: Problem, state: State, wanted: Ids) -> Certainty:
     """Covariances at a solved state, of all poses and of the `wanted` points."""
     system = _System(problem)
-    system.linearise(state, rules.huber_sigmas)
+    system.linearise(state)
     return system.certainty(wanted)
 
 
@@ -117,7 +145,7 @@ class _System:
         self._obs_group = groups[tracks.photo]
         self._band = band_of(tracks.photo, tracks.track, self._photos, POSE_PARAMETERS)
 
-    def linearise(self, state: State, huber: float) -> None:
+    def linearise(self, state: State) -> None:
         """Build the blocks of J^T W J and J^T W r at this state."""
         t = self._problem.tracks
         i = t.photo
@@ -125,7 +153,7 @@ class _System:
             state.rotations[i], state.centres[i], state.lenses[self._obs_group], state.points[t.track]
         )
         residual = (t.xy_px - pixels) / t.sigma_px[:, None]
-        _, weight = _robust((residual**2).sum(axis=1), huber)
+        _, weight = self._problem.loss.of((residual**2).sum(axis=1))
         root = np.sqrt(weight)
         bad = weight == 0
         scale = (root / t.sigma_px)[:, None, None]

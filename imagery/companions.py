@@ -17,7 +17,7 @@ import numpy.typing as npt
 from scipy.spatial import cKDTree
 
 from imagery.adjust import Adjustment
-from imagery.bundle import certainty
+from imagery.bundle import Loss, certainty
 from imagery.control import MARK_SIGMA_PX
 from imagery.features import DETAIL_SIGMA_PX, Features
 from imagery.ortho import MosaicGrid, Window, ground_outline, inside_photo, project_places
@@ -63,7 +63,6 @@ class Accuracy:
 
 def accuracy_of(block: Block, adjustment: Adjustment) -> Accuracy:
     """What the covariance of the adjustment says."""
-    rules = AdjustRules()
     problem, tracks = adjustment.problem, adjustment.tracks
     common = 0.0 if adjustment.control else _common_m(block, adjustment)
     photo = np.array([_by_tags_m(block, adjustment, i, common) for i in range(len(block.photos))])
@@ -74,9 +73,10 @@ def accuracy_of(block: Block, adjustment: Adjustment) -> Accuracy:
     tie = problem.tracks.track < tracks.count
     sigma[tie] *= _tie_share(adjustment)
     sigma[~tie] *= _mark_share(adjustment)
-    weighed = replace(problem, tracks=replace(problem.tracks, sigma_px=sigma))
+    loss = Loss(AdjustRules().huber_sigmas)
+    weighed = replace(problem, tracks=replace(problem.tracks, sigma_px=sigma), loss=loss)
     wanted = _spread_points(adjustment.points, np.bincount(tracks.track, minlength=tracks.count))
-    sure = certainty(weighed, adjustment.state, rules, wanted)
+    sure = certainty(weighed, adjustment.state, wanted)
     points = adjustment.points[wanted]
     variance = sure.points[:, 0, 0] + sure.points[:, 1, 1] + common**2
     turns = np.trace(sure.poses[:, :3, :3], axis1=1, axis2=2)[adjustment.tied]

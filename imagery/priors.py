@@ -43,6 +43,7 @@ class AdjustRules:
     tangential_sigma: float = 0.0015
     lag_sigma_s: float = 0.1
     huber_sigmas: float = 2.0
+    forgiving_spreads: float = 3.0
     rejection_sigmas: tuple[float, ...] = (12.0, 5.0, 3.5)
     iterations: int = 12
     min_observations: int = 10
