@@ -1,6 +1,5 @@
 """What cannot be judged is said with its reason, and never counted as unharmed."""
 
-
 import cv2
 import numpy as np
 import pyogrio.raw
