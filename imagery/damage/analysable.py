@@ -45,6 +45,9 @@ _CLOUD_LIGHT, _CLOUD_COLOUR, _CLOUD_GRAIN, _CLOUD_M = 185.0, 22.0, 4.0, 16.0
 """Wider than a roof of concrete."""
 _WINDOW_M = 6.0
 _LEAST_STRUCTURE, _FINE_OF_COARSE = 2.5, 0.07
+_COARSE_REACH_PX = 18
+_EDGE_FINE_OF_COARSE = 0.3
+"""Of the strongest edge around: a sharp step of any height has about 0.9, one blurred by three cells 0.05."""
 
 
 class Analysable:
@@ -136,17 +139,30 @@ def cloud(after: View, pixel_m: float) -> Mask:
 
 
 def blurred(after: View, pixel_m: float) -> Mask:
-    """Where structure of half a metre and more shows and none finer does. Water and other plain ground has
-    neither, and is not called blurred."""
+    """Where structure of half a metre and more shows and none finer does, nowhere around. Water and other
+    plain ground has neither, and is not called blurred; nor is plain ground beside a sharp edge."""
     grey = cv2.cvtColor(after.rgb, cv2.COLOR_RGB2GRAY).astype(np.float32)
     inside = cv2.erode(after.valid.astype(np.uint8), np.ones((9, 9), np.uint8), borderValue=0)
     weight = inside.astype(np.float32)
-    fine = np.abs(grey - cv2.GaussianBlur(grey, (0, 0), 0.8))
-    coarse = np.abs(cv2.GaussianBlur(grey, (0, 0), 2.0) - cv2.GaussianBlur(grey, (0, 0), 6.0))
+    fine = np.abs(grey - _smooth(grey, after.valid, 0.8))
+    coarse = np.abs(_smooth(grey, after.valid, 2.0) - _smooth(grey, after.valid, 6.0))
     size = (2 * max(2, round(_WINDOW_M / 2 / pixel_m)) + 1,) * 2
+    wide = np.ones((size[0] + 2 * _COARSE_REACH_PX,) * 2, np.uint8)  # its edge may lie beyond the window
+    strongest = cv2.dilate(coarse * weight, np.ones(size, np.uint8))
+    sharp = cv2.dilate(fine * weight, wide) >= _EDGE_FINE_OF_COARSE * strongest
     share = np.maximum(cv2.blur(weight, size), 1e-3)
     fine, coarse = cv2.blur(fine * weight, size), cv2.blur(coarse * weight, size)
-    return np.asarray(after.valid & (coarse > _LEAST_STRUCTURE * share) & (fine < _FINE_OF_COARSE * coarse))
+    plain = (coarse > _LEAST_STRUCTURE * share) & (fine < _FINE_OF_COARSE * coarse)
+    return np.asarray(after.valid & plain & ~sharp)
+
+
+def _smooth(grey: npt.NDArray[np.float32], valid: Mask, sigma_px: float) -> npt.NDArray[np.float32]:
+    """A Gaussian over what is valid alone: the mosaic's rim is no edge."""
+    if valid.all():
+        return np.asarray(cv2.GaussianBlur(grey, (0, 0), sigma_px), np.float32)
+    weight = valid.astype(np.float32)
+    share = np.maximum(cv2.GaussianBlur(weight, (0, 0), sigma_px), 1e-3)
+    return np.asarray(cv2.GaussianBlur(grey * weight, (0, 0), sigma_px) / share, np.float32)
 
 
 def _wide(mask: npt.NDArray[np.uint8], least_m: float, pixel_m: float) -> Mask:

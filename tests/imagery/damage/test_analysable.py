@@ -138,3 +138,18 @@ def test_houses_and_roads_that_were_not_seen_are_counted_as_that(judged, mapped)
     assert whole["people_not_seen"] < told["people_not_seen"] <= everybody - told["people_exposed"]
     seen_m2 = sum(t["seen_m2"] for t in told["townships"])
     assert seen_m2 == pytest.approx(told["analysed_m2"], rel=0.01)
+
+
+def test_plain_ground_beside_a_sharp_edge_is_not_called_blurred() -> None:
+    rgb = np.full((150, 200, 3), 90, np.uint8)
+    rgb[:, 100:] = 190
+    assert not blurred(view(rgb), PIXEL_M).any()
+
+
+def test_the_rim_of_a_mosaic_is_not_called_blurred() -> None:
+    grain = np.random.default_rng(3).normal(120, 2.4, (150, 200, 3))
+    rgb = grain.clip(0, 255).astype(np.uint8)
+    valid = np.zeros((150, 200), bool)
+    valid[30:, 40:] = True
+    rgb[~valid] = 0
+    assert not blurred(View(rgb, valid), PIXEL_M).any()
