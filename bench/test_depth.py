@@ -12,6 +12,9 @@ from imagery.damage.depth import depth_class, map_depth, map_high_water
 from imagery.damage.legend import MUD, WATER
 from imagery.damage.scene import GeoGrid
 from sim.world import make_world
+from sim.world.flood import connected_depth
+from sim.world.landcover import lay_out
+from sim.world.terrain import Valley, make_relief
 
 SEEDS = 31, 32
 
@@ -78,3 +81,28 @@ def test_depth_at_the_peak(floods, tell) -> None:
         rows.append(_agreement(mark.depth, highest))
     tell(f"high water: {_mean(rows)}")
     assert _mean(rows)["band"] >= 0.8
+
+
+@pytest.mark.parametrize("cell_m", [20, 30])
+def test_a_deep_flood_over_a_coarse_dem(tell, cell_m: int) -> None:
+    """Six metres deep in the mean, with a shore that is seen two metres off."""
+    rows = []
+    for seed in SEEDS:
+        valley = Valley.from_seed(seed, 1500.0, 1250.0)
+        relief = lay_out(valley, make_relief(valley)).relief
+        truth = next(d for d in (connected_depth(relief, valley, s) for s in range(5, 14)) if _mean_m(d) >= 6)
+        rng = np.random.default_rng(seed)
+        wander = cv2.GaussianBlur(rng.normal(size=truth.shape), (0, 0), 8.0)
+        off_m = cv2.distanceTransform((truth > 0).astype(np.uint8), cv2.DIST_L2, 5)
+        off_m -= cv2.distanceTransform((truth <= 0).astype(np.uint8), cv2.DIST_L2, 5)
+        seen = off_m > 2.0 * wander / wander.std()
+        side = GeoGrid(pyproj.CRS(32648), Affine(1, 0, 0, 0, -1, 0), truth.shape[1], truth.shape[0])
+        found = map_depth(seen, ~seen, _coarse(relief.heights_m, cell_m), side, float(cell_m))
+        rows.append(_agreement(found, truth))
+    tell(f"deep, DEM of {cell_m} m: {_mean(rows)}")
+    assert _mean(rows)["MAE"] <= 1.6
+    assert _mean(rows)["band"] >= 0.8
+
+
+def _mean_m(depth_m: np.ndarray) -> float:
+    return float(depth_m[depth_m > 0].mean())

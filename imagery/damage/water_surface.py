@@ -20,6 +20,8 @@ Double = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
 SMALLEST_BODY_M2 = 20.0
+_SMALLEST_ISLAND_M2 = 2500.0
+"""An orchard or a row of houses is smaller."""
 _SMALLEST_SHORE_M2 = 400.0
 _STEEPEST = 0.6
 """Boundary cells on steeper ground (rise over run) say little: a metre of misplacement is 60 cm of height."""
@@ -29,8 +31,8 @@ _NEIGHBOURS = 64
 _LEAST_REACH_M, _REACH_PER_WIDTH = 20.0, 2.5
 _WIDTH_WITHIN_M = 25.0
 _REACH_IN_DEM_CELLS = 3.0
-_FALL = 0.004
-"""Usual slope of flood water: what a plane leans towards where the edge does not tell."""
+_LEVELLING = 0.01
+"""How much a plane leans towards level, as a share of its edge's own say: it is carried far from the edge."""
 _EVEN_M = 0.03
 """Residuals below this count alike."""
 _ROUNDS = 8
@@ -68,7 +70,7 @@ def water_surface(
         own, part = of_edge == body, boxes[body - 1]
         edge = np.column_stack([row[own] - part[0].start, col[own] - part[1].start]) * grid.pixel_m
         inside = bodies[part] == body
-        fitted = _one_body(inside, *_stretches(edge, height[own], quantile), reach_m[part], grid, quantile)
+        fitted = _one_body(inside, *_stretches(edge, height[own]), reach_m[part], grid, quantile)
         for target, values in zip((level, spread), fitted, strict=True):
             target[part][inside] = values[inside]
     return level, spread
@@ -84,9 +86,13 @@ def _reach_m(water: Mask, grid: GeoGrid) -> Float:
 
 
 def _shores(dry: Mask, grid: GeoGrid) -> Mask:
-    """Dry ground without its small islands: those are crowns and roofs that stand in the water."""
+    """Dry ground without its small islands: those are crowns and roofs that stand in the water. What reaches
+    the picture's border may go on beyond it."""
     islands, count = ndimage.label(dry)
-    large = np.bincount(islands.ravel(), minlength=count + 1) * grid.cell_m2 >= _SMALLEST_SHORE_M2
+    area_m2 = np.bincount(islands.ravel(), minlength=count + 1) * grid.cell_m2
+    large = area_m2 >= _SMALLEST_ISLAND_M2
+    border = np.concatenate([islands[0], islands[-1], islands[:, 0], islands[:, -1]])
+    large[border] |= area_m2[border] >= _SMALLEST_SHORE_M2
     large[0] = False
     return np.asarray(large[islands])
 
@@ -108,15 +114,15 @@ def _edge(
     return row, col, middle.astype(np.float64)
 
 
-def _stretches(edge_m: Double, height: Double, quantile: float) -> tuple[Double, Double]:
-    """Edge cells (n, 2) and their heights brought together in squares: mean places, the heights' quantile."""
+def _stretches(edge_m: Double, height: Double) -> tuple[Double, Double]:
+    """Edge cells (n, 2) and their heights brought together in squares: the mean place, the median height."""
     square = np.floor(edge_m / _STRETCH_M).astype(np.int64)
     order = np.lexsort((height, square[:, 1], square[:, 0]))
     square, edge_m, height = square[order], edge_m[order], height[order]
     first = np.flatnonzero(np.append(True, (np.diff(square, axis=0) != 0).any(axis=1)))
     counts = np.diff(np.append(first, len(height)))
     places = np.add.reduceat(edge_m, first, axis=0) / counts[:, None]
-    return places, height[first + (quantile * counts).astype(np.intp)]
+    return places, height[first + counts // 2]
 
 
 def _one_body(
@@ -169,7 +175,7 @@ def _planes(
     middle = around.mean(axis=1, keepdims=True)
     around = around - middle
     ridge = np.zeros((len(at_m), 3))
-    ridge[:, 1:] = (_EVEN_M / (_FALL * reach[:, None])) ** 2
+    ridge[:, 1:] = _LEVELLING
     weight, residual = kernel, around
     for _ in range(_ROUNDS):
         normal = np.einsum("nk,nki,nkj->nij", weight, design, design)
