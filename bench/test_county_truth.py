@@ -25,7 +25,7 @@ from imagery.raster_io import write_cog
 from .flooded_county import UNSEEN, flooded_county
 
 STROKES = 20
-WATER_IOU, DEPTHS_RIGHT, TOWNSHIP_OFF = 0.90, 0.65, 0.06
+WATER_IOU, DEPTHS_RIGHT, TOWNSHIP_OFF = 0.90, 0.65, 0.12
 """What is held today. Wanted are 0.92, 0.8 and 0.03 (docs/figures.md says how far each place is from it)."""
 
 
