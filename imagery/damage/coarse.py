@@ -11,6 +11,7 @@ import rasterio
 import shapely
 from rasterio.features import shapes
 from rasterio.windows import Window
+from scipy import ndimage
 from shapely import Geometry
 from shapely.geometry import shape
 
@@ -47,6 +48,10 @@ def outlines(mask: npt.NDArray[np.bool_], grid: GeoGrid, smallest_m2: float) -> 
     """Polygons of a mask's connected areas, holes and parts below `smallest_m2` dropped, corners rounded
     to within a cell."""
     found = []
+    least = smallest_m2 / grid.cell_m2
+    mask = _without_specks(mask, least, np.ones((3, 3), bool))  # as areas a million specks take gigabytes
+    outside = np.pad(~mask, 1, constant_values=True)  # what opens to the rim is no hole
+    mask = ~_without_specks(outside, least, None)[1:-1, 1:-1]
     for geometry, _ in shapes(mask.astype(np.uint8), mask=mask, transform=grid.transform, connectivity=8):
         polygon = shape(geometry)
         if polygon.area < smallest_m2:
@@ -56,3 +61,13 @@ def outlines(mask: npt.NDArray[np.bool_], grid: GeoGrid, smallest_m2: float) -> 
         simple = simple if simple.is_valid else shapely.make_valid(simple)
         found += [part for part in shapely.get_parts(simple) if part.geom_type == "Polygon"]
     return sorted(found, key=lambda polygon: -polygon.area)
+
+
+def _without_specks(
+    mask: npt.NDArray[np.bool_], least_cells: float, joined: npt.NDArray[np.bool_] | None
+) -> npt.NDArray[np.bool_]:
+    """A mask without its connected areas of fewer cells; `joined` says which neighbours connect, None four."""
+    numbers, _ = ndimage.label(mask, structure=joined)
+    large = np.bincount(numbers.ravel()) >= least_cells
+    large[0] = False
+    return np.asarray(large[numbers])
