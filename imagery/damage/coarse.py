@@ -66,7 +66,7 @@ def outlines(mask: npt.NDArray[np.bool_], grid: GeoGrid, smallest_m2: float) -> 
 def _without_specks(
     mask: npt.NDArray[np.bool_], least_cells: float, joined: npt.NDArray[np.bool_] | None
 ) -> npt.NDArray[np.bool_]:
-    """A mask without its connected areas of fewer cells; `joined` says which neighbours connect, None four."""
+    """A mask without connected areas of fewer cells; `joined`: which neighbours connect (None: four)."""
     numbers, _ = ndimage.label(mask, structure=joined)
     large = np.bincount(numbers.ravel()) >= least_cells
     large[0] = False
