@@ -25,8 +25,8 @@ from imagery.raster_io import write_cog
 from .flooded_county import UNSEEN, flooded_county
 
 STROKES = 20
-WATER_IOU, DEPTHS_RIGHT, TOWNSHIP_OFF = 0.90, 0.65, 0.12
-"""What is held today. Wanted are 0.92, 0.8 and 0.03 (docs/figures.md says how far each place is from it)."""
+WATER_IOU, LAID_IOU, DEPTHS_RIGHT, TOWNSHIP_OFF = 0.92, 0.75, 0.8, 0.03
+"""What is wanted, not what is reached on every place (docs/figures.md)."""
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +89,7 @@ def test_a_county_against_its_truth(place, root, tmp_path, tell) -> None:
     tell("water of villages off by " + ", ".join(f"{100 * v:+.1f} %" for v in villages))
     tell(f"depth: classes right {right:.2f}, MAE {mae:.2f} m, in the band {held:.2f}")
     assert iou["water"] >= WATER_IOU
+    assert min(iou["mud"], iou["debris"]) >= LAID_IOU
     assert right >= DEPTHS_RIGHT
     assert held >= 0.8
     assert max(map(abs, townships)) <= TOWNSHIP_OFF
