@@ -20,6 +20,9 @@ from plans.errors import MissionError
 SETTLE_MS = 250
 """The view has stood still for so long before it is judged anew."""
 
+_NOTHING = -1
+"""No ticket is waited for."""
+
 Degrees = tuple[float, float, float, float]
 
 
@@ -46,7 +49,7 @@ class DamageEditor(QObject):
         self._preview = PreviewWorker(self._previewed.emit)
         self._disk = Workers(1, "strokes")
         self._view: tuple[Path, Degrees] | None = None
-        self._asked = -1
+        self._asked = _NOTHING
         self._busy_disk = 0
         self._job: QProcess | None = None
         self._previewed.connect(self._on_previewed)
@@ -80,7 +83,7 @@ class DamageEditor(QObject):
     @property
     def busy(self) -> bool:
         """Whether strokes are being kept or a preview is to come."""
-        return self._busy_disk > 0 or self._preview.busy or self._settle.isActive()
+        return self._busy_disk > 0 or self._asked != _NOTHING or self._settle.isActive()
 
     def paint(self, stroke: PaintedStroke) -> None:
         """One more stroke."""
@@ -133,7 +136,10 @@ class DamageEditor(QObject):
             self._asked = self._preview.show(self._workspace.path, *self._view)
 
     def _on_previewed(self, done: Done) -> None:
-        if done.ticket != self._asked or self._view is None:
+        if done.ticket != self._asked:
+            return
+        self._asked = _NOTHING
+        if self._view is None:
             return
         self.fault_changed.emit(done.fault)
         if not done.fault:

@@ -22,6 +22,8 @@ REST_MS = 150
 """So long nothing changes before the whole plan is made."""
 KEEP_MS = 300
 """So long after an edit it is on disk."""
+_NOTHING = -1
+"""No ticket is waited for."""
 
 
 class PlanEditor(QObject):
@@ -32,8 +34,6 @@ class PlanEditor(QObject):
     preview_changed = pyqtSignal(object)  # PlanPreview, or None while there is none
     fault_changed = pyqtSignal(str)  # why there is no plan of this draft; empty when there is
     trouble = pyqtSignal(str)  # a line for the bar
-    saved = pyqtSignal(object)  # Path
-    busy_changed = pyqtSignal(bool)
     _planned = pyqtSignal(object)
     _sketched = pyqtSignal(object)
     _kept = pyqtSignal(str)
@@ -49,7 +49,7 @@ class PlanEditor(QObject):
         self._of_folder = PlanDraft()
         self._untouched = True
         self._history = History(self._begin())
-        self._asked = -1
+        self._asked = _NOTHING
         self._saving: PlanDraft | None = None
         self._sketching, self._sketch_again = False, False
         self._planned.connect(self._on_planned)
@@ -90,7 +90,10 @@ class PlanEditor(QObject):
     @property
     def busy(self) -> bool:
         """Whether a plan is still to come."""
-        return self._rest.isActive() or self._worker.busy or self._sketching
+        awaited = (
+            self._asked != _NOTHING or self._saving is not None
+        )  # the process may be done, its word not here
+        return self._rest.isActive() or awaited or self._sketching
 
     def edit(self, draft: PlanDraft) -> None:
         """Another draft, as one step to undo."""
@@ -144,7 +147,6 @@ class PlanEditor(QObject):
         self.draft_changed.emit(self.draft)
         self._sketch(self.draft)
         self._rest.start()
-        self.busy_changed.emit(True)
 
     # ------------------------------------------------------------------ lanes at once
 
@@ -171,17 +173,15 @@ class PlanEditor(QObject):
 
     def _plan(self) -> None:
         if not self.draft.zones:
-            self._asked = -1
+            self._asked = _NOTHING
             self._show(None, "")
             return
         self._asked = self._worker.preview(self.draft, self._workspace.path)
-        self.busy_changed.emit(True)
 
     def save(self, suffix: str = ".plan") -> None:
         """Make a plan file of the draft in the mission folder."""
         self._saving = self.draft
         self._worker.save(self.draft, self._workspace.path, suffix)
-        self.busy_changed.emit(True)
 
     def _on_planned(self, done: Done) -> None:
         if done.lasting and not done.fault:
@@ -193,19 +193,17 @@ class PlanEditor(QObject):
                 self._keep_now()
             self._saving = None
             self.draft_changed.emit(self.draft)
-            self.saved.emit(done.result)
         elif done.lasting:
             self._saving = None
             self.trouble.emit(done.fault)
         elif done.ticket == self._asked:
+            self._asked = _NOTHING
             self._show(done.result, done.fault)
-        self.busy_changed.emit(self.busy)
 
     def _show(self, preview: PlanPreview | None, fault: str) -> None:
         self.preview = preview
         self.preview_changed.emit(preview)
         self.fault_changed.emit(fault)
-        self.busy_changed.emit(self.busy)
 
     # ------------------------------------------------------------------ on disk
 
