@@ -122,8 +122,9 @@ class MapView(QWidget):
 
     def hide_layers(self, keys: frozenset[str]) -> None:
         """Layers that something else draws for now, whatever their switches say."""
-        self._hidden = keys
-        self._restack()
+        if keys != self._hidden:
+            self._hidden = keys
+            self._restack()
 
     def set_free_right(self, pixels: int) -> None:
         """Room at the right edge that something covers."""

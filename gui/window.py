@@ -160,6 +160,7 @@ class MissionWindow(QMainWindow):
         self.rail.check(name)
         self.side.stack.setCurrentWidget(self.panels[name])
         self.live.set_view(name)
+        self.map.hide_layers(frozenset())  # the workspace says what it draws itself
         self.planning.set_view(name)
         self.damaging.set_view(name)
         self.planning.set_states(self.states)

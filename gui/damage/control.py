@@ -10,7 +10,7 @@ import shapely
 from pyproj import Transformer
 from pyproj.exceptions import CRSError
 from PyQt6.QtCore import QObject, QPointF, pyqtSignal
-from PyQt6.QtGui import QColor, QKeySequence, QShortcut
+from PyQt6.QtGui import QColor, QShortcut
 from PyQt6.QtWidgets import QWidget
 from shapely import LineString, Point
 
@@ -22,6 +22,7 @@ from gui.map_tools import MapTool
 from gui.map_view import MapView
 from gui.mapframe import MapFrame
 from gui.panels.damage import DamagePanel
+from gui.shortcuts import shortcuts
 from gui.snapshot import Snapshot
 from gui.theme import Theme
 from gui.words import Words
@@ -87,20 +88,15 @@ class DamageControl(QObject):
         self._map.frame_changed.connect(self._show_strokes)
 
     def _shortcuts(self, window: QWidget) -> list[QShortcut]:
-        made = []
-
-        def key(sequence: str, act: Callable[[], object]) -> None:
-            shortcut = QShortcut(QKeySequence(sequence), window)
-            shortcut.activated.connect(lambda: act())
-            made.append(shortcut)
-
-        key("Ctrl+Z", self.editor.undo)
-        key("Ctrl+Shift+Z", self.editor.redo)
+        acts: dict[str, Callable[[], object]] = {
+            "Ctrl+Z": self.editor.undo,
+            "Ctrl+Shift+Z": self.editor.redo,
+            "Space": self._skip,
+            "Escape": self._escape,
+        }
         for number, entry in enumerate((*GRADES[1:], GRADES[0]), 1):
-            key(str(number), lambda grade=entry.key: self._grade(grade))
-        key("Space", self._skip)
-        key("Escape", self._escape)
-        return made
+            acts[str(number)] = lambda grade=entry.key: self._grade(grade)
+        return shortcuts(window, acts)
 
     # ------------------------------------------------------------------ coming and going
 
@@ -111,6 +107,7 @@ class DamageControl(QObject):
             shortcut.setEnabled(self._in_view)
         self.item.setVisible(self._in_view)
         if self._in_view:
+            self._hide_layers()
             self._take_again()
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
@@ -194,7 +191,8 @@ class DamageControl(QObject):
         frame = self._frame
         if not self._previews or frame is None or not self.editor.strokes.strokes:
             self.editor.look_at(None, (0.0, 0.0, 0.0, 0.0))
-            self._show_preview(None)
+            if self.item.has_preview:  # this is asked at each step of a pan
+                self._show_preview(None)
             return
         view = self._map.canvas.view_rect
         corners = (view.topLeft(), view.topRight(), view.bottomLeft(), view.bottomRight())

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import shapely
 from PyQt6.QtCore import QPointF, QRectF, Qt
-from PyQt6.QtGui import QColor, QImage, QPainter, QPainterPath, QPen, QPolygonF, QTransform
-from PyQt6.QtWidgets import QGraphicsItem, QStyleOptionGraphicsItem, QWidget
+from PyQt6.QtGui import QColor, QPainter, QPainterPath, QPen
+from PyQt6.QtWidgets import QStyleOptionGraphicsItem, QWidget
 
 from gui import theme as themes
 from gui.layers import class_colours
 from gui.mapframe import MapFrame, path_of
+from gui.overlay import LaidImage, Overlay
 from gui.theme import Theme
 from gui.tiles import colourise
 from imagery.damage.legend import CLASSES, FIRST_OWN, Entry, Legend, own_colour
@@ -32,14 +32,14 @@ class Hint:
     number: int
 
 
-class DamageItem(QGraphicsItem):
+class DamageItem(Overlay):
     """Everything of the Damage workspace that is not a layer."""
 
     def __init__(self, theme: Theme):
         super().__init__()
         self._theme = theme
         self._strokes: tuple[tuple[QPainterPath, QColor, float], ...] = ()
-        self._preview: tuple[QImage, QTransform] | None = None
+        self._preview: LaidImage | None = None
         self._hints: tuple[Hint, ...] = ()
         self._in_hand = QPainterPath()
         self._only_hand = False
@@ -65,7 +65,7 @@ class DamageItem(QGraphicsItem):
         """What the strokes make of a window; None clears it."""
         self._preview = None
         if shown is not None and frame is not None:
-            self._preview = _placed(shown, frame)
+            self._preview = _laid(shown, frame)
         self.update()
 
     @property
@@ -88,12 +88,6 @@ class DamageItem(QGraphicsItem):
         self._only_hand = only
         self.update()
 
-    def boundingRect(self) -> QRectF:  # noqa: N802
-        return QRectF(-1e7, -1e7, 2e7, 2e7)
-
-    def shape(self) -> QPainterPath:
-        return QPainterPath()
-
     def paint(
         self, painter: QPainter | None, option: QStyleOptionGraphicsItem | None, widget: QWidget | None = None
     ) -> None:
@@ -103,12 +97,7 @@ class DamageItem(QGraphicsItem):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         to_view = painter.worldTransform()
         if self._preview is not None:
-            image, placed = self._preview
-            painter.save()
-            painter.setTransform(placed, combine=True)
-            painter.setOpacity(_OPACITY)
-            painter.drawImage(QRectF(0, 0, image.width(), image.height()), image)
-            painter.restore()
+            self._preview.draw(painter, _OPACITY)
         for path, colour, width_m in () if self._only_hand else self._strokes:
             wide = max(width_m, 3.0 / to_view.m11())
             for ink, extra in ((self._theme.colour("surface"), 3.0 / to_view.m11()), (colour, 0.0)):
@@ -145,16 +134,7 @@ def colour_of(name: str, legend: Legend) -> tuple[int, int, int]:
     return own_colour(FIRST_OWN) if code is None else legend[code].colour
 
 
-def _placed(shown: Shown, frame: MapFrame) -> tuple[QImage, QTransform] | None:
+def _laid(shown: Shown, frame: MapFrame) -> LaidImage | None:
     own: tuple[Entry, ...] = shown.legend[len(CLASSES) :]
     rgba = colourise(shown.classes, class_colours(Legend(own)))
-    rows, columns = shown.classes.shape
-    image = QImage(
-        np.ascontiguousarray(rgba).tobytes(), columns, rows, 4 * columns, QImage.Format.Format_RGBA8888
-    )
-    places = [frame.scene_point(lat, lon) for lon, lat in shown.corners_deg]
-    pixels = [QPointF(0, 0), QPointF(columns, 0), QPointF(columns, rows), QPointF(0, rows)]
-    placed = QTransform()
-    if not QTransform.quadToQuad(QPolygonF(pixels), QPolygonF(places), placed):
-        return None
-    return image.convertToFormat(QImage.Format.Format_ARGB32_Premultiplied), placed
+    return LaidImage.of(rgba, [frame.scene_point(lat, lon) for lon, lat in shown.corners_deg])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 from PyQt6.QtCore import QObject, QPointF, QTimer, pyqtSignal
-from PyQt6.QtGui import QKeySequence, QShortcut
+from PyQt6.QtGui import QShortcut
 from PyQt6.QtWidgets import QWidget
 from shapely import MultiLineString, Polygon
 
@@ -21,6 +21,7 @@ from gui.plan.editor import PlanEditor
 from gui.plan.scene import PlanItem, SceneDraft, scene_draft
 from gui.plan.select_tool import SelectTool
 from gui.plan.toolbar import TOOLS, HintLine, PlanToolbar
+from gui.shortcuts import shortcuts
 from gui.snapshot import Snapshot, report_of
 from gui.theme import Theme
 from gui.words import Words
@@ -65,7 +66,6 @@ class PlanControl(QObject):
         self._heat = False
         self._known = False
         self._newest = False
-        self._fault = ""
         self._wrong = QTimer(self)
         self._wrong.setSingleShot(True)
         self._wrong.timeout.connect(self._say_hint)
@@ -95,23 +95,15 @@ class PlanControl(QObject):
         self._map.resized.connect(self._place)
 
     def _shortcuts(self, window: QWidget) -> list[QShortcut]:
-        made = []
-
-        def key(sequence: str, act: Callable[[], object]) -> None:
-            shortcut = QShortcut(QKeySequence(sequence), window)
-            shortcut.activated.connect(lambda: act())
-            made.append(shortcut)
-
-        for sequence, act in (
-            ("Ctrl+Z", self.editor.undo),
-            ("Ctrl+Shift+Z", self.editor.redo),
-            ("Ctrl+Y", self.editor.redo),
-            ("Ctrl+S", self._save),
-        ):
-            key(sequence, act)
-        for name in TOOLS:
-            key(self.toolbar.key(name), lambda name=name: self.take(name))
-        return made
+        edit = self.editor
+        acts: dict[str, Callable[[], object]] = {
+            "Ctrl+Z": edit.undo,
+            "Ctrl+Shift+Z": edit.redo,
+            "Ctrl+Y": edit.redo,
+            "Ctrl+S": self._save,
+        }
+        tools = {self.toolbar.key(name): lambda name=name: self.take(name) for name in TOOLS}
+        return shortcuts(window, acts | tools)
 
     # ------------------------------------------------------------------ coming and going
 
@@ -122,8 +114,8 @@ class PlanControl(QObject):
             shortcut.setEnabled(self._in_view)
         self.toolbar.setVisible(self._in_view)
         self.item.setVisible(self._in_view)
-        self._hide_layers()
         if self._in_view:
+            self._hide_layers()
             self.take(self._tool)
             self._refresh()
         else:
@@ -138,8 +130,8 @@ class PlanControl(QObject):
 
     def _hide_layers(self) -> None:
         """What is drawn takes the place of the mission's own zones, its plan that of the newest plan."""
-        drawn = {"zones"} if self.editor.untouched else {"zones", "lanes"}
-        self._map.hide_layers(frozenset(drawn) if self._in_view else frozenset())
+        if self._in_view:
+            self._map.hide_layers(frozenset({"zones"} if self.editor.untouched else {"zones", "lanes"}))
 
     def set_states(self, states: tuple[LayerState, ...]) -> None:
         """The layers' switches."""
@@ -251,7 +243,9 @@ class PlanControl(QObject):
         if name == "select":
             return self._select_tool()
         if name == "measure":
-            return MeasureTool(self._theme, self._words, lambda a, b: float(np.hypot(*_offset(a, b))))
+            return MeasureTool(
+                self._theme, self._words, lambda a, b: math.hypot(b.x() - a.x(), b.y() - a.y())
+            )
         if name == "launch":
             place = PlaceTool("hint_launch")
             place.placed.connect(self._put_launch)
@@ -470,7 +464,3 @@ class PlanControl(QObject):
         self.hint.move(left, gap)
         self.toolbar.raise_()
         self.hint.raise_()
-
-
-def _offset(a: QPointF, b: QPointF) -> tuple[float, float]:
-    return b.x() - a.x(), b.y() - a.y()

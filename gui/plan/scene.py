@@ -3,18 +3,18 @@ launch points, and how many photos see the ground."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import shapely
 from PyQt6.QtCore import QPointF, QRectF, Qt
-from PyQt6.QtGui import QImage, QPainter, QPainterPath, QPen, QPolygonF, QTransform
-from PyQt6.QtWidgets import QGraphicsItem, QStyleOptionGraphicsItem, QWidget
+from PyQt6.QtGui import QPainter, QPainterPath, QPen, QPolygonF, QTransform
+from PyQt6.QtWidgets import QStyleOptionGraphicsItem, QWidget
 from shapely import Polygon
 
 from gui import theme as themes
 from gui.mapframe import MapFrame, path_of
+from gui.overlay import LaidImage, Overlay
 from gui.theme import Theme
 from missionctl.services.plan_draft import NO_FLY, PlanDraft
 from missionctl.services.plan_preview import PlanPreview
@@ -24,6 +24,7 @@ from plans.zone_edit import fault_of, rings_of
 _PHOTOS_FROM_PX = 9.0
 """Photos are dotted when they lie further apart on the screen than this."""
 _TOP = 900.0
+_HEAT_OPACITY = 0.6
 
 
 @dataclass(frozen=True)
@@ -75,18 +76,20 @@ def scene_draft(draft: PlanDraft, frame: MapFrame, selected: int | None) -> Scen
     return SceneDraft(areas, launches, selected if draft.area(selected or 0) else None)
 
 
-class PlanItem(QGraphicsItem):
+class PlanItem(Overlay):
     """Everything of the Plan workspace on the map."""
 
     def __init__(self, theme: Theme):
         super().__init__()
         self._theme = theme
         self._draft = SceneDraft()
+        self._outlines: tuple[tuple[SceneArea, QPainterPath, bool], ...] = ()
+        """Each area with its path and whether it crosses itself: not worked out anew at each repaint."""
         self._sketch = QPainterPath()
         self._ways: tuple[tuple[int, QPainterPath], ...] = ()
         self._photos = np.empty((0, 2))
         self._photo_gap_m = 0.0
-        self._heat: tuple[QImage, QTransform] | None = None
+        self._heat: LaidImage | None = None
         self._heat_shown = False
         self._lanes_shown, self._zones_shown = True, True
         self.setZValue(_TOP)
@@ -96,6 +99,9 @@ class PlanItem(QGraphicsItem):
     def show_draft(self, draft: SceneDraft) -> None:
         """Areas and launch points."""
         self._draft = draft
+        self._outlines = tuple(
+            (area, path_of(area.shape), fault_of(area.shape) is not None) for area in draft.areas
+        )
         self.update()
 
     def show_sketch(self, lanes: shapely.Geometry | None, frame: MapFrame) -> None:
@@ -127,12 +133,6 @@ class PlanItem(QGraphicsItem):
 
     # ------------------------------------------------------------------ Qt's part
 
-    def boundingRect(self) -> QRectF:  # noqa: N802
-        return QRectF(-1e7, -1e7, 2e7, 2e7)
-
-    def shape(self) -> QPainterPath:
-        return QPainterPath()
-
     def paint(
         self, painter: QPainter | None, option: QStyleOptionGraphicsItem | None, widget: QWidget | None = None
     ) -> None:
@@ -142,10 +142,10 @@ class PlanItem(QGraphicsItem):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         to_view = painter.worldTransform()
         if self._heat_shown and self._heat is not None:
-            self._draw_heat(painter, *self._heat)
+            self._heat.draw(painter, _HEAT_OPACITY)
         if self._zones_shown:
-            for area in self._draft.areas:
-                self._draw_area(painter, area)
+            for area, path, broken in self._outlines:
+                self._draw_area(painter, area, path, broken)
         if self._lanes_shown:
             self._draw_lanes(painter, to_view)
         painter.resetTransform()
@@ -155,18 +155,8 @@ class PlanItem(QGraphicsItem):
             self._draw_handles(painter, to_view, self._draft.in_hand)
         painter.restore()
 
-    def _draw_heat(self, painter: QPainter, image: QImage, placed: QTransform) -> None:
-        painter.save()
-        painter.setTransform(placed, combine=True)
-        painter.setOpacity(0.6)
-        painter.drawImage(QRectF(0, 0, image.width(), image.height()), image)
-        painter.restore()
-
-    def _draw_area(self, painter: QPainter, area: SceneArea) -> None:
-        path = path_of(area.shape)
-        path.setFillRule(Qt.FillRule.OddEvenFill)
+    def _draw_area(self, painter: QPainter, area: SceneArea, path: QPainterPath, broken: bool) -> None:
         colour = "no_fly" if area.kind == NO_FLY else "zone"
-        broken = fault_of(area.shape) is not None
         if broken:
             colour = "bad"
         chosen = area.number == self._draft.selected
@@ -236,10 +226,8 @@ class PlanItem(QGraphicsItem):
         painter.setBrush(Qt.BrushStyle.NoBrush)
 
 
-def _heat_map(
-    coverage: Coverage, asked: int, frame: MapFrame, theme: Theme
-) -> tuple[QImage, QTransform] | None:
-    """Counts as colours, and how the image lies on the canvas (frames may be turned a little)."""
+def _heat_map(coverage: Coverage, asked: int, frame: MapFrame, theme: Theme) -> LaidImage | None:
+    """Counts as colours."""
     counts = coverage.counts
     rows, columns = counts.shape
     rgba = np.zeros((rows, columns, 4), np.uint8)
@@ -252,13 +240,8 @@ def _heat_map(
     ):
         colour = theme.colour(name)
         rgba[chosen] = (colour.red(), colour.green(), colour.blue(), 255)
-    image = QImage(rgba.tobytes(), columns, rows, 4 * columns, QImage.Format.Format_RGBA8888)
     west, north, cell = coverage.west_m, coverage.north_m, coverage.cell_m
     east, south = west + columns * cell, north - rows * cell
-    corners: Sequence[tuple[float, float]] = ((west, north), (east, north), (east, south), (west, south))
+    corners = ((west, north), (east, north), (east, south), (west, south))
     places = [frame.scene_point(*map(float, coverage.frame.to_geo(e, n))) for e, n in corners]
-    pixels = QPolygonF([QPointF(0, 0), QPointF(columns, 0), QPointF(columns, rows), QPointF(0, rows)])
-    placed = QTransform()
-    if not QTransform.quadToQuad(pixels, QPolygonF(places), placed):
-        return None
-    return image.convertToFormat(QImage.Format.Format_ARGB32_Premultiplied), placed
+    return LaidImage.of(rgba, places)

@@ -7,9 +7,9 @@ stretches of road between runs. The suggestion is kept beside it.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pyproj
@@ -71,12 +71,7 @@ def decide_buildings(
     """The buildings with decided grades, and how each stands; the last decision on a house holds."""
     held = _held(BUILDING_KIND, decisions, crs, [b.footprint for b in buildings], _AT_HOUSE_M)
     worse = {entry.key: entry.code for entry in GRADES}
-    graded, standing = [], []
-    for index, building in enumerate(buildings):
-        decision = held.get(index)
-        standing.append(_standing(building.grade, decision, worse, acquired_utc))
-        graded.append(replace(building, grade=decision.grade, confidence=1.0) if decision else building)
-    return tuple(graded), tuple(standing)
+    return _decided(buildings, "grade", held, worse, acquired_utc)
 
 
 def decide_roads(
@@ -88,11 +83,23 @@ def decide_roads(
     """The stretches with decided states; a decision belongs to the stretch nearest to its place."""
     held = _held(ROAD_KIND, decisions, crs, [s.line for s in stretches], _ON_ROAD_M)
     worse = {state: ROADS_CUT.index(state) + 2 if state in ROADS_CUT else 1 for state in grades_of(ROAD_KIND)}
+    return _decided(stretches, "state", held, worse, acquired_utc)
+
+
+def _decided(
+    objects: Sequence[Graded],
+    field: str,
+    held: Mapping[int, Decision],
+    worse: dict[str, int],
+    acquired_utc: dt.datetime | None,
+) -> tuple[tuple[Graded, ...], tuple[Standing, ...]]:
+    """Objects whose grade stands in `field`, with what was decided in its place."""
     graded, standing = [], []
-    for index, stretch in enumerate(stretches):
+    for index, found in enumerate(objects):
         decision = held.get(index)
-        standing.append(_standing(stretch.state, decision, worse, acquired_utc))
-        graded.append(replace(stretch, state=decision.grade, confidence=1.0) if decision else stretch)
+        standing.append(_standing(getattr(found, field), decision, worse, acquired_utc))
+        change: dict[str, Any] = {field: decision.grade, "confidence": 1.0} if decision else {}
+        graded.append(replace(found, **change))
     return tuple(graded), tuple(standing)
 
 

@@ -213,6 +213,12 @@ def request_of(draft: PlanDraft, folder: Path, out: Path) -> PlanRequest:
         raise ZoneError("no zone is drawn yet: draw one on the map")
     zone = _write_areas(folder / "zones.geojson", draft.zones)
     barred = [area for area in draft.areas if area.kind == NO_FLY]
+    no_fly = _write_areas(folder / "no_fly.geojson", barred) if barred else None
+    return replace(wished(draft, zone, out), no_fly=no_fly)
+
+
+def wished(draft: PlanDraft, zone: Path, out: Path) -> PlanRequest:
+    """A draft's wishes in the planner's units, for zones in a file."""
     wishes = draft.wishes
     return PlanRequest(
         zone=zone,
@@ -225,7 +231,6 @@ def request_of(draft: PlanDraft, folder: Path, out: Path) -> PlanRequest:
         clearance_m=wishes.clearance_m,
         speed_mps=wishes.speed_mps,
         angle_deg=wishes.angle_deg,
-        no_fly=_write_areas(folder / "no_fly.geojson", barred) if barred else None,
         launches=draft.launches,
         drones=wishes.drones,
         endurance_s=wishes.endurance_min * 60,

@@ -13,17 +13,16 @@ import shapely
 from shapely import MultiLineString, MultiPoint
 
 from missionctl import geopackage
-from missionctl.services.plan_draft import NO_FLY, ZONE, PlanDraft, free_plan_file, request_of
-from missionctl.services.planning import PlanMade, choose_camera, make_plan, plan_to_file
+from missionctl.services.plan_draft import NO_FLY, ZONE, PlanDraft, free_plan_file, request_of, wished
+from missionctl.services.planning import PlanMade, choose_camera, make_plan, plan_to_file, settings_of
 from missionctl.workspace import Workspace
-from plans.coverage import NODATA, Coverage
+from plans.coverage import Coverage
 from plans.drones import Drone
 from plans.errors import ZoneError
 from plans.flight_time import airframe_of
 from plans.flights import Sortie
 from plans.frames import FloatArray
 from plans.lanes import sweep_lanes
-from plans.survey import SurveySettings
 from plans.survey_job import check_settings, prepare_survey
 from plans.terrain import Terrain
 from plans.zones import Zone, check_zone
@@ -59,8 +58,6 @@ class PlanPreview:
     report: Mapping[str, Any]
     coverage: Coverage
     angle_deg: float
-    bent: bool
-    """Whether lanes follow the zone's shape instead of one angle."""
 
 
 def sketch_lanes(draft: PlanDraft, workspace: Workspace, angle_deg: float) -> MultiLineString:
@@ -72,7 +69,7 @@ def sketch_lanes(draft: PlanDraft, workspace: Workspace, angle_deg: float) -> Mu
     if not draft.zones:
         raise ZoneError("no zone is drawn yet: draw one on the map")
     camera = choose_camera(draft.wishes.camera or None, None, workspace)
-    settings = settings_of(draft, angle_deg)
+    settings = replace(settings_of(wished(draft, Path(), Path())), angle_deg=angle_deg)
     check_settings(settings, 1)
     airframe = airframe_of(draft.wishes.autopilot or None)
     job = prepare_survey(
@@ -93,21 +90,6 @@ def sketch_lanes(draft: PlanDraft, workspace: Workspace, angle_deg: float) -> Mu
         for lane in sweep_lanes(part, blocked, job.spacing_m, angle_deg)
     ]
     return job.frame.geometry_to_geo(MultiLineString([shapely.force_2d(line) for line in lines]))
-
-
-def settings_of(draft: PlanDraft, angle_deg: float | None) -> SurveySettings:
-    """The planner's settings for a draft's wishes."""
-    w = draft.wishes
-    return SurveySettings(
-        gsd_m=None if w.gsd_cm is None or w.height_m is not None else w.gsd_cm / 100,
-        height_agl_m=w.height_m,
-        overlap=w.overlap_percent / 100,
-        sidelap=w.sidelap_percent / 100,
-        clearance_m=w.clearance_m,
-        speed_mps=w.speed_mps,
-        angle_deg=angle_deg,
-        endurance_s=w.endurance_min * 60,
-    )
 
 
 def preview_plan(draft: PlanDraft, workspace: Workspace) -> PlanPreview:
@@ -167,8 +149,7 @@ def _preview(made: PlanMade) -> PlanPreview:
         for s in plan.sorties
     )
     places = MultiPoint([(shot.pose.east_m, shot.pose.north_m) for shot in plan.shots])
-    bent = any(len(lane.line.coords) > 2 for lane in plan.lanes)
-    return PlanPreview(sorties, to_geo(places), made.report, plan.coverage, plan.angle_deg, bent)
+    return PlanPreview(sorties, to_geo(places), made.report, plan.coverage, plan.angle_deg)
 
 
 def _profile(sortie: Sortie, terrain: Terrain) -> Profile:
@@ -179,9 +160,3 @@ def _profile(sortie: Sortie, terrain: Terrain) -> Profile:
     at = np.unique(np.concatenate([np.linspace(0.0, along[-1], count), along]))
     east, north, up = (np.interp(at, along, points[:, axis]) for axis in range(3))
     return Profile(at, up, terrain.at(east, north))
-
-
-def views_range(coverage: Coverage) -> tuple[int, int]:
-    """The fewest and most photos that a place of the zone is seen by."""
-    inside = coverage.counts[coverage.counts != NODATA]
-    return (int(inside.min()), int(inside.max())) if inside.size else (0, 0)

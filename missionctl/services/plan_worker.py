@@ -35,18 +35,12 @@ class PlanWorker:
         """Wish for a plan file in the mission folder; its ticket."""
         return self.process.wish(PlanWish(draft, folder, suffix), lasting=True)
 
-    @property
-    def busy(self) -> bool:
-        """Whether something is being planned or waits."""
-        return self.process.busy
-
     def close(self) -> None:
         """End the process; a file that is being saved is waited for."""
         self.process.close()
 
 
-def work(wish: PlanWish) -> PlanPreview | Path:
-    """A preview, or the file that was saved. Raises a MissionError."""
+def _work(wish: PlanWish) -> PlanPreview | Path:
     workspace = Workspace.open(wish.folder)
     if wish.save_as:
         return save_plan(wish.draft, workspace, wish.save_as)[0]
@@ -54,6 +48,4 @@ def work(wish: PlanWish) -> PlanPreview | Path:
 
 
 if __name__ == "__main__":
-    from missionctl.services import plan_worker  # results are of this name's classes, not of __main__'s
-
-    serve(plan_worker.work)
+    serve(_work)

@@ -158,7 +158,7 @@ def make_plan(request: PlanRequest, workspace: Workspace | None) -> PlanMade:
     read = read_zones if request.corridor_width_m is None else read_lines
     zones: _Zones = read(request.zone, gcj02=request.gcj02)
     crew = read_crew(request, workspace)
-    settings = _settings(request)
+    settings = settings_of(request)
     check_settings(settings, len(crew.drones))
     launches = (*request.launches, *(d.launch for d in crew.drones if d.launch is not None))
     dem = request.dem or (workspace.input("dem") if workspace else None)
@@ -289,7 +289,8 @@ def naming(what: str) -> Iterator[None]:
         raise type(error)(f"{what}: {error}") from None
 
 
-def _settings(request: PlanRequest) -> SurveySettings:
+def settings_of(request: PlanRequest) -> SurveySettings:
+    """The planner's settings for what was asked."""
     return SurveySettings(
         gsd_m=request.gsd_m,
         height_agl_m=request.height_agl_m,

@@ -33,14 +33,12 @@ class PreviewWish:
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """Classes of a window: codes (rows, columns) uint8, confidence in per cent, its corners in lon/lat from
-    the north-west clockwise, and the legend."""
+    """Classes of a window: codes (rows, columns) uint8, its corners in lon/lat from the north-west
+    clockwise, and the legend."""
 
     classes: npt.NDArray[np.uint8]
-    confidence: npt.NDArray[np.uint8]
     corners_deg: tuple[tuple[float, float], ...]
     legend: tuple[Entry, ...]
-    pixel_m: float
 
 
 class PreviewWorker:
@@ -53,11 +51,6 @@ class PreviewWorker:
     def show(self, folder: Path, mosaic: Path, window: Degrees) -> int:
         """Wish for what the mission's strokes make of a window; the ticket."""
         return self._process.wish(PreviewWish(folder, mosaic, window))
-
-    @property
-    def busy(self) -> bool:
-        """Whether something is at work or waits."""
-        return self._process.busy
 
     def close(self) -> None:
         """End the process."""
@@ -81,7 +74,7 @@ class Work:
         to_geo = pyproj.Transformer.from_crs(seen.grid.crs, 4326, always_xy=True)
         places = [seen.grid.transform * p for p in ((0, 0), (columns, 0), (columns, rows), (0, rows))]
         corners = tuple(to_geo.transform(*place) for place in places)
-        return Shown(seen.classes, seen.confidence, corners, samples.legend.entries, seen.grid.pixel_m)
+        return Shown(seen.classes, corners, samples.legend.entries)
 
     def _of(self, mosaic: Path) -> LivePreview:
         version = mosaic, mosaic.stat().st_mtime_ns

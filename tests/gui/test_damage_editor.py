@@ -90,7 +90,7 @@ def test_strokes_are_painted_kept_and_shown_as_classes(hand, workspace):
     assert shape.bounds == pytest.approx((-42, -45, -18, -42), abs=1.0)
     assert "4" in hand.paint.button("water").text()
     hand.qtbot.waitUntil(lambda: hand.control.item.has_preview, timeout=90_000)
-    image, _ = hand.control.item._preview
+    image = hand.control.item._preview.image
     row, width = image.height() // 2, image.width()
     water, field = image.pixelColor(width // 4, row), image.pixelColor(3 * width // 4, row)
     assert (water.red(), water.green(), water.blue()) == (31, 104, 201)
